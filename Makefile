@@ -1,0 +1,49 @@
+# Two commands on a machine with Python and make: `make serve` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+LOCK := $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+.PHONY: help serve test check unit lock clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+
+serve: $(VENV)/.base  ## make the environment, install, and start the server
+	@exec $(BIN)/dragoman serve
+
+test: check unit  ## everything: format, lint, types, layers, tests
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests
+	$(BIN)/mypy
+
+unit: $(VENV)/.dev tests/e2e/typescript/node_modules/.installed
+	$(BIN)/pytest
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# The build back end first (it has no dependencies), then the pinned rest, then this package as it stands in src/.
+$(VENV)/.base: requirements/build.txt requirements/base.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install -q --require-hashes -r requirements/build.txt -r requirements/base.txt
+	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base requirements/dev.txt
+	$(BIN)/python -m pip install -q --require-hashes -r requirements/dev.txt
+	@touch $@
+
+tests/e2e/typescript/node_modules/.installed: tests/e2e/typescript/package-lock.json
+	@if command -v npm >/dev/null; then cd tests/e2e/typescript && npm ci --silent --no-audit --no-fund; else echo "npm is not here: the TypeScript tests will be skipped"; fi
+	@mkdir -p $(@D) && touch $@
+
+lock: $(VENV)/.dev  ## pin the newest dependencies, with hashes
+	echo 'flit_core>=3.12,<5' | $(LOCK) - -o requirements/build.txt
+	$(LOCK) pyproject.toml -o requirements/base.txt
+	$(LOCK) -c requirements/base.txt --extra dev pyproject.toml -o requirements/dev.txt
+
+clean:  ## remove the environment and the caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/e2e/typescript/node_modules
