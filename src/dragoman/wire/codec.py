@@ -1,0 +1,165 @@
+"""Wire objects to and from plain JSON values, keeping every field and tag that this package does not know.
+
+msgspec decodes known fields fast but drops the rest; what comes from an upstream may hold fields and block types
+newer than this code, and a program that sends them back must get through unchanged. So each wire type has `extra`,
+and an object with an unknown `type` becomes `Unknown`. Must not import anything of this package but errors.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import inspect
+
+__all__ = ["Unknown", "Wire", "WireError", "encode", "plain", "read"]
+
+T = TypeVar("T", bound="Wire")
+
+
+class WireError(ValueError):
+    """Bytes or values that are no legal wire object. The message names the place."""
+
+
+class Wire(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of every wire type: optional fields default to None and are then left out on the wire."""
+
+    extra: dict[str, Any] = {}
+    """Fields that this version does not know, as they came."""
+
+
+class Unknown(Wire, frozen=True, kw_only=True, tag_field="type", tag="\x00"):
+    """A block, delta or event whose `type` this version does not know; all its fields are in `extra`."""
+
+    kind: str
+
+
+def encode(value: Any) -> bytes:
+    """One line of JSON for a wire object, foreign fields included."""
+    return msgspec.json.encode(plain(value))
+
+
+def plain(value: Any) -> Any:
+    """A wire object as dicts, lists and scalars; fields at their default are left out."""
+    if isinstance(value, Unknown):
+        return {"type": value.kind, **value.extra}
+    if isinstance(value, Wire):
+        config = type(value).__struct_config__
+        out: dict[str, Any] = {} if config.tag is None else {"type": config.tag}
+        for name, default, required in _layout(type(value)):
+            item = getattr(value, name)
+            if required or item != default:
+                out[name] = plain(item)
+        out.update(value.extra)
+        return out
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return value
+
+
+def read(kind: type[T], value: Any) -> T:
+    """A wire object from a plain JSON value. Raises WireError where a required field is missing or not of its shape.
+
+    Scalars are taken as they are: this reads what an upstream answered, and is no validation.
+    """
+    result = _reader(kind)(value)
+    if not isinstance(result, kind):
+        raise WireError(f"expected {kind.__name__}, got {type(value).__name__}")
+    return result
+
+
+@cache
+def _layout(kind: type[Wire]) -> list[tuple[str, Any, bool]]:
+    """(name, default, is required) of each wire field of a type, in order."""
+    fields = msgspec.structs.fields(kind)
+    return [(field.name, field.default, field.required) for field in fields if field.name != "extra"]
+
+
+Reader = Callable[[Any], Any]
+
+
+@cache
+def _reader(kind: type[Wire]) -> Reader:
+    info = inspect.type_info(kind)
+    assert isinstance(info, inspect.StructType)
+    # Built at first use, not now: types may contain themselves (a tool result holds blocks).
+    plan: dict[str, tuple[Reader, bool, bool]] = {}
+
+    def build() -> None:
+        for field in info.fields:
+            if field.name != "extra":
+                nullable = isinstance(field.type, inspect.UnionType) and field.type.includes_none
+                plan[field.encode_name] = (_value_reader(field.type), field.required, nullable)
+
+    def reader(value: Any) -> Wire:
+        if not isinstance(value, dict):
+            raise WireError(f"expected {kind.__name__}, got {type(value).__name__}")
+        if not plan:
+            build()
+        known: dict[str, Any] = {}
+        extra: dict[str, Any] = {}
+        for key, item in value.items():
+            if row := plan.get(key):
+                known[key] = row[0](item)
+            elif key != info.tag_field:
+                extra[key] = item
+        for name, (_, required, nullable) in plan.items():
+            if required and name not in known:
+                if not nullable:
+                    raise WireError(f"{kind.__name__}: `{name}` is missing")
+                known[name] = None
+        return kind(**known, extra=extra) if extra else kind(**known)
+
+    return reader
+
+
+def _value_reader(info: inspect.Type) -> Reader:
+    if isinstance(info, inspect.Metadata):
+        return _value_reader(info.type)
+    if isinstance(info, inspect.StructType):
+        return _reader(info.cls)
+    if isinstance(info, inspect.ListType):
+        return _list_reader(_value_reader(info.item_type))
+    if isinstance(info, inspect.UnionType):
+        return _union_reader(info)
+    return _as_it_is
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _list_reader(item: Reader) -> Reader:
+    def reader(value: Any) -> Any:
+        return [item(entry) for entry in value] if isinstance(value, list) else value
+
+    return reader
+
+
+def _union_reader(info: inspect.UnionType) -> Reader:
+    members = [member for member in info.types if isinstance(member, inspect.StructType)]
+    structs = [member for member in members if member.cls is not Unknown]
+    lists = [member for member in info.types if isinstance(member, inspect.ListType)]
+    by_tag: dict[Any, Reader] = {member.tag: _reader(member.cls) for member in structs}
+    for member in structs:
+        if getattr(member.cls, "is_default", False):
+            by_tag[None] = by_tag[member.tag]
+    as_list = _value_reader(lists[0]) if lists else _as_it_is
+
+    def reader(value: Any) -> Any:
+        if isinstance(value, list):
+            return as_list(value)
+        if not isinstance(value, dict) or not structs:
+            return value
+        tag = value.get("type")
+        if not isinstance(tag, str):
+            tag = None
+        if found := by_tag.get(tag) or by_tag.get(None):
+            return found(value)
+        if tag is None:
+            return value
+        return Unknown(kind=tag, extra={key: item for key, item in value.items() if key != "type"})
+
+    return reader

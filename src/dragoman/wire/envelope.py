@@ -1,0 +1,139 @@
+"""The envelope of a request: its top-level fields, the rest unparsed.
+
+Pass-through must hand on the caller's own bytes (prompt caches and thinking signatures depend on them), and must not
+pay for parsing what it does not read. So a body is split at its top level only, with the place of each value, and
+a replacement is cut in without touching another byte.
+"""
+
+import re
+from typing import Any
+
+import msgspec
+
+from dragoman.errors import InvalidRequest
+from .schema import REQUIRED
+
+__all__ = ["Envelope"]
+
+NOT_JSON = "The request body is not valid JSON"
+# A key as it usually is: no escapes. One with escapes is legal, and then the body is written anew.
+KEY = re.compile(rb'[ \t\r\n]*"([^"\\]*)"[ \t\r\n]*:[ \t\r\n]*')
+AFTER_VALUE = re.compile(rb"[ \t\r\n]*([,}])")
+REST = re.compile(rb"[ \t\r\n]*\Z")
+
+_decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class Envelope:
+    """Top-level fields of a JSON object as raw values, and the bytes that they came in.
+
+    Raises InvalidRequest (MSG-33) for bytes that are not a JSON object: broken syntax, broken UTF-8, another type,
+    too deep. A doubled key keeps its last value, and then the bytes are not handed on as they came (see `encode`):
+    two parsers could read two different requests out of them.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+        self.fields = _split(body)
+        self._spans = _locate(body, self.fields)
+
+    def value(self, name: str) -> Any:
+        """One field, parsed; None where it is missing or null."""
+        raw = self.fields.get(name)
+        return None if raw is None else _parse(raw)
+
+    def model(self) -> str:
+        """The `model` field. Raises InvalidRequest where it is missing or no text (MSG-10)."""
+        if "model" not in self.fields:
+            raise InvalidRequest(f"model: {REQUIRED}")
+        model = self.value("model")
+        if not isinstance(model, str):
+            raise InvalidRequest("model: Input should be a valid string")
+        if not model:
+            raise InvalidRequest("model: String should have at least 1 character")
+        return model
+
+    def stream(self) -> bool:
+        """Whether events are wanted (MSG-15)."""
+        if "stream" not in self.fields:
+            return False
+        stream = self.value("stream")
+        if not isinstance(stream, bool):
+            raise InvalidRequest("stream: Input should be a valid boolean")
+        return stream
+
+    def parse(self) -> dict[str, Any]:
+        """The whole body, parsed."""
+        value = _parse(self.body)
+        assert isinstance(value, dict)
+        return value
+
+    def encode(self, **replaced: Any) -> bytes:
+        """The body with some top-level values replaced, every other byte as it came.
+
+        Where a key is doubled or escaped, the object is written anew from its fields: values keep their bytes, the
+        space between them goes.
+        """
+        if self._spans is None:
+            return msgspec.json.encode(self.fields | replaced)
+        body = self.body
+        for name in sorted(replaced.keys() & self._spans.keys(), key=self._spans.__getitem__, reverse=True):
+            start, end = self._spans[name]
+            body = body[:start] + msgspec.json.encode(replaced[name]) + body[end:]
+        if added := {name: value for name, value in replaced.items() if name not in self._spans}:
+            brace = body.rindex(b"}")
+            comma = b"," if self._spans else b""
+            body = body[:brace] + comma + msgspec.json.encode(added)[1:-1] + body[brace:]
+        return body
+
+
+def _split(body: bytes) -> dict[str, msgspec.Raw]:
+    try:
+        if not body.isascii():
+            body.decode()  # skipped values are not decoded, so their UTF-8 must be checked here
+        return _decode_raw(body)
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"{NOT_JSON}: invalid UTF-8 at byte {error.start}") from None
+    except RecursionError:
+        raise InvalidRequest(f"{NOT_JSON}: nested too deeply") from None
+    except msgspec.ValidationError:
+        raise InvalidRequest("Input should be an object") from None
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(f"{NOT_JSON}: {_reason(error)}") from None
+
+
+def _parse(raw: bytes | msgspec.Raw) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except RecursionError:
+        raise InvalidRequest(f"{NOT_JSON}: nested too deeply") from None
+    except (UnicodeDecodeError, msgspec.DecodeError) as error:
+        raise InvalidRequest(f"{NOT_JSON}: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).removeprefix("JSON is malformed: ").partition(" - at `")[0]
+    return text[:1].lower() + text[1:]
+
+
+def _locate(body: bytes, fields: dict[str, msgspec.Raw]) -> dict[str, tuple[int, int]] | None:
+    """Where each value stands; None where the bytes hold more than the fields tell (a doubled or escaped key).
+
+    Linear: each value is compared with its bytes once, nothing is parsed again.
+    """
+    spans: dict[str, tuple[int, int]] = {}
+    at = body.index(b"{") + 1
+    for name, raw in fields.items():
+        key = KEY.match(body, at)
+        value = bytes(raw)
+        if key is None or key[1] != name.encode() or not body.startswith(value, key.end()):
+            return None
+        end = key.end() + len(value)
+        after = AFTER_VALUE.match(body, end)
+        if after is None:
+            return None
+        spans[name] = (key.end(), end)
+        at = after.end()
+        if after[1] == b"}":
+            return spans if REST.match(body, at) and len(spans) == len(fields) else None
+    return spans if not fields else None

@@ -1,0 +1,328 @@
+"""Stream events: their types, the one law of their order, and the fold of a stream into its message.
+
+The law is a table (`LAW`). The block writer in `writer.py` obeys it, `StreamLaw` checks any stream against it, and
+`Fold` turns a stream into the message that the non-streaming reply would have been (STR-15). Source:
+spec/streaming.md. Imports only `codec` and `types` of this folder.
+"""
+
+from typing import Any
+
+import msgspec
+
+from .codec import Unknown, Wire, WireError, plain, read
+from .partial import parse_partial
+from .sse import ServerEvent, encode_sse
+from .tools import JsonObject
+from .types import Container, Message, OutputBlock, StopDetails
+
+__all__ = [
+    "BlockDelta",
+    "BlockStart",
+    "BlockStop",
+    "CitationsDelta",
+    "DeltaUsage",
+    "ErrorBody",
+    "ErrorEvent",
+    "Event",
+    "Fold",
+    "IllegalStream",
+    "InputJsonDelta",
+    "MessageDelta",
+    "MessageStart",
+    "MessageStop",
+    "Ping",
+    "SignatureDelta",
+    "Stop",
+    "StreamLaw",
+    "TextDelta",
+    "ThinkingDelta",
+    "decode_event",
+    "encode_event",
+]
+
+
+class _Tagged(Wire, frozen=True, kw_only=True, tag_field="type"):
+    pass
+
+
+class TextDelta(_Tagged, frozen=True, kw_only=True, tag="text_delta"):
+    text: str
+
+
+class InputJsonDelta(_Tagged, frozen=True, kw_only=True, tag="input_json_delta"):
+    partial_json: str
+
+
+class ThinkingDelta(_Tagged, frozen=True, kw_only=True, tag="thinking_delta"):
+    thinking: str
+
+
+class SignatureDelta(_Tagged, frozen=True, kw_only=True, tag="signature_delta"):
+    signature: str
+
+
+class CitationsDelta(_Tagged, frozen=True, kw_only=True, tag="citations_delta"):
+    citation: JsonObject
+
+
+class CompactionDelta(_Tagged, frozen=True, kw_only=True, tag="compaction_delta"):
+    content: str | None
+
+
+Delta = TextDelta | InputJsonDelta | ThinkingDelta | SignatureDelta | CitationsDelta | CompactionDelta | Unknown
+
+
+class MessageStart(_Tagged, frozen=True, kw_only=True, tag="message_start"):
+    message: Message
+
+
+class BlockStart(_Tagged, frozen=True, kw_only=True, tag="content_block_start"):
+    index: int
+    content_block: OutputBlock
+
+
+class BlockDelta(_Tagged, frozen=True, kw_only=True, tag="content_block_delta"):
+    index: int
+    delta: Delta
+
+
+class BlockStop(_Tagged, frozen=True, kw_only=True, tag="content_block_stop"):
+    index: int
+
+
+class Stop(Wire, frozen=True, kw_only=True):
+    """The `delta` of a message_delta: why the message ended."""
+
+    stop_reason: str | None
+    stop_sequence: str | None
+    stop_details: StopDetails | None
+    container: Container | None = None
+
+
+class DeltaUsage(Wire, frozen=True, kw_only=True):
+    """Cumulative, not incremental; a field that is missing keeps its message_start value (STR-13)."""
+
+    input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    output_tokens: int
+    output_tokens_details: JsonObject | None = None
+    server_tool_use: JsonObject | None = None
+
+
+class MessageDelta(_Tagged, frozen=True, kw_only=True, tag="message_delta"):
+    delta: Stop
+    usage: DeltaUsage
+
+
+class MessageStop(_Tagged, frozen=True, kw_only=True, tag="message_stop"):
+    pass
+
+
+class Ping(_Tagged, frozen=True, kw_only=True, tag="ping"):
+    pass
+
+
+class ErrorBody(Wire, frozen=True, kw_only=True):
+    type: str
+    message: str
+    details: JsonObject | None = None
+
+
+class ErrorEvent(_Tagged, frozen=True, kw_only=True, tag="error"):
+    error: ErrorBody
+    request_id: str | None = None
+
+
+Event = MessageStart | BlockStart | BlockDelta | BlockStop | MessageDelta | MessageStop | Ping | ErrorEvent | Unknown
+
+_BY_TAG: dict[str, type[Wire]] = {
+    "message_start": MessageStart,
+    "content_block_start": BlockStart,
+    "content_block_delta": BlockDelta,
+    "content_block_stop": BlockStop,
+    "message_delta": MessageDelta,
+    "message_stop": MessageStop,
+    "ping": Ping,
+    "error": ErrorEvent,
+}
+
+
+def _name(event: Wire) -> str:
+    return event.kind if isinstance(event, Unknown) else str(type(event).__struct_config__.tag)
+
+
+def encode_event(event: Event) -> bytes:
+    """An event of our own as its SSE bytes (STR-2). Foreign ones go out as the bytes that they came in."""
+    return encode_sse(_name(event), msgspec.json.encode(event))
+
+
+def decode_event(event: ServerEvent) -> Event:
+    """One event of a Messages stream. Raises WireError for data that is no JSON object of its type's shape."""
+    try:
+        value = msgspec.json.decode(event.data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(f"event {event.name!r} holds no JSON") from error
+    if not isinstance(value, dict):
+        raise WireError(f"event {event.name!r} holds no JSON object")
+    kind = value.get("type", event.name)
+    known = _BY_TAG.get(kind) if isinstance(kind, str) else None
+    if known is None:
+        return Unknown(kind=str(kind), extra={key: item for key, item in value.items() if key != "type"})
+    return read(known, value)  # type: ignore[return-value]
+
+
+# The law (STR-10 to 12): state -> what may come next -> the state after it. `ping`, and events of types that no one
+# knows, may come anywhere and change nothing. After "done" nothing else comes.
+LAW: dict[str, dict[str, str]] = {
+    "begin": {"message_start": "between", "error": "done"},
+    "between": {"content_block_start": "inside", "message_delta": "ending", "error": "done"},
+    "inside": {"content_block_delta": "inside", "content_block_stop": "between", "error": "done"},
+    "ending": {"message_delta": "ending", "message_stop": "done", "error": "done"},
+    "done": {},
+}
+
+# Block type -> the deltas that fit it (STR-20 to 26). A type that no one knows takes any.
+DELTAS: dict[str, frozenset[str]] = {
+    "text": frozenset({"text_delta", "citations_delta"}),
+    "tool_use": frozenset({"input_json_delta"}),
+    "server_tool_use": frozenset({"input_json_delta"}),
+    "mcp_tool_use": frozenset({"input_json_delta"}),
+    "thinking": frozenset({"thinking_delta", "signature_delta"}),
+    "redacted_thinking": frozenset(),
+    "container_upload": frozenset(),
+    "compaction": frozenset({"compaction_delta"}),
+}
+
+
+class IllegalStream(ValueError):
+    """Events in an order, or of a kind, that the law forbids."""
+
+
+class StreamLaw:
+    """Checks a stream of events against the law, one at a time."""
+
+    def __init__(self) -> None:
+        self.state = "begin"
+        self._blocks = 0
+        self._deltas: frozenset[str] | None = None  # None: any
+        self._thinking = False
+        self._signed = False
+
+    @property
+    def is_done(self) -> bool:
+        return self.state == "done"
+
+    def check(self, event: Event) -> None:
+        """Take the next event. Raises IllegalStream where it may not come now."""
+        name = _name(event)
+        if isinstance(event, Ping | Unknown):
+            if self.is_done:
+                raise IllegalStream(f"`{name}` after the end")
+            return
+        following = LAW[self.state].get(name)
+        if following is None:
+            raise IllegalStream(f"`{name}` while {self.state}")
+        if isinstance(event, BlockStart):
+            self._open(event)
+        elif isinstance(event, BlockDelta):
+            self._delta(event)
+        elif isinstance(event, BlockStop):
+            self._close(event)
+        self.state = following
+
+    def _open(self, event: BlockStart) -> None:
+        if event.index != self._blocks:
+            raise IllegalStream(f"block {event.index} where {self._blocks} was due")
+        kind = _name(event.content_block)
+        self._deltas = DELTAS.get(kind, frozenset() if kind.endswith("_tool_result") else None)
+        self._thinking = kind == "thinking"
+        self._signed = False
+
+    def _delta(self, event: BlockDelta) -> None:
+        self._same_block(event.index)
+        kind = _name(event.delta)
+        if self._deltas is not None and not isinstance(event.delta, Unknown) and kind not in self._deltas:
+            raise IllegalStream(f"`{kind}` does not fit the open block")
+        if self._signed:
+            raise IllegalStream(f"`{kind}` after the signature")
+        self._signed = kind == "signature_delta"
+
+    def _close(self, event: BlockStop) -> None:
+        self._same_block(event.index)
+        if self._thinking and not self._signed:
+            raise IllegalStream("a thinking block ends without its signature")
+        self._blocks += 1
+
+    def _same_block(self, index: int) -> None:
+        if index != self._blocks:
+            raise IllegalStream(f"block {index} while {self._blocks} is open")
+
+
+class Fold:
+    """Folds the events of one stream into its message, as the official SDK does (STR-54).
+
+    Lenient where the SDK is: pings and unknown events change nothing, a missing stop is survived (STR-14). Works on
+    plain values, so fields and blocks of later versions come through. Linear in the stream.
+    """
+
+    def __init__(self) -> None:
+        self.error: ErrorEvent | None = None
+        self.is_complete = False  # message_stop was seen
+        self._message: dict[str, Any] | None = None
+        self._parts: dict[tuple[int, str], list[str]] = {}  # (block, field) -> fragments, joined once
+
+    def add(self, event: Event) -> None:
+        """Take the next event. Raises WireError for a delta to a block that is not there."""
+        match event:
+            case MessageStart(message=message):
+                self._message = plain(message)
+            case ErrorEvent():
+                self.error = event
+            case _ if self._message is None:
+                return
+            case BlockStart(content_block=block):
+                self._message["content"].append(plain(block))
+            case BlockDelta(index=index, delta=delta):
+                self._extend(index, delta)
+            case MessageDelta(delta=delta, usage=usage):
+                self._message.update(plain(delta))
+                self._message["usage"].update(plain(usage))
+            case MessageStop():
+                self.is_complete = True
+            case _:
+                return
+
+    def message(self) -> Message:
+        """The message so far. Raises WireError before message_start, or for a block that is not of its shape."""
+        if self._message is None:
+            raise WireError("the stream holds no message_start")
+        content = [dict(block) for block in self._message["content"]]
+        for (index, field), parts in self._parts.items():
+            text = "".join(parts)
+            if field == "input":
+                content[index]["input"] = parse_partial(text)
+            else:
+                content[index][field] = content[index].get(field, "") + text
+        return read(Message, {**self._message, "content": content})
+
+    def _extend(self, index: int, delta: Delta) -> None:
+        assert self._message is not None
+        content = self._message["content"]
+        if not 0 <= index < len(content):
+            raise WireError(f"a delta for block {index}, which was never started")
+        match delta:
+            case TextDelta(text=text):
+                self._parts.setdefault((index, "text"), []).append(text)
+            case ThinkingDelta(thinking=thinking):
+                self._parts.setdefault((index, "thinking"), []).append(thinking)
+            case InputJsonDelta(partial_json=part):
+                self._parts.setdefault((index, "input"), []).append(part)
+            case SignatureDelta(signature=signature):
+                content[index]["signature"] = signature
+            case CitationsDelta(citation=citation):
+                content[index]["citations"] = [*(content[index].get("citations") or ()), citation]
+            case CompactionDelta(content=text):
+                content[index]["content"] = text
+            case _:
+                return

@@ -1,0 +1,93 @@
+"""Headers of the API: version, betas, and the ids that a reply carries. Source: spec HDR-1 to 39, ERR-43 to 45."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from dragoman.errors import InvalidRequest
+
+__all__ = ["KNOWN_BETAS", "VERSIONS", "Headers", "Version", "base62", "betas", "version"]
+
+Version = Literal["2023-06-01", "2026-10-21"]
+VERSIONS: tuple[Version, ...] = ("2023-06-01", "2026-10-21")
+
+# HDR-20 and CC-4: accepted silently. Accepting a name does not mean that an engine does what it asks for.
+KNOWN_BETAS = frozenset(
+    """
+    message-batches-2024-09-24 prompt-caching-2024-07-31 pdfs-2024-09-25 token-counting-2024-11-01
+    token-efficient-tools-2025-02-19 output-128k-2025-02-19 files-api-2025-04-14 extended-cache-ttl-2025-04-11
+    interleaved-thinking-2025-05-14 dev-full-thinking-2025-05-14 fine-grained-tool-streaming-2025-05-14
+    context-1m-2025-08-07 model-context-window-exceeded-2025-08-26 structured-outputs-2025-11-13
+    structured-outputs-2025-12-15 effort-2025-11-24 computer-use-2024-10-22 computer-use-2025-01-24
+    computer-use-2025-11-24 code-execution-2025-05-22 code-execution-2025-08-25 mcp-client-2025-04-04
+    mcp-client-2025-11-20 mcp-client-2026-09-15 context-management-2025-06-27 compact-2026-01-12 compact-2026-09-04
+    skills-2025-10-02 fast-mode-2026-02-01 output-300k-2026-03-24 message-threads-2026-08-12
+    server-side-fallback-2026-06-01 server-side-fallback-2026-07-01 fallback-credit-2026-06-01
+    fallback-credit-2026-07-01 mid-conversation-tool-changes-2026-07-01 mid-conversation-output-config-2026-07-01
+    mid-conversation-system-clear-at-2026-08-21 cache-diagnosis-2026-04-07 advisor-tool-2026-03-01
+    task-budgets-2026-03-13 thinking-token-count-2026-05-13 thinking-display-updates-2026-08-18
+    thinking-binding-controls-2026-08-01 inline-tools-2026-09-15 managed-agents-2026-04-01
+    claude-code-20250219 per-turn-control-2026-07-01 advanced-tool-use-2025-11-20
+    """.split()
+)
+KNOWN_BETA_FAMILIES = ("user-profiles-",)
+
+ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"  # as in the real ids: no 0, O, I, l
+
+
+class Headers:
+    """Request or response headers: names in any case, repeats kept, order kept."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            self._values.setdefault(name.lower(), []).append(value)
+
+    @classmethod
+    def from_bytes(cls, pairs: Iterable[tuple[bytes, bytes]]) -> "Headers":
+        """From ASGI's pairs. Header bytes are Latin-1, so any byte is legal here."""
+        return cls((name.decode("latin-1"), value.decode("latin-1")) for name, value in pairs)
+
+    def get(self, name: str) -> str | None:
+        """The value of a header, repeats joined by a comma; None where it is missing."""
+        values = self._values.get(name)
+        return None if values is None else ", ".join(values)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+
+def version(headers: Headers) -> Version:
+    """The API version asked for. Raises InvalidRequest: missing, unknown, or sent twice (ERR-43, 44, HDR-5)."""
+    given = headers.get("anthropic-version")
+    if given is None:
+        raise InvalidRequest("anthropic-version: header is required")
+    for known in VERSIONS:
+        if given.strip() == known:
+            return known
+    raise InvalidRequest(f'anthropic-version: "{given}" is not a valid version')
+
+
+def betas(headers: Headers, *, refuse_unknown: bool = False) -> tuple[str, ...]:
+    """The betas asked for, in order, each once (HDR-6).
+
+    An unknown name is accepted unless `refuse_unknown`: Claude Code sends names that no list holds (CC-4).
+    """
+    names = dict.fromkeys(name for part in (headers.get("anthropic-beta") or "").split(",") if (name := part.strip()))
+    if refuse_unknown:
+        for name in names:
+            if name not in KNOWN_BETAS and not name.startswith(KNOWN_BETA_FAMILIES):
+                raise InvalidRequest(
+                    f"Unexpected value(s) `{name}` for the `anthropic-beta` header. Please consult our documentation "
+                    "at platform.claude.com/docs or try again without the header."
+                )
+    return tuple(names)
+
+
+def base62(random: bytes, length: int) -> str:
+    """Opaque id text out of random bytes (16 are plenty for 22 characters)."""
+    number = int.from_bytes(random, "big")
+    digits = []
+    for _ in range(length):
+        number, digit = divmod(number, len(ALPHABET))
+        digits.append(ALPHABET[digit])
+    return "".join(digits)

@@ -1,0 +1,202 @@
+"""The block writer: the only thing that may emit stream events.
+
+Whoever answers (an engine, an adapter of a translated provider) says what there is to say, text, thinking, a tool
+call; the writer opens, numbers and closes the blocks. No order of its calls makes an illegal stream: that is its
+law (DESIGN, principle 3), and a test drives it at random. Imports only this folder.
+"""
+
+from typing import Any
+
+from .events import (
+    BlockDelta,
+    BlockStart,
+    BlockStop,
+    CitationsDelta,
+    Delta,
+    DeltaUsage,
+    ErrorBody,
+    ErrorEvent,
+    Event,
+    InputJsonDelta,
+    MessageDelta,
+    MessageStart,
+    MessageStop,
+    Ping,
+    SignatureDelta,
+    Stop,
+    TextDelta,
+    ThinkingDelta,
+)
+from .tools import JsonObject
+from .types import (
+    Caller,
+    Message,
+    OutputBlock,
+    RedactedThinking,
+    ServerToolUse,
+    StopDetails,
+    StopReason,
+    Text,
+    Thinking,
+    ToolUse,
+    Usage,
+)
+
+__all__ = ["BlockWriter", "WriterClosed"]
+
+DIRECT = Caller(type="direct")
+
+
+class WriterClosed(RuntimeError):
+    """A call after the end: a fault of the code that calls, never of a request."""
+
+
+class BlockWriter:
+    """Emits the events of one message.
+
+    Each method returns the events that its call makes due, perhaps none. Blocks open at their first content: an
+    empty text opens nothing (clients store empty blocks and are refused them ever after). The message starts with
+    the first call. `usage` is what message_start tells; its `output_tokens` is 1 there, as the API's is (STR-10).
+    """
+
+    def __init__(self, message_id: str, *, model: str, usage: Usage) -> None:
+        self._start = MessageStart(
+            message=Message(
+                id=message_id,
+                role="assistant",
+                model=model,
+                content=[],
+                stop_reason=None,
+                stop_sequence=None,
+                stop_details=None,
+                usage=usage,
+            )
+        )
+        self._started = False
+        self._index = 0
+        self._open: str | None = None  # type of the open block
+        self._signature: str | None = None  # of the open thinking block, emitted when it closes
+        self._is_done = False
+
+    @property
+    def is_done(self) -> bool:
+        return self._is_done
+
+    def start(self) -> list[Event]:
+        """message_start, once."""
+        self._must_be_open()
+        if self._started:
+            return []
+        self._started = True
+        return [self._start]
+
+    def ping(self) -> list[Event]:
+        return [*self.start(), Ping()]
+
+    def text(self, text: str) -> list[Event]:
+        """A piece of text, into the open text block or a new one."""
+        if not text:
+            return self.start()
+        return [*self._within("text", Text(text="")), self._delta(TextDelta(text=text))]
+
+    def citation(self, citation: JsonObject) -> list[Event]:
+        """A citation for the open text block, or for a new one (STR-20)."""
+        opened = self._within("text", Text(text="", citations=[]))
+        return [*opened, self._delta(CitationsDelta(citation=citation))]
+
+    def thinking(self, thinking: str) -> list[Event]:
+        """A piece of thinking, into the open thinking block if it is not yet signed, or a new one."""
+        if not thinking:
+            return self.start()
+        closed = self.end_block() if self._signature is not None else []
+        opened = self._within("thinking", Thinking(thinking="", signature=""))
+        return [*closed, *opened, self._delta(ThinkingDelta(thinking=thinking))]
+
+    def signature(self, signature: str) -> list[Event]:
+        """Signs the thinking block and closes it. With none open it signs an empty one (display omitted, STR-24)."""
+        opened = self._within("thinking", Thinking(thinking="", signature=""))
+        self._signature = signature
+        return [*opened, *self.end_block()]
+
+    def tool_use(self, tool_use_id: str, name: str, *, toolset_name: str | None = None) -> list[Event]:
+        """Opens a call of a client's tool; `input_json` fills it."""
+        block = ToolUse(id=tool_use_id, name=name, input={}, caller=DIRECT, toolset_name=toolset_name)
+        return [*self.end_block(), *self._begin("tool_use", block)]
+
+    def server_tool_use(self, tool_use_id: str, name: str) -> list[Event]:
+        """Opens a call of a tool that the server runs; `input_json` fills it (STR-22)."""
+        block = ServerToolUse(id=tool_use_id, name=name, input={}, caller=DIRECT)
+        return [*self.end_block(), *self._begin("server_tool_use", block)]
+
+    def input_json(self, fragment: str) -> list[Event]:
+        """A fragment of the open call's input, cut anywhere (STR-30). Raises WriterClosed when no call is open."""
+        self._must_be_open()
+        if self._open not in ("tool_use", "server_tool_use"):
+            raise WriterClosed("no tool call is open")
+        return [self._delta(InputJsonDelta(partial_json=fragment))]
+
+    def whole(self, block: OutputBlock) -> list[Event]:
+        """A block that goes out in one piece: redacted thinking, the result of a server tool (STR-25)."""
+        if isinstance(block, Text | Thinking | ToolUse | ServerToolUse):
+            raise TypeError(f"{type(block).__name__} is written by its own method")
+        return [*self.end_block(), *self._begin("whole", block), *self.end_block()]
+
+    def redacted_thinking(self, data: str) -> list[Event]:
+        return self.whole(RedactedThinking(data=data))
+
+    def end_block(self) -> list[Event]:
+        """Closes the open block, if there is one; the next content opens another."""
+        started = self.start()
+        if self._open is None:
+            return started
+        events = started
+        if self._open == "thinking":
+            events.append(self._delta(SignatureDelta(signature=self._signature or "")))
+        events.append(BlockStop(index=self._index))
+        self._index += 1
+        self._open = self._signature = None
+        return events
+
+    def finish(
+        self,
+        stop_reason: StopReason,
+        *,
+        usage: DeltaUsage,
+        stop_sequence: str | None = None,
+        stop_details: StopDetails | None = None,
+    ) -> list[Event]:
+        """Closes what is open and ends the message."""
+        events = self.end_block()
+        self._is_done = True
+        stop = Stop(stop_reason=stop_reason, stop_sequence=stop_sequence, stop_details=stop_details)
+        return [*events, MessageDelta(delta=stop, usage=usage), MessageStop()]
+
+    def fail(self, body: dict[str, Any]) -> list[Event]:
+        """Ends the stream with an error (STR-40); `body` is the envelope. What is open stays open: it never came."""
+        self._must_be_open()
+        self._is_done = True
+        error = body["error"]
+        return [
+            ErrorEvent(
+                error=ErrorBody(type=error["type"], message=error["message"], details=error.get("details")),
+                request_id=body.get("request_id"),
+            )
+        ]
+
+    def _must_be_open(self) -> None:
+        if self._is_done:
+            raise WriterClosed("the message has ended")
+
+    def _within(self, kind: str, block: OutputBlock) -> list[Event]:
+        """The events that make `kind` the open block."""
+        self._must_be_open()
+        if self._open == kind:
+            return []
+        return [*self.end_block(), *self._begin(kind, block)]
+
+    def _begin(self, kind: str, block: OutputBlock) -> list[Event]:
+        self._open = kind
+        return [BlockStart(index=self._index, content_block=block)]
+
+    def _delta(self, delta: Delta) -> BlockDelta:
+        return BlockDelta(index=self._index, delta=delta)
