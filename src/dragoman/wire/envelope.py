@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from dragoman.errors import InvalidRequest
+
 from .schema import REQUIRED
 
 __all__ = ["Envelope"]

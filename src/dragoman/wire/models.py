@@ -3,7 +3,7 @@
 Pure: the values come from `gateway/catalogue.toml`. Imports only the standard library and msgspec.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -13,11 +13,11 @@ Lifecycle = Literal["active", "deprecated", "retired"]
 Line = Literal["haiku", "sonnet", "opus", "fable", "mythos"]
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 
-# What a model may have, or a target may lack. Names follow the keys of `capabilities` on the wire; a dot is a level.
+# What a model may have and a target may lack. Named as the keys of `capabilities` on the wire; a dot is a level.
 Capability = Literal[
     "batch",
     "citations",
-    "code_execution",  # code in the sandbox may call the request's other tools; the tool itself is in server_tools
+    "code_execution",  # code in the sandbox may call the request's other tools; the tool itself: server_tools
     "context_management.clear_thinking_20251015",
     "context_management.clear_tool_uses_20250919",
     "context_management.compact_20260112",
@@ -29,7 +29,7 @@ Capability = Literal[
     "structured_outputs",
     "thinking",
 ]
-CAPABILITIES: frozenset[Capability] = frozenset(Capability.__args__)  # type: ignore[attr-defined]
+CAPABILITIES: frozenset[Capability] = frozenset(get_args(Capability))
 
 EFFORTS: tuple[Effort, ...] = ("low", "medium", "high", "xhigh", "max")
 STRATEGIES = ("clear_thinking_20251015", "clear_tool_uses_20250919", "compact_20260112")
@@ -97,8 +97,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def info(self, *, supports: frozenset[Capability] | None = None) -> dict[str, object]:
         """The ModelInfo object of `GET /v1/models` (MOD-4, MOD-5): every known key is there.
 
-        `supports` is what the target that answers can do, None for all that the model can: the list has to tell
-        what a request would meet (MOD-8, TOOL-72).
+        `supports` is what the target that answers can do, None for all that the model can: the list tells what
+        a request would meet (MOD-8, TOOL-72).
         """
         has = self._all_capabilities()
         if supports is not None:
@@ -148,7 +148,7 @@ def group(name: str, members: tuple[str, ...], has: frozenset[Capability]) -> di
 
 
 def effort_info(levels: tuple[Effort, ...]) -> dict[str, object]:
-    """`xhigh` may be null on the wire, but the API itself was seen to answer {supported: false} (2026-10-02)."""
+    """`xhigh` may be null on the wire; the API itself was seen to answer {supported: false} (2026-10-02)."""
     return {"supported": bool(levels), **{level: flag(level in levels) for level in EFFORTS}}
 
 

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from msgspec import inspect
+from msgspec import Struct, inspect
 
 from dragoman.errors import InvalidRequest
+
 from .codec import Unknown, Wire
 
 __all__ = ["check", "choices"]
@@ -146,7 +147,7 @@ def _special(fits: Check, inner: inspect.Type, extra: dict[str, Any]) -> Check:
     return fits
 
 
-def _only_tag(kind: type[Any], tag: str) -> Check:
+def _only_tag(kind: type[Struct], tag: str) -> Check:
     """A tagged object where no other type may stand."""
     fits = _struct(kind)
     path = (tag,) if getattr(kind, "tag_in_path", False) else ()

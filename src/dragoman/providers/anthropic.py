@@ -1,0 +1,167 @@
+"""Pass-through to a server that speaks the Messages API itself: Anthropic, or any other such server.
+
+Nothing is translated, so nothing is lost: the caller's bytes go out with our key in place of theirs and, where the
+configuration renames it, another `model`. Replies come back byte for byte; usage is read on the way.
+Source: spec HDR-1 to 8, STR-1 to 42.
+"""
+
+import msgspec
+
+from dragoman.errors import UpstreamFailed, status_of
+from dragoman.wire.codec import WireError, plain, read
+from dragoman.wire.envelope import Envelope
+from dragoman.wire.events import DeltaUsage, ErrorEvent, MessageDelta, MessageStart, decode_event
+from dragoman.wire.headers import Headers
+from dragoman.wire.sse import EventTooLarge, ServerEvent, SSEDecoder
+from dragoman.wire.types import Usage
+
+from .base import Answered, Operation, StreamReader, Target, UpstreamRequest
+
+__all__ = ["Messages"]
+
+# The only headers of the caller that an upstream sees: no cookies, no keys, nothing of a proxy in front of us.
+PASSED_ON = ("anthropic-version", "anthropic-beta", "accept", "idempotency-key")
+
+# Events that are decoded. The rest is content, which is none of our business.
+NOT_CONTENT = frozenset({"message_start", "ping"})
+
+
+class _Reply(msgspec.Struct):
+    """What is read of a whole reply."""
+
+    type: str
+    usage: msgspec.Raw
+
+
+class _Count(msgspec.Struct):
+    input_tokens: int
+
+
+class _Error(msgspec.Struct):
+    type: str
+    message: str
+
+
+class _ErrorReply(msgspec.Struct):
+    error: _Error
+    type: str
+
+
+class Messages:
+    """The adapter of the Messages API to itself."""
+
+    name = "messages"
+
+    def prepare(self, operation: Operation, envelope: Envelope, headers: Headers, *, target: Target) -> UpstreamRequest:
+        """The caller's bytes, but for the model where it is renamed."""
+        same_model = envelope.model() == target.model
+        out = [(name, value) for name in PASSED_ON if (value := headers.get(name)) is not None]
+        out.append(("content-type", "application/json"))
+        if target.api_key is not None:
+            if target.auth == "bearer":
+                out.append(("authorization", f"Bearer {target.api_key}"))
+            else:
+                out.append(("x-api-key", target.api_key))
+        return UpstreamRequest(
+            url=target.base_url + operation.value,
+            headers=out,
+            body=envelope.encode() if same_model else envelope.encode(model=target.model),
+        )
+
+    def read(self, operation: Operation, body: bytes) -> Answered:
+        """Checks that the bytes are a reply, and hands them on."""
+        try:
+            if operation is Operation.COUNT_TOKENS:
+                msgspec.json.decode(body, type=_Count)
+                return Answered(body=body, usage=None)
+            reply = msgspec.json.decode(body, type=_Reply)
+            if reply.type != "message":
+                raise UpstreamFailed("The upstream answered with something that is not a message.")
+            return Answered(body=body, usage=read(Usage, msgspec.json.decode(reply.usage)))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, WireError) as error:
+            raise UpstreamFailed("The upstream's reply is not a message of the Messages API.") from error
+
+    def read_error(self, status: int, body: bytes, *, request_id: str) -> bytes:
+        """An envelope as it came; anything else (a proxy's page) is put into one, without its text."""
+        try:
+            msgspec.json.decode(body, type=_ErrorReply)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            kind = _KINDS.get(status, "api_error" if status >= 500 else "invalid_request_error")
+            message = f"The upstream answered with status {status} and no error of the Messages API."
+            envelope = {"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id}
+            return msgspec.json.encode(envelope)
+        return body
+
+    def stream(self) -> StreamReader:
+        return _Stream()
+
+
+_KINDS = {
+    status_of(kind): kind
+    for kind in (
+        "invalid_request_error", "authentication_error", "billing_error", "permission_error", "not_found_error",
+        "conflict_error", "request_too_large", "rate_limit_error", "api_error", "timeout_error", "overloaded_error",
+    )
+}  # fmt: skip
+
+
+class _Stream:
+    """Hands on whole events as they came, and reads usage and errors out of them."""
+
+    def __init__(self) -> None:
+        self.has_content = False
+        self.is_done = False
+        self.error: bytes | None = None
+        self.usage: Usage | None = None
+        self._decoder = SSEDecoder()
+        self._held = b""  # the front part of an event that has not ended yet
+        self._out = 0  # bytes of the stream handed out
+
+    def feed(self, chunk: bytes) -> bytes:
+        if self.is_done:
+            return b""
+        try:
+            events = self._decoder.feed(chunk)
+        except EventTooLarge as error:
+            raise UpstreamFailed(f"The upstream's stream cannot be read: {error}.") from error
+        held = self._held + chunk if self._held else chunk
+        # Nothing after the end is handed on: the API sends nothing there, so whatever it is, it is not the API's.
+        end = self._decoder.boundary
+        for event in events:
+            self._notice(event)
+            if self.is_done:
+                end = event.end
+                break
+        ready, self._held = held[: end - self._out], held[end - self._out :]
+        self._out = end
+        return ready
+
+    def _notice(self, event: ServerEvent) -> None:
+        name = event.name
+        if name not in NOT_CONTENT:
+            self.has_content = True
+        if name == "message_stop":
+            self.is_done = True
+        elif name in ("message_start", "message_delta", "error"):
+            self._read(event)
+
+    def _read(self, event: ServerEvent) -> None:
+        try:
+            value = decode_event(event)
+        except WireError as error:
+            raise UpstreamFailed(f"The upstream's stream cannot be read: {error}.") from error
+        match value:
+            case MessageStart(message=message):
+                self.usage = message.usage
+            case MessageDelta(usage=usage) if self.usage is not None:
+                self.usage = updated(self.usage, usage)
+            case ErrorEvent():
+                self.error = event.data
+                self.is_done = True
+            case _:
+                return
+
+
+def updated(usage: Usage, delta: DeltaUsage) -> Usage:
+    """The usage after a message_delta: its fields are cumulative and replace (STR-13, STR-54)."""
+    return read(Usage, {**plain(usage), **plain(delta)})
