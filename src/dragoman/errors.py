@@ -130,6 +130,9 @@ class RequestTooLarge(ApiError):
 
     status, kind = 413, "request_too_large"
 
+    def headers(self) -> list[tuple[str, str]]:
+        return [("connection", "close")]  # the rest of the body may still be on its way
+
 
 class HeadersTooLarge(ApiError):
     status, kind = 431, "invalid_request_error"

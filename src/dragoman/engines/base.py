@@ -1,0 +1,41 @@
+"""What an engine is: a model in our own hands. It yields the same events that an adapter does.
+
+Imports only `wire` and the error tree.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+from msgspec import Struct
+
+from dragoman.wire.events import Event
+from dragoman.wire.models import Model
+from dragoman.wire.types import CountTokensRequest, MessagesRequest
+
+__all__ = ["Engine", "Generation"]
+
+
+class Generation(Struct, frozen=True, kw_only=True):
+    """One request to an engine, validated, with what it needs to answer."""
+
+    request: MessagesRequest
+    model: Model
+    message_id: str
+    new_tool_id: Callable[[], str]  # `toolu_...`, never the same twice
+
+
+class Engine(Protocol):
+    """A model of our own."""
+
+    name: str
+
+    async def count(self, request: CountTokensRequest, model: Model) -> int:
+        """Input tokens of a request, exactly those that `generate` will report. Raises InvalidRequest."""
+        ...
+
+    def generate(self, generation: Generation) -> AsyncIterator[list[Event]]:
+        """The events of the reply, through the block writer, in the lists in which they become ready.
+
+        Raises ApiError before the first list only. Closing the iterator stops the work.
+        """
+        ...

@@ -1,0 +1,218 @@
+"""What the offline engine reads out of a request: how many tokens it is, what was said last, what it holds.
+
+Source: spec MSG-95, TOK-1 to 10. Imports only `wire`, the error tree, and this folder.
+"""
+
+import msgspec
+from msgspec import Struct
+
+from dragoman.errors import InvalidRequest
+from dragoman.wire.codec import plain
+from dragoman.wire.models import Model
+from dragoman.wire.toolrules import forces_a_tool
+from dragoman.wire.turns import Turn, is_prefill, merged
+from dragoman.wire.types import (
+    Base64Image,
+    Base64Pdf,
+    Block,
+    ContentSource,
+    CountTokensRequest,
+    Document,
+    Image,
+    PlainText,
+    RedactedThinking,
+    SearchResult,
+    Text,
+    Thinking,
+    ToolResult,
+    ToolUse,
+    UrlSource,
+)
+
+from . import images, tokens
+
+__all__ = ["Prompt", "read_prompt"]
+
+# The estimate's fixed parts, chosen so that short prompts come near the figures of TOK-7.
+REQUEST_TOKENS = 3
+TURN_TOKENS = 4
+TOOL_CALL_TOKENS = 8  # the frame around a call or a result
+PDF_TOKENS = 2_000  # where the text of a PDF was not read: MSG-97 says 1,500 to 3,000 a page
+SHOWN_CHARACTERS = 200
+MANY_IMAGES = 20  # above this, images must be smaller (MSG-92)
+NO_EGRESS = "Unable to download the file. Please verify the URL and try again."
+
+
+class Result(Struct, frozen=True):
+    """One tool result of the last turn, with the call that it answers."""
+
+    name: str
+    text: str
+    is_error: bool
+
+
+class Prompt(Struct, frozen=True, kw_only=True):
+    """A request as the engine sees it."""
+
+    tokens: int  # estimate of the whole input
+    said: str  # the text of the last user turn
+    system: str
+    results: list[Result]  # tool results of the last turn
+    attachments: list[str]  # what the last turn holds besides text, in words
+    prefill: str | None  # text of a last assistant message that the reply goes on from
+
+
+def read_prompt(request: CountTokensRequest, model: Model) -> Prompt:
+    """Read a validated request.
+
+    Decodes its images, so it may take tens of milliseconds for each. Raises InvalidRequest for an image that is
+    none (MSG-91 to 94) and for sources that would have to be fetched (MSG-96): nothing is ever fetched here.
+    """
+    reader = _Reader(request, model)
+    turns = merged(request.messages)
+    total = reader.fixed_tokens(request)
+    for number, turn in enumerate(turns):
+        in_last_loop = number >= len(turns) - 2
+        total += TURN_TOKENS + sum(reader.tokens_of(block.value, counts_thinking=in_last_loop) for block in turn.blocks)
+    total += sum(TURN_TOKENS + tokens.count(_text(m.content), model.tokenizer) for m in request.messages if m.role == "system")
+    prefill = turns[-1] if is_prefill(request.messages) else None
+    last = next((turn for turn in reversed(turns) if turn.role == "user"), None)
+    return Prompt(
+        tokens=total,
+        said=_said(last),
+        system=_text(request.system),
+        results=_results(turns, last) if last is turns[-1] or prefill else [],
+        attachments=[reader.attachments[id(b.value)] for b in last.blocks if id(b.value) in reader.attachments]
+        if last
+        else [],
+        prefill=None if prefill is None else "".join(b.value.text for b in prefill.blocks if isinstance(b.value, Text)),
+    )
+
+
+def _text(content: str | list[Text] | list[Block] | None) -> str:
+    """All the text of a content, block after block."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    return "\n".join(block.text for block in content if isinstance(block, Text))
+
+
+def _said(turn: Turn | None) -> str:
+    return "\n".join(placed.value.text for placed in turn.blocks if isinstance(placed.value, Text)) if turn else ""
+
+
+def _results(turns: list[Turn], last: Turn | None) -> list[Result]:
+    calls = {p.value.id: p.value.name for turn in turns for p in turn.blocks if isinstance(p.value, ToolUse)}
+    return [
+        Result(calls.get(p.value.tool_use_id, "tool"), _result_text(p.value), bool(p.value.is_error))
+        for p in (last.blocks if last else ())
+        if isinstance(p.value, ToolResult)
+    ]
+
+
+def _result_text(result: ToolResult) -> str:
+    if result.content is None or isinstance(result.content, str):
+        return result.content or ""
+    words = [part.text if isinstance(part, Text) else f"[{type(part).__name__.lower()}]" for part in result.content]
+    return "\n".join(words)
+
+
+class _Reader:
+    """Counts blocks, and puts what is not text into words on the way."""
+
+    def __init__(self, request: CountTokensRequest, model: Model) -> None:
+        self.attachments: dict[int, str] = {}  # id of a block -> words
+        self._model = model
+        found = [block for message in request.messages for block in _images(message.content)]
+        if len(found) > model.max_images:
+            raise InvalidRequest(f"messages: too many images: {len(found)} > {model.max_images} maximum")
+        self._many = len(found) > MANY_IMAGES
+
+    def fixed_tokens(self, request: CountTokensRequest) -> int:
+        """System prompt, tools and their hidden prompt (TOK-6), an output format."""
+        total = REQUEST_TOKENS + self._count(_text(request.system))
+        if request.tools:
+            total += self._model.tool_prompt_tokens[1 if forces_a_tool(request) else 0]
+            total += sum(self._count_json({**plain(tool), "cache_control": None}) for tool in request.tools)
+        if request.output_config is not None and request.output_config.format is not None:
+            total += self._count_json(request.output_config.format.schema)
+        return total
+
+    def tokens_of(self, block: Block, *, counts_thinking: bool) -> int:
+        """Tokens of one block. Thinking of earlier turns counts nothing (TOK-5)."""
+        match block:
+            case Text(text=text):
+                return self._count(text)
+            case Thinking(thinking=text):
+                return self._count(text) if counts_thinking else 0
+            case RedactedThinking(data=data):
+                return len(data) // 8 if counts_thinking else 0
+            case ToolUse(name=name, input=value):
+                return TOOL_CALL_TOKENS + self._count(name) + self._count_json(value)
+            case ToolResult(content=content):
+                return TOOL_CALL_TOKENS + self._parts(content, counts_thinking=counts_thinking)
+            case Image():
+                return self._image(block)
+            case Document():
+                return self._document(block)
+            case SearchResult(source=source, title=title, content=content):
+                self.attachments[id(block)] = f'the search result "{title}" from {source}'
+                return self._count(source) + self._count(title) + self._parts(content, counts_thinking=False)
+            case _:  # the API's own tools, files: known by their JSON alone
+                return TOOL_CALL_TOKENS + self._count_json(plain(block))
+
+    def _parts(self, content: str | list[Block] | None, *, counts_thinking: bool) -> int:
+        if content is None or isinstance(content, str):
+            return self._count(content or "")
+        return sum(self.tokens_of(part, counts_thinking=counts_thinking) for part in content)
+
+    def _count(self, text: str) -> int:
+        return tokens.count(text, self._model.tokenizer)
+
+    def _count_json(self, value: object) -> int:
+        return self._count(msgspec.json.encode(value).decode())
+
+    def _image(self, block: Image) -> int:
+        source = block.source
+        if isinstance(source, UrlSource):
+            raise InvalidRequest(NO_EGRESS)
+        if not isinstance(source, Base64Image):
+            raise InvalidRequest("messages: image files are not kept here; send the image as base64")
+        image = images.from_base64(source.data, source.media_type, loc="messages", many=self._many)
+        self.attachments[id(block)] = images.describe(image)
+        return images.image_tokens(image.width, image.height, high_resolution=self._model.high_resolution_images)
+
+    def _document(self, block: Document) -> int:
+        name = f'the document "{block.title}"' if block.title else "a document"
+        total = self._count(block.title or "") + self._count(block.context or "")
+        match block.source:
+            case PlainText(data=text):
+                self.attachments[id(block)] = f"{name} ({len(text)} characters: {shortened(text)})"
+                return total + self._count(text)
+            case ContentSource(content=content):
+                text = _text(content)
+                self.attachments[id(block)] = f"{name} ({len(text)} characters: {shortened(text)})"
+                return total + self._parts(content, counts_thinking=False)
+            case Base64Pdf(data=data):
+                self.attachments[id(block)] = f"{name} (a PDF of {len(data) * 3 // 4} bytes, whose text was not read)"
+                return total + PDF_TOKENS
+            case UrlSource():
+                raise InvalidRequest(NO_EGRESS)
+            case _:
+                raise InvalidRequest("messages: document files are not kept here; send the document itself")
+
+
+def _images(content: str | list[Block]) -> list[Image]:
+    if isinstance(content, str):
+        return []
+    found: list[Image] = []
+    for block in content:
+        if isinstance(block, Image):
+            found.append(block)
+        elif isinstance(block, ToolResult) and isinstance(block.content, list):
+            found += [part for part in block.content if isinstance(part, Image)]
+    return found
+
+
+def shortened(text: str, limit: int = SHOWN_CHARACTERS) -> str:
+    """The text in quotation marks, its end cut off where it is long."""
+    return f'"{text}"' if len(text) <= limit else f'"{text[:limit]}..."'

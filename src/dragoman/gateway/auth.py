@@ -1,0 +1,432 @@
+"""Who is calling: API keys to principals, from a short-lived memory before the store; and the making of keys.
+
+Knows no SQL and no HTTP framework. A whole key is never kept, logged or put into an exception: only its keyed hash is.
+Source: spec HDR-1 to HDR-4 and ERR-40 to ERR-42.
+"""
+
+import asyncio
+import hmac
+import logging
+import os
+import secrets
+import string
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Generic, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from dragoman.errors import ConfigError, StoreError, Unauthenticated, Unavailable
+from dragoman.store.base import KeyRecord, Store, database_file
+
+__all__ = [
+    "Auth",
+    "Principal",
+    "default_workspace_id",
+    "hash_key",
+    "load_secret",
+    "new_key",
+    "organization_id",
+]
+
+log = logging.getLogger("dragoman.auth")
+
+BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+KEY_PREFIX = "sk-dgm-"
+KEY_LIMIT_CHARS = 1024  # ours have 50; a preset one may be a longer token. Anything above is refused unhashed
+SECRET_FLOOR_CHARS = 16
+REMEMBERED_LIMIT = 10_000  # keys of each sort that are remembered
+GRACE_S = 600.0  # how long a key that the store has confirmed works on while the store is away
+
+MISSING = "x-api-key header is required"  # ERR-40
+WRONG_API_KEY = "invalid x-api-key"  # ERR-41
+WRONG_BEARER = "Invalid bearer token"  # ERR-42
+
+V = TypeVar("V")
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """Whom a request is answered and accounted for."""
+
+    key_id: str
+    key_name: str
+    workspace_id: str  # "wrkspc_..."
+    organization_id: str  # a UUID
+
+
+# The secret, and what follows from it
+
+
+def load_secret(database_url: str, env: Mapping[str, str], *, wait_s: float = 2.0) -> bytes:
+    """The installation's secret, which keys the hashes: without it the stored hashes are worth nothing.
+
+    `DRAGOMAN_SECRET` if set; else "<database file>.secret", made here when missing; else, for a database in memory,
+    one for the life of the process. `wait_s` (seconds) is how long a file that another process is writing may stay
+    incomplete. Raises ConfigError.
+    """
+    given = env.get("DRAGOMAN_SECRET")
+    if given is not None:
+        given = given.strip()
+        if len(given) < SECRET_FLOOR_CHARS:
+            raise ConfigError(
+                f"DRAGOMAN_SECRET has {len(given)} characters, needs at least {SECRET_FLOOR_CHARS}: "
+                "give it a longer one, or unset it to have one made in a file beside the database"
+            )
+        return given.encode("utf-8", "surrogateescape")
+    database = database_file(database_url)
+    if database is None:
+        return secrets.token_bytes(32)
+    path = database.with_name(database.name + ".secret")
+    try:
+        made = _make_secret(path)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot make the secret file {path} ({error.strerror}): let this user write in an existing folder, "
+            "or set DRAGOMAN_SECRET"
+        ) from error
+    return made or _read_secret(path, wait_s=wait_s)
+
+
+def _make_secret(path: Path) -> bytes | None:
+    """Make the file, for its owner alone; None when it is there. O_EXCL: of several processes one writes it.
+
+    Written in place, not linked into place: some network file systems have no hard links.
+    """
+    secret = secrets.token_bytes(32)
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return None
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secret.hex().encode() + b"\n")
+            file.flush()
+            os.fsync(descriptor)  # the keys hashed with it may be on the disk a moment later
+    except BaseException:
+        path.unlink()  # a half-written one would stop every later start
+        raise
+    return secret
+
+
+def _read_secret(path: Path, *, wait_s: float) -> bytes:
+    end = time.monotonic() + wait_s
+    try:
+        while len(text := path.read_bytes().strip()) < 64 and time.monotonic() < end:
+            time.sleep(0.01)  # its maker is between open and write
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the secret file {path} ({error.strerror}): let this user read it, or set DRAGOMAN_SECRET"
+        ) from error
+    try:
+        secret = bytes.fromhex(text.decode("ascii"))
+    except ValueError:
+        secret = b""  # its text, a secret, stays out of the exception chain
+    if len(secret) != 32:
+        raise ConfigError(
+            f"the secret file {path} does not hold 64 hexadecimal digits: restore it from a copy, or delete it; "
+            "without the old one every key made so far stops working"
+        )
+    return secret
+
+
+def organization_id(secret: bytes) -> str:
+    """The installation's UUID: the same at every start, on every machine that shares the secret."""
+    return str(UUID(bytes=_derive(secret, "organization id")[:16], version=4))
+
+
+def default_workspace_id(secret: bytes) -> str:
+    """The "wrkspc_..." of keys that belong to no workspace of their own."""
+    number = int.from_bytes(_derive(secret, "default workspace id"), "big")
+    return "wrkspc_" + "".join(BASE62[number // 62**place % 62] for place in range(24))
+
+
+def _derive(secret: bytes, label: str) -> bytes:
+    """No key hashes to this: none holds a NUL."""
+    return hmac.digest(secret, b"dragoman\0" + label.encode(), "sha256")
+
+
+# Keys
+
+
+def new_key() -> str:
+    """A fresh key: "sk-dgm-" and 43 characters that are safe in a URL, 256 random bits."""
+    return KEY_PREFIX + secrets.token_urlsafe(32)
+
+
+def hash_key(secret: bytes, key: str) -> bytes:
+    """HMAC-SHA256, 32 bytes. Not a slow hash: keys are random, and every request computes it."""
+    return hmac.digest(secret, key.encode("utf-8", "surrogatepass"), "sha256")
+
+
+def _hint(key: str) -> str:
+    """Enough to tell keys apart; of a short preset key at most a quarter."""
+    if key.startswith(KEY_PREFIX) and len(key) >= 40:
+        return f"{key[: len(KEY_PREFIX) + 3]}...{key[-4:]}"
+    shown = min(4, len(key) // 8)
+    return f"{key[:shown]}...{key[len(key) - shown :]}"
+
+
+def _is_plausible(key: str) -> bool:
+    """Could be a key at all: visible ASCII, not too long. What is not need neither be hashed nor looked up."""
+    return 0 < len(key) <= KEY_LIMIT_CHARS and key.isascii() and key.isprintable() and " " not in key
+
+
+def _new_id() -> str:
+    return "apikey_" + "".join(secrets.choice(BASE62) for _ in range(24))
+
+
+class _Recent(Generic[V]):
+    """The most recently used entries, at most `limit`."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._entries: OrderedDict[bytes, V] = OrderedDict()
+
+    def get(self, digest: bytes) -> V | None:
+        entry = self._entries.get(digest)
+        if entry is not None:
+            self._entries.move_to_end(digest)
+        return entry
+
+    def put(self, digest: bytes, entry: V) -> None:
+        self._entries[digest] = entry
+        self._entries.move_to_end(digest)
+        if len(self._entries) > self._limit:
+            self._entries.popitem(last=False)
+
+    def drop(self, digest: bytes) -> None:
+        self._entries.pop(digest, None)
+
+
+class _Known(msgspec.Struct, frozen=True):
+    principal: Principal
+    confirmed: float  # monotonic seconds: when the store last said that the key is good
+    asked: float  # and when it was last asked, in vain perhaps
+
+
+class Auth:
+    """Tells principals by their keys, and makes, lists and revokes keys.
+
+    What the store said is remembered for `cache_seconds`, so a key revoked elsewhere works on for that long at most;
+    keys that exist and keys that do not are remembered apart, so that guesses push no real key out.
+    `clock` gives monotonic seconds, `now` the aware UTC time.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        secret: bytes,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        cache_seconds: float = 5.0,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.organization_id = organization_id(secret)
+        self.workspace_id = default_workspace_id(secret)
+        self._store = store
+        self._secret = secret
+        self._clock = clock
+        self._cache_seconds = cache_seconds
+        self._now = now
+        self._known: _Recent[_Known] = _Recent(REMEMBERED_LIMIT)
+        self._unknown: _Recent[float] = _Recent(REMEMBERED_LIMIT)  # digest -> when the store was asked
+        self._flights: dict[bytes, asyncio.Future[StoreError | None]] = {}  # questions under way
+        self._is_store_away = False
+
+    async def identify(self, api_key: str | None, authorization: str | None) -> Principal:
+        """The principal of a request's `x-api-key` and `authorization` header values (HDR-3: either will do).
+
+        Raises Unauthenticated when neither is a live key, Unavailable when the store is needed and away.
+        """
+        presented = _presented(api_key, authorization)
+        if not presented:
+            raise Unauthenticated(MISSING)
+        trouble: StoreError | None = None
+        for key, _ in presented:
+            try:
+                principal = await self._principal(key)
+            except StoreError as error:
+                trouble = error
+                continue
+            if principal is not None:
+                return principal
+        if trouble is not None:  # its text names a path: it is for the log, not for the caller
+            raise Unavailable("API keys cannot be checked at the moment. Please try again shortly.") from trouble
+        raise Unauthenticated(presented[0][1])
+
+    async def create(self, name: str, *, key: str | None = None) -> tuple[str, KeyRecord]:
+        """Make a key, or take `key`. The plain key is returned here and never again.
+
+        Raises ConfigError for an unfit name or key, or a key that exists.
+        """
+        plain = new_key() if key is None else _checked(key, "the key")
+        record = self._record(_checked_name(name), plain)
+        if not await self._store.add_key(record):
+            raise ConfigError(f"the key {record.hint} exists already")
+        self._unknown.drop(record.hash)
+        return plain, record
+
+    async def preset(self, key: str, name: str = "preset") -> KeyRecord:
+        """Have `key` (DRAGOMAN_API_KEY) in the store; nothing changes when it is there already.
+
+        Raises ConfigError when it is unfit, or was revoked: a key that leaked must not come back with a restart.
+        """
+        record = self._record(_checked_name(name), _checked(key, "DRAGOMAN_API_KEY"))
+        is_new = await self._store.add_key(record)
+        self._unknown.drop(record.hash)
+        found = record if is_new else await self._store.find_key(record.hash)
+        if found is None:
+            raise StoreError("a key that was there a moment ago is gone from the store")
+        if found.revoked_at is not None:
+            raise ConfigError(
+                f"DRAGOMAN_API_KEY is the key {found.id}, which was revoked on "
+                f"{found.revoked_at:%Y-%m-%d} and stays so: set another one, or unset it"
+            )
+        return found
+
+    async def ensure_first(self) -> str | None:
+        """Make a key named "first" and return it, unless there is any key; then None.
+
+        Of several processes that start at once, one makes it.
+        """
+        plain = new_key()
+        return plain if await self._store.add_first_key(self._record("first", plain)) else None
+
+    async def list(self) -> Sequence[KeyRecord]:
+        """All keys, revoked ones too, newest first."""
+        return await self._store.list_keys()
+
+    async def revoke(self, id_or_hint: str) -> KeyRecord:
+        """End the key with this id or hint (or, for one in a hurry, the key itself). Twice is harmless.
+
+        Raises ConfigError when there is none, or several keys share the hint.
+        """
+        given = id_or_hint.strip()
+        digest = hash_key(self._secret, given)
+        matches = [key for key in await self._store.list_keys() if given in (key.id, key.hint) or key.hash == digest]
+        if len(matches) > 1:
+            raise ConfigError(f"the hint {given} fits {', '.join(key.id for key in matches)}: name one of these ids")
+        revoked = await self._store.revoke_key(matches[0].id, self._now()) if matches else None
+        if revoked is None:
+            shown = given if given.startswith("apikey_") or "..." in given else _hint(given)
+            raise ConfigError(f"no key has the id or hint {shown}: `dragoman keys list` shows those that are there")
+        self._known.drop(revoked.hash)
+        return revoked
+
+    def _record(self, name: str, plain: str) -> KeyRecord:
+        digest = hash_key(self._secret, plain)
+        return KeyRecord(id=_new_id(), name=name, hash=digest, hint=_hint(plain), created_at=self._now())
+
+    async def _principal(self, key: str) -> Principal | None:
+        """The principal of a key; None when it is not a live one. Raises StoreError when that cannot be told."""
+        if not _is_plausible(key):
+            return None
+        digest = hash_key(self._secret, key)
+        while True:
+            now = self._clock()
+            known = self._known.get(digest)
+            if known is not None and now - known.asked < self._cache_seconds:
+                return known.principal
+            asked = self._unknown.get(digest)
+            if asked is not None and now - asked < self._cache_seconds:
+                return None
+            flight = self._flights.get(digest)
+            if flight is None:
+                return await self._ask_for_all(digest)
+            trouble = await asyncio.shield(flight)
+            if trouble is not None:
+                raise StoreError(str(trouble)) from trouble
+
+    async def _ask_for_all(self, digest: bytes) -> Principal | None:
+        """Ask the store, for this caller and those who come with the same key meanwhile.
+
+        They look again when the flight ends: at what is remembered now or, if this caller hung up and was cancelled,
+        by asking themselves. Only trouble is handed on, so that they need not run into it one after the other.
+        """
+        flight = self._flights[digest] = asyncio.get_running_loop().create_future()
+        trouble: StoreError | None = None
+        try:
+            return await self._ask(digest)
+        except StoreError as error:
+            trouble = error
+            raise
+        finally:
+            del self._flights[digest]
+            flight.set_result(trouble)
+
+    async def _ask(self, digest: bytes) -> Principal | None:
+        asked = self._clock()  # before the question: a key revoked while it is under way counts as seen before
+        try:
+            record = await self._store.find_key(digest)
+        except StoreError as error:
+            self._note_store(is_away=True, why=error)
+            return self._last_known(digest, error)
+        self._note_store(is_away=False)
+        is_ours = record is not None and hmac.compare_digest(record.hash, digest)
+        if record is None or not is_ours or record.revoked_at is not None:
+            self._known.drop(digest)
+            self._unknown.put(digest, asked)
+            return None
+        principal = Principal(
+            key_id=record.id,
+            key_name=record.name,
+            workspace_id=record.workspace_id or self.workspace_id,
+            organization_id=self.organization_id,
+        )
+        self._known.put(digest, _Known(principal, confirmed=asked, asked=asked))
+        self._unknown.drop(digest)
+        return principal
+
+    def _last_known(self, digest: bytes, error: StoreError) -> Principal:
+        """While the store is away: what it last said, asked for again only after `cache_seconds`."""
+        known = self._known.get(digest)
+        now = self._clock()
+        if known is None or now - known.confirmed > GRACE_S:
+            raise error
+        self._known.put(digest, msgspec.structs.replace(known, asked=now))
+        return known.principal
+
+    def _note_store(self, *, is_away: bool, why: StoreError | None = None) -> None:
+        """One line when the store goes and one when it comes back, not one a request."""
+        if is_away and not self._is_store_away:
+            log.warning("the key store is away, known keys work for %d s more: %s", GRACE_S, why)
+        elif self._is_store_away and not is_away:
+            log.warning("the key store is back")
+        self._is_store_away = is_away
+
+
+def _presented(api_key: str | None, authorization: str | None) -> Sequence[tuple[str, str]]:
+    """The keys that a request presents, each with the refusal's text, in the order in which they are looked at.
+
+    An empty header counts as none (ERR-40); another scheme than Bearer presents a key that cannot be right.
+    """
+    presented = []
+    if key := (api_key or "").strip():
+        presented.append((key, WRONG_API_KEY))
+    scheme, _, token = (authorization or "").strip().partition(" ")
+    token = token.strip()
+    if scheme and scheme.lower() != "bearer":
+        presented.append(("", WRONG_BEARER))
+    elif token:
+        presented.append((token, WRONG_BEARER))
+    return presented
+
+
+def _checked(key: str, what: str) -> str:
+    key = key.strip()
+    if len(key) < 8 or not _is_plausible(key):
+        raise ConfigError(
+            f"{what} is not fit to be a key: it takes 8 to {KEY_LIMIT_CHARS} visible ASCII characters, no whitespace"
+        )
+    return key
+
+
+def _checked_name(name: str) -> str:
+    name = name.strip()
+    if not 0 < len(name) <= 200 or not name.isprintable():
+        raise ConfigError("a key's name takes 1 to 200 printable characters")
+    return name

@@ -1,0 +1,59 @@
+"""What goes into the pipeline and what comes out of it: a call, its reading, an answer. Data only."""
+
+from collections.abc import AsyncGenerator
+
+from msgspec import Struct
+
+from dragoman.providers.base import Operation
+from dragoman.wire.envelope import Envelope
+from dragoman.wire.headers import Headers, Version, betas, version
+
+__all__ = ["Answer", "Asked", "Call"]
+
+
+class Call(Struct, frozen=True, kw_only=True):
+    """One HTTP request that asks something of a model, as the edge has read it."""
+
+    operation: Operation
+    headers: Headers
+    body: bytes
+    request_id: str
+    arrived: float  # monotonic seconds
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """A call whose headers and envelope have been read."""
+
+    call: Call
+    version: Version
+    betas: tuple[str, ...]
+    envelope: Envelope
+    model: str
+    stream: bool
+
+    @classmethod
+    def read(cls, call: Call, *, refuse_unknown_betas: bool) -> "Asked":
+        """Raises InvalidRequest, in the order of MSG-32: version, betas, JSON, model."""
+        asked_version = version(call.headers)
+        asked_betas = betas(call.headers, refuse_unknown=refuse_unknown_betas)
+        envelope = Envelope(call.body)
+        return cls(
+            call=call,
+            version=asked_version,
+            betas=asked_betas,
+            envelope=envelope,
+            model=envelope.model(),
+            stream=call.operation is Operation.MESSAGES and envelope.stream(),
+        )
+
+
+class Answer(Struct, kw_only=True):
+    """What a target answered: bytes, or a stream of them that has begun and cannot turn into an error status.
+
+    Each piece of `stream` is whole events, so a ping may go between any two.
+    """
+
+    status: int = 200
+    headers: list[tuple[str, str]] = []
+    body: bytes = b""
+    stream: AsyncGenerator[bytes, None] | None = None

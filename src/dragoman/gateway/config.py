@@ -1,0 +1,334 @@
+"""The configuration: what may be set, with type, default and check on one line each, and how it is put together.
+
+File, then environment, then command line: the later one wins. No file is needed. docs/configuration.md is the
+user's side of this file, and a test holds the two together. Imports nothing that serves requests.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, get_origin, get_type_hints
+from urllib.parse import urlsplit
+
+import msgspec
+
+from dragoman.errors import ConfigError
+from dragoman.gateway import config_values as read
+from dragoman.gateway.config_sheet import Sheet
+from dragoman.gateway.config_text import KeyPath, dotted
+from dragoman.gateway.config_values import Listen, Secret, TargetName
+
+__all__ = [
+    "ANTHROPIC_URL",
+    "DEFAULT_FILE",
+    "OFFLINE",
+    "Config",
+    "Listen",
+    "ProviderConfig",
+    "RouteConfig",
+    "Secret",
+    "ServerConfig",
+    "TargetName",
+    "describe",
+    "load",
+    "settings",
+]
+
+DEFAULT_FILE = Path("dragoman.toml")
+OFFLINE: Final = "offline"  # the built-in engine, as a provider's name and as a dialect
+ANTHROPIC_URL = "https://api.anthropic.com"
+_ANTHROPIC_HOST = "api.anthropic.com"
+_PROVIDER_NAME = re.compile(r"[a-z0-9_-]+")
+_MODEL_NAME = re.compile(r"[!-.0-~]{1,256}")  # visible ASCII without the slash
+
+
+class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The table [server]."""
+
+    listen: Annotated[Listen, read.listen_address] = Listen("127.0.0.1", 8000)
+    database: Annotated[str, read.database_url] = "sqlite:///dragoman.db"
+    body_limit_mb: Annotated[int, read.whole(1, 1024)] = 32  # ERR-24
+    ping_after_s: Annotated[float, read.seconds(0.01)] = 8.0
+    shutdown_grace_s: Annotated[float, read.seconds(0)] = 30.0
+
+    @property
+    def body_limit_bytes(self) -> int:
+        """The largest request body; a megabyte is 1024 * 1024 bytes."""
+        return self.body_limit_mb * 1024 * 1024
+
+
+class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A table [providers.NAME], or a provider that the environment switched on. `origin` says which."""
+
+    name: str
+    origin: str
+    dialect: Annotated[Literal["messages", "offline"], read.choice("messages", OFFLINE)] = "messages"
+    base_url: Annotated[str, read.base_url] = ""  # no slash at its end; empty only when `dialect` is "offline"
+    api_key: Annotated[Secret | None, read.secret] = None
+    auth: Annotated[Literal["x-api-key", "bearer"], read.choice("x-api-key", "bearer")] = "x-api-key"
+    connect_timeout_s: Annotated[float, read.seconds(0.01)] = 5.0
+    first_byte_timeout_s: Annotated[float, read.seconds(0.01)] = 600.0
+    idle_timeout_s: Annotated[float, read.seconds(0.01)] = 300.0
+    ca_file: Annotated[str | None, read.ca_file] = None
+
+
+class RouteConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A table [models.NAME]: what answers when a caller names that model. Exactly one target for now."""
+
+    name: str
+    origin: str
+    targets: Annotated[tuple[TargetName, ...], read.targets]
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that was configured, checked. `providers` has at least one entry, in the order of the file.
+
+    `source` is the file it came from, None without one; `notes` are sentences for a person at start.
+    """
+
+    server: ServerConfig
+    providers: Mapping[str, ProviderConfig]
+    models: Mapping[str, RouteConfig]
+    retired: Annotated[Literal["serve", "refuse"], read.choice("serve", "refuse")] = "serve"
+    unknown_betas: Annotated[Literal["accept", "refuse"], read.choice("accept", "refuse")] = "accept"
+    source: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def route_provider(self) -> ProviderConfig:
+        """The provider that answers a model which neither [models] nor a `provider/` prefix names: the first."""
+        return next(iter(self.providers.values()))
+
+
+@cache
+def settings(table: type[msgspec.Struct]) -> Mapping[str, Callable[[object], object]]:
+    """What a file may set in `table`, each with the reader that checks it: the fields annotated with one."""
+    hints = get_type_hints(table, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items() if get_origin(hint) is Annotated}
+
+
+_HOMES = {
+    "at the top of the file, above the first [table]": settings(Config),
+    "in [server]": settings(ServerConfig),
+    "in [providers.NAME]": settings(ProviderConfig),
+    'in [models."NAME"]': settings(RouteConfig),
+}
+
+
+def load(
+    path: Path | None, env: Mapping[str, str], *, listen: str | None = None, database: str | None = None
+) -> Config:
+    """The configuration out of `path` (else $DRAGOMAN_CONFIG, else ./dragoman.toml if it is there, else no file).
+
+    `listen` and `database` come from the command line and win over DRAGOMAN_LISTEN and DRAGOMAN_DATABASE, which
+    win over the file. An empty variable counts as unset. Raises ConfigError, which lists every problem, one a line.
+    """
+    file, text = _read_file(path, env)
+    sheet = Sheet(file, text, env=env, homes=_HOMES)
+    top = sheet.settings((), settings(Config), tables=("server", "providers", "models"))
+    server = _server(sheet, env, listen=listen, database=database)
+    providers, notes = _providers(sheet, env)
+    for provider in providers.values():
+        _check_circle(sheet, provider, server.listen)
+    routes = [_route(sheet, name, providers) for name in sheet.names("models")]
+    sheet.raise_problems()
+    models = {route.name: route for route in routes if route is not None}
+    return Config(server=server, providers=providers, models=models, source=file, notes=notes, **top)
+
+
+def describe(config: Config) -> list[tuple[str, str]]:
+    """What answers what, as (subject, sentence) rows for a person. Holds no secret."""
+    rows = [
+        ("configuration", config.source or "no file: defaults and the environment"),
+        ("listen", str(config.server.listen)),
+        ("database", config.server.database),
+    ]
+    rows += [(f"provider {each.name}", _describe_provider(each)) for each in config.providers.values()]
+    rows += [(f"model {name}", f"answered by {route.targets[0]}") for name, route in config.models.items()]
+    first = config.route_provider
+    every = "every model of the catalogue" if first.dialect == OFFLINE else "every other model"
+    rows += [
+        (every, f"answered by {first.name}"),
+        ("retired models", "answered" if config.retired == "serve" else "refused with 404"),
+        ("unknown betas", "ignored" if config.unknown_betas == "accept" else "refused with 400"),
+    ]
+    return rows + [("note", note) for note in config.notes]
+
+
+def _describe_provider(provider: ProviderConfig) -> str:
+    if provider.dialect == OFFLINE:
+        return f"the built-in offline engine ({provider.origin})"
+    header = "authorization" if provider.auth == "bearer" else "x-api-key"
+    key = f"with its key in {header}" if provider.api_key else "without a key"
+    return f"{provider.base_url}, {key} ({provider.origin})"
+
+
+def _read_file(path: Path | None, env: Mapping[str, str]) -> tuple[str | None, str]:
+    """The file's name and text; (None, "") when there is none."""
+    file, named_by = path, "--config"
+    if file is None and env.get("DRAGOMAN_CONFIG"):
+        file, named_by = Path(env["DRAGOMAN_CONFIG"]), "DRAGOMAN_CONFIG"
+    if file is None and DEFAULT_FILE.exists():
+        file, named_by = DEFAULT_FILE, "the directory dragoman was started in"
+    if file is None:
+        return None, ""
+    try:
+        raw = file.read_bytes()
+    except FileNotFoundError as error:
+        remedy = f"Mend the path in {named_by}, or leave it out: dragoman needs no file."
+        raise ConfigError(f"{file}: there is no such file. {remedy}") from error
+    except IsADirectoryError as error:
+        raise ConfigError(
+            f"{file}: this is a directory. Name the file in it, such as {file / DEFAULT_FILE}."
+        ) from error
+    except OSError as error:
+        remedy = f"Check the path in {named_by}, and that the user who runs dragoman may read it."
+        raise ConfigError(f"{file}: cannot be read: {error.strerror or error}. {remedy}") from error
+    try:
+        return str(file), raw.decode("utf-8-sig")  # some editors begin a file with a byte order mark
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{file}:{line}: this is not UTF-8. Save the file again in that encoding.") from error
+
+
+def _server(sheet: Sheet, env: Mapping[str, str], *, listen: str | None, database: str | None) -> ServerConfig:
+    readers = settings(ServerConfig)
+    values = sheet.settings(("server",), readers)
+    for name, flag in (("listen", listen), ("database", database)):
+        variable = f"DRAGOMAN_{name.upper()}"
+        if flag is not None:
+            sheet.override(values, name, flag, readers=readers, origin=f"--{name}")
+        elif env.get(variable):
+            sheet.override(values, name, env[variable], readers=readers, origin=variable)
+    return ServerConfig(**values)
+
+
+def _providers(sheet: Sheet, env: Mapping[str, str]) -> tuple[dict[str, ProviderConfig], tuple[str, ...]]:
+    """The providers, those of the file first, and what is to be said about the environment's."""
+    key, notes = _key_of_environment(sheet, env)
+    providers = {name: _provider(sheet, name, key) for name in sheet.names("providers")}
+    if key is not None and "anthropic" not in providers:
+        providers["anthropic"] = ProviderConfig(
+            name="anthropic", origin="ANTHROPIC_API_KEY is set", base_url=ANTHROPIC_URL, api_key=key
+        )
+    if not providers:
+        providers[OFFLINE] = ProviderConfig(name=OFFLINE, origin="no provider is configured", dialect=OFFLINE)
+    return providers, notes
+
+
+def _key_of_environment(sheet: Sheet, env: Mapping[str, str]) -> tuple[Secret | None, tuple[str, ...]]:
+    """The key for Anthropic that the environment holds, and what is to be said about it.
+
+    ANTHROPIC_BASE_URL is never the address of the provider: on a client's machine it points at dragoman itself,
+    and requests would go round in a circle. There ANTHROPIC_API_KEY is a key for that address as well, one of
+    dragoman's own most likely, so it is not sent to Anthropic either.
+    """
+    if not env.get("ANTHROPIC_API_KEY") or "api_key" in sheet.table(("providers", "anthropic")):
+        return None, ()
+    elsewhere = env.get("ANTHROPIC_BASE_URL", "")
+    if elsewhere and _host(elsewhere) != _ANTHROPIC_HOST:
+        return None, (
+            "ANTHROPIC_API_KEY is not used: ANTHROPIC_BASE_URL says that it is a key for another server. "
+            'To use it for Anthropic, set api_key = "${ANTHROPIC_API_KEY}" in [providers.anthropic].',
+        )
+    values: dict[str, Secret] = {}
+    readers = settings(ProviderConfig)
+    sheet.override(values, "api_key", env["ANTHROPIC_API_KEY"], readers=readers, origin="ANTHROPIC_API_KEY")
+    return values.get("api_key"), ()
+
+
+def _provider(sheet: Sheet, name: str, env_key: Secret | None) -> ProviderConfig:
+    """The provider of one table; with defaults in place of what was wrong, which the sheet has noted."""
+    path = ("providers", name)
+    table, values = sheet.table(path), sheet.settings(path, settings(ProviderConfig))
+    if not _PROVIDER_NAME.fullmatch(name):
+        sheet.note(path, "this is no name for a provider", "Use a-z, 0-9, - and _ only.")
+    if name == OFFLINE:
+        values.setdefault("dialect", OFFLINE)
+    if name == "anthropic" and values.get("dialect") != OFFLINE:
+        values = _with_anthropic_defaults(values, table, env_key)
+    provider = ProviderConfig(name=name, origin=sheet.origin(path), **values)
+    if "dialect" in table and "dialect" not in values:
+        return provider  # which checks fit is not known
+    if provider.dialect == OFFLINE:
+        _check_offline(sheet, path, table)
+    elif name == OFFLINE:
+        sheet.note(
+            path, "this name is taken by the built-in engine", "Give a provider with another dialect another name."
+        )
+    elif table.keys() <= settings(ProviderConfig).keys():  # else the problem is the unknown one
+        _check_messages(sheet, path, provider)
+    return provider
+
+
+def _with_anthropic_defaults(
+    values: dict[str, Any], table: Mapping[str, object], env_key: Secret | None
+) -> dict[str, Any]:
+    """Adds what [providers.anthropic] need not say. The environment's key goes to Anthropic's own address only."""
+    if "base_url" not in table:
+        values = {"base_url": ANTHROPIC_URL, **values}
+    if env_key and values.get("base_url") == ANTHROPIC_URL:
+        values = {"api_key": env_key, **values}
+    return values
+
+
+def _check_offline(sheet: Sheet, path: KeyPath, table: Mapping[str, object]) -> None:
+    for name in table:
+        if name in settings(ProviderConfig) and name != "dialect":
+            sheet.note((*path, name), "the offline engine has no use for it", "Take the line away.")
+
+
+def _check_messages(sheet: Sheet, path: KeyPath, provider: ProviderConfig) -> None:
+    table = sheet.table(path)
+    if "base_url" not in table and not provider.base_url:
+        sheet.note(path, "base_url is missing", 'Add base_url = "https://...".')
+    if _host(provider.base_url) == _ANTHROPIC_HOST and "api_key" not in table and not provider.api_key:
+        sheet.note(path, "Anthropic answers no request without a key", 'Add api_key = "${ANTHROPIC_API_KEY}".')
+    if provider.ca_file and provider.base_url and not provider.base_url.startswith("https:"):
+        sheet.note((*path, "ca_file"), "base_url is not https, so no certificate is checked", "Take the line away.")
+
+
+def _check_circle(sheet: Sheet, provider: ProviderConfig, listen: Listen) -> None:
+    """Refuse a provider that is this very server; only what can be seen without asking the network."""
+    url = urlsplit(provider.base_url)
+    port = url.port or (443 if url.scheme == "https" else 80)
+    here = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}  # noqa: S104
+    if url.hostname in here and listen.host in here and port == listen.port:
+        what = f"this is dragoman's own address ({listen}), requests would go round in a circle"
+        sheet.note(("providers", provider.name, "base_url"), what, "Give one of the two another port.")
+
+
+def _route(sheet: Sheet, name: str, providers: Mapping[str, ProviderConfig]) -> RouteConfig | None:
+    """The route of one table; None when it has no target that could be read, which the sheet has noted."""
+    path = ("models", name)
+    table, values = sheet.table(path), sheet.settings(path, settings(RouteConfig))
+    if not _MODEL_NAME.fullmatch(name):
+        what = "this is no name for a model"
+        sheet.note(path, what, "Use up to 256 ASCII characters other than space and /, which stands in PROVIDER/MODEL.")
+    if not table:
+        sheet.note(path, "targets is missing", f'Add targets = ["{next(iter(providers))}/..."].')
+    if "targets" not in values:
+        return None
+    (target,) = values["targets"]
+    if target.provider not in providers:
+        # As the file has it: a variable may have been replaced by something secret.
+        what = f"the provider of {read.shown(table['targets'][0])} is not there"
+        sheet.note((*path, "targets", 0), what, _remedy(target.provider, providers))
+    return RouteConfig(name=name, origin=sheet.origin(path), targets=(target,))
+
+
+def _remedy(provider: str, providers: Mapping[str, ProviderConfig]) -> str:
+    if likely := read.nearest(provider, providers):
+        return f"Did you mean {dotted((likely,))}?"
+    if provider == "anthropic":
+        return "Set ANTHROPIC_API_KEY, or add a table [providers.anthropic]."
+    return f"Add its table [providers.NAME], or name one of: {', '.join(dotted((name,)) for name in providers)}."
+
+
+def _host(url: str) -> str:
+    """The host of a URL in lower case; empty when it has none."""
+    try:
+        return (urlsplit(url).hostname or "").rstrip(".")
+    except ValueError:
+        return ""

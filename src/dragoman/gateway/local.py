@@ -1,0 +1,110 @@
+"""Asks an engine of our own: validates the request, and turns the engine's events into the reply."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from dragoman.engines.base import Engine, Generation
+from dragoman.providers.base import Operation
+from dragoman.wire.codec import encode, plain, read
+from dragoman.wire.events import Event, Fold, MessageDelta, MessageStart, encode_event
+from dragoman.wire.models import Model
+from dragoman.wire.toolrules import check_server_tools
+from dragoman.wire.types import MessagesRequest, Usage
+from dragoman.wire.validate import validate_count, validate_messages
+
+from .accounting import Entry
+from .call import Answer, Asked
+from .routing import Route
+
+__all__ = ["Local"]
+
+LARGE_BODY_BYTES = 256 * 1024  # above this, a body is parsed and checked in a thread, off the event loop
+
+T = TypeVar("T")
+
+
+class Local:
+    """Answers from an engine. `new_id` makes ids: "msg" -> "msg_01..."."""
+
+    def __init__(self, engine: Engine, *, new_id: Callable[[str], str]) -> None:
+        self._engine = engine
+        self._new_id = new_id
+
+    async def ask(self, asked: Asked, route: Route, entry: Entry) -> Answer:
+        """The engine's answer. Raises ApiError."""
+        model = route.model
+        assert model is not None
+        if asked.call.operation is Operation.COUNT_TOKENS:
+            return await self._count(asked, model)
+        request = await _off_loop(asked, lambda: self._validated(asked, model))
+        generation = Generation(
+            request=request,
+            model=model,
+            message_id=self._new_id("msg"),
+            new_tool_id=lambda: self._new_id("toolu"),
+        )
+        events = cast("AsyncGenerator[list[Event], None]", self._engine.generate(generation))
+        if asked.stream:
+            # The engine refuses before its first event or not at all: so it is awaited before the status is said.
+            first = await anext(events)
+            return Answer(stream=self._streamed(first, events, entry))
+        return Answer(body=await self._folded(events, entry))
+
+    def _validated(self, asked: Asked, model: Model) -> MessagesRequest:
+        request = validate_messages(asked.envelope.parse(), model, version=asked.version, betas=asked.betas)
+        check_server_tools(request.tools or ())
+        return request
+
+    async def _count(self, asked: Asked, model: Model) -> Answer:
+        def validated() -> Any:
+            return validate_count(asked.envelope.parse(), model, version=asked.version, betas=asked.betas)
+
+        request = await _off_loop(asked, validated)
+        return Answer(body=msgspec.json.encode({"input_tokens": await self._engine.count(request, model)}))
+
+    async def _folded(self, events: AsyncGenerator[list[Event], None], entry: Entry) -> bytes:
+        fold = Fold()
+        async with aclosing(events):
+            async for ready in events:
+                for event in ready:
+                    fold.add(event)
+        message = fold.message()
+        entry.has_content()
+        entry.usage = message.usage
+        return encode(message)
+
+    async def _streamed(
+        self, first: list[Event], events: AsyncGenerator[list[Event], None], entry: Entry
+    ) -> AsyncGenerator[bytes, None]:
+        async with aclosing(events):
+            async for ready in _after(first, events):
+                for event in ready:
+                    _note(event, entry)
+                yield b"".join(map(encode_event, ready))
+
+
+async def _after(first: list[Event], rest: AsyncIterator[list[Event]]) -> AsyncIterator[list[Event]]:
+    yield first
+    async for ready in rest:
+        yield ready
+
+
+def _note(event: Event, entry: Entry) -> None:
+    match event:
+        case MessageStart(message=message):
+            entry.usage = message.usage
+        case MessageDelta(usage=usage) if entry.usage is not None:
+            entry.usage = read(Usage, {**plain(entry.usage), **plain(usage)})
+        case _:
+            entry.has_content()
+
+
+async def _off_loop(asked: Asked, work: Callable[[], T]) -> T:
+    """Do the work, in a thread when the body is large: other requests must not wait for it."""
+    if len(asked.call.body) <= LARGE_BODY_BYTES:
+        return work()
+    return await asyncio.to_thread(work)

@@ -1,0 +1,43 @@
+"""Puts a gateway together out of a configuration: the one place that names every part.
+
+Kept apart from `pipeline.py` so that the pipeline can be read, and tested, without the parts.
+"""
+
+import os
+from collections.abc import Mapping
+
+from dragoman.engines.offline import OfflineEngine
+from dragoman.http.base import Transport
+from dragoman.http.foreign import HttpxTransport
+from dragoman.providers.anthropic import Messages
+from dragoman.store.sql import SQLStore
+
+from .auth import Auth, load_secret
+from .config import Config, ProviderConfig
+from .pipeline import Gateway
+
+__all__ = ["open_auth", "open_gateway"]
+
+
+def open_auth(config: Config, env: Mapping[str, str] = os.environ) -> tuple[SQLStore, Auth, bytes]:
+    """The key store, not yet opened, and the keys in it. Raises ConfigError."""
+    secret = load_secret(config.server.database, env)
+    store = SQLStore(config.server.database)
+    return store, Auth(store, secret), secret
+
+
+def open_gateway(config: Config, env: Mapping[str, str] = os.environ) -> Gateway:
+    """A gateway to be entered: `async with open_gateway(config) as gateway`. Raises ConfigError."""
+    store, auth, secret = open_auth(config, env)
+    return Gateway(
+        config,
+        store=store,
+        auth=auth,
+        engine=OfflineEngine(secret=secret),
+        adapters={Messages.name: Messages()},
+        transport_of=_transport,
+    )
+
+
+def _transport(provider: ProviderConfig) -> Transport:
+    return HttpxTransport(ca_file=provider.ca_file)

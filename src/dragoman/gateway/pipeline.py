@@ -1,0 +1,209 @@
+"""One request from door to door: read this first.
+
+`answer` takes a call as the HTTP edge has read it and returns the reply for the edge to send. It reads in one
+direction: who calls, what they ask, whether they may, who answers, the answer. Whatever happens on the way, the
+caller gets a reply of the API, and the ledger gets one entry. Knows no HTTP framework, no SQL, no provider's name.
+"""
+
+import logging
+import secrets
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from types import TracebackType
+from typing import Protocol, Self
+
+import msgspec
+
+from dragoman.engines.base import Engine
+from dragoman.errors import ApiError, InternalError
+from dragoman.http.base import Transport
+from dragoman.providers.base import Adapter
+from dragoman.store.base import Store
+from dragoman.wire.headers import Headers, base62
+from dragoman.wire.sse import encode_sse
+
+from .accounting import Entry, Ledger
+from .auth import Auth, Principal
+from .call import Answer, Asked, Call
+from .catalogue import Catalogue
+from .config import Config, ProviderConfig
+from .limits import Hold, Limits
+from .local import Local
+from .routing import Route, Router, aliases
+from .upstream import Upstream
+
+__all__ = ["OUR_FAULT", "Gateway", "Reply", "answer", "error_answer", "identify", "new_id"]
+
+log = logging.getLogger("dragoman.gateway")
+
+OUR_FAULT = "Internal server error"  # all that a caller is told of it (ERR-54)
+
+
+class Answerer(Protocol):
+    """Whoever can answer a request: an engine of our own, or an upstream."""
+
+    async def ask(self, asked: Asked, route: Route, entry: Entry) -> Answer:
+        """Raises ApiError."""
+        ...
+
+
+class Gateway:
+    """What every request needs, put together once at start."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        store: Store,
+        auth: Auth,
+        engine: Engine,
+        adapters: Mapping[str, Adapter],
+        transport_of: Callable[[ProviderConfig], Transport],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        known = Catalogue.load()
+        self.config = config
+        self.clock = clock
+        self.store = store
+        self.auth = auth
+        self.catalogue = known.with_aliases(aliases(config, known))
+        self.limits = Limits()
+        self.ledger = Ledger(clock=clock)
+        self.router = Router(config, known)
+        self.local = Local(engine, new_id=new_id)
+        # An upstream that is silent for `ping_after_s` gets its caller a ping, so from then on it is a stream.
+        self.upstream = Upstream(adapters, transport_of=transport_of, hold_s=config.server.ping_after_s)
+
+    async def __aenter__(self) -> Self:
+        await self.store.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.upstream.aclose()
+        await self.store.close()
+
+
+async def answer(gateway: Gateway, call: Call) -> "Reply":
+    """The reply to a call. Raises nothing that a client can cause; cancel it when the caller hangs up."""
+    entry = gateway.ledger.open(call.request_id, call.operation.value, arrived=call.arrived)
+    hold: Hold | None = None
+    principal: Principal | None = None
+    try:
+        # Who calls?
+        principal = await identify(gateway, call.headers)
+        entry.key_id = principal.key_id
+
+        # What do they ask? The envelope only: the rest is parsed where a target needs it.
+        asked = Asked.read(call, refuse_unknown_betas=gateway.config.unknown_betas == "refuse")
+        entry.model, entry.stream = asked.model, asked.stream
+
+        # May they?
+        hold = gateway.limits.reserve()
+
+        # Who answers?
+        route = gateway.router.route(asked.model)
+        entry.target = str(route)
+        answerer: Answerer = gateway.local if route.is_local else gateway.upstream
+
+        # The answer. A stream has begun when this returns: what fails from here on is an event of it.
+        answered = await answerer.ask(asked, route, entry)
+        entry.status = answered.status
+        return Reply(call.request_id, answered, principal=principal, entry=entry, hold=hold)
+    except ApiError as error:
+        return _refusal(error, principal=principal, entry=entry, hold=hold)
+    except Exception:
+        log.exception("request %s failed by a fault of dragoman's", call.request_id)
+        return _refusal(InternalError(OUR_FAULT), principal=principal, entry=entry, hold=hold)
+    except BaseException:  # the caller hung up, or the server is stopped
+        _end(entry, hold, is_abandoned=True)
+        raise
+
+
+async def identify(gateway: Gateway, headers: Headers) -> Principal:
+    """The principal of a request. Raises Unauthenticated, or Unavailable when the store is away."""
+    return await gateway.auth.identify(headers.get("x-api-key"), headers.get("authorization"))
+
+
+class Reply:
+    """What the edge sends. It must be closed, sent or not: then the entry is settled and the hold released."""
+
+    def __init__(
+        self,
+        request_id: str,
+        answered: Answer,
+        *,
+        principal: Principal | None = None,
+        entry: Entry | None = None,
+        hold: Hold | None = None,
+    ) -> None:
+        given = dict(answered.headers).get("request-id")  # an upstream's own: its support asks for it
+        self.request_id = given or request_id
+        self.status = answered.status
+        self.headers = [(name, value) for name, value in answered.headers if name != "request-id"]
+        self.headers.append(("request-id", self.request_id))
+        if principal is not None:
+            self.headers.append(("anthropic-organization-id", principal.organization_id))
+            self.headers.append(("anthropic-workspace-id", principal.workspace_id))
+        self.body = answered.body
+        self.stream: AsyncGenerator[bytes, None] | None = None
+        if answered.stream is not None:
+            self.stream = _guarded(answered.stream, self.request_id, entry)
+        self._inner = answered.stream
+        self._entry = entry
+        self._hold = hold
+
+    async def aclose(self, *, abandoned: bool = False) -> None:
+        """Stop what still runs, then settle. `abandoned`: the caller hung up before the end."""
+        try:
+            if self.stream is not None:
+                await self.stream.aclose()
+            if self._inner is not None:  # the guard closes it too, unless it never began
+                await self._inner.aclose()
+        finally:
+            if self._entry is not None:
+                _end(self._entry, self._hold, is_abandoned=abandoned)
+
+
+async def _guarded(
+    stream: AsyncGenerator[bytes, None], request_id: str, entry: Entry | None
+) -> AsyncGenerator[bytes, None]:
+    """The stream; a fault of ours in the middle of it becomes an `error` event (STR-40)."""
+    try:
+        async with aclosing(stream):
+            async for piece in stream:
+                yield piece
+    except Exception:
+        log.exception("request %s failed in mid-stream by a fault of dragoman's", request_id)
+        fault = InternalError(OUR_FAULT)
+        if entry is not None:
+            entry.outcome, entry.error = "cut", fault.kind
+        yield encode_sse("error", msgspec.json.encode(fault.body(request_id)))
+
+
+def _end(entry: Entry, hold: Hold | None, *, is_abandoned: bool) -> None:
+    if hold is not None:
+        hold.release()
+    entry.settle("abandoned" if is_abandoned else None)
+
+
+def _refusal(error: ApiError, *, principal: Principal | None, entry: Entry, hold: Hold | None) -> Reply:
+    entry.status, entry.outcome, entry.error = error.status, "refused", error.kind
+    return Reply(entry.request_id, error_answer(error, entry.request_id), principal=principal, entry=entry, hold=hold)
+
+
+def error_answer(error: ApiError, request_id: str) -> Answer:
+    """An error in the API's envelope, with the headers that belong to it (ERR-1, ERR-2, HDR-38)."""
+    headers = error.headers()
+    if error.status == 429:
+        headers.append(("x-should-retry", "true"))
+    elif error.status < 500 and error.status != 409:
+        headers.append(("x-should-retry", "false"))
+    return Answer(status=error.status, headers=headers, body=msgspec.json.encode(error.body(request_id)))
+
+
+def new_id(prefix: str) -> str:
+    """An opaque id as the API's are: "msg" -> "msg_01" and 22 characters."""
+    return f"{prefix}_01{base62(secrets.token_bytes(17), 22)}"

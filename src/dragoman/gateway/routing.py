@@ -1,0 +1,72 @@
+"""Which target answers a model name. Pure: configuration and catalogue in, route out.
+
+For now a route is one target; several in order, with fallback, will be one more field. Names no provider.
+"""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from dragoman.errors import NotFound
+from dragoman.wire.models import Model
+
+from .catalogue import Alias, Catalogue
+from .config import OFFLINE, Config, ProviderConfig, TargetName
+
+__all__ = ["Route", "Router"]
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """Who answers a request: a provider and a model of its."""
+
+    provider: ProviderConfig
+    model_name: str  # as the provider calls it
+    model: Model | None  # what the catalogue knows of it; never None for our own engine
+
+    @property
+    def is_local(self) -> bool:
+        return self.provider.dialect == OFFLINE
+
+    def __str__(self) -> str:
+        return f"{self.provider.name}/{self.model_name}"
+
+
+class Router:
+    """Maps the model name of a request to its route, by the configuration alone."""
+
+    def __init__(self, config: Config, catalogue: Catalogue) -> None:
+        self._providers: Mapping[str, ProviderConfig] = config.providers
+        self._default = config.route_provider
+        self._configured = {name: route.targets[0] for name, route in config.models.items()}
+        self._refuses_retired = config.retired == "refuse"
+        self._catalogue = catalogue
+
+    def route(self, name: str) -> Route:
+        """The route of a model name: a configured one, `provider/model`, or what the first provider serves.
+
+        Raises NotFound (ERR-46) for a name that nothing answers, and for a retired model where those are refused.
+        """
+        target = self._target(name)
+        provider = self._providers[target.provider]
+        model = self._catalogue.resolve(target.model)
+        if provider.dialect == OFFLINE and model is None:
+            raise NotFound(f"model: {name}")
+        if self._refuses_retired and model is not None and model.lifecycle == "retired":
+            raise NotFound(f"model: {name}")
+        return Route(provider=provider, model_name=target.model, model=model)
+
+    def _target(self, name: str) -> TargetName:
+        if configured := self._configured.get(name):
+            return configured
+        prefix, slash, model = name.partition("/")
+        if slash and model and prefix in self._providers:
+            return TargetName(prefix, model)
+        return TargetName(self._default.name, name)
+
+
+def aliases(config: Config, catalogue: Catalogue) -> list[Alias]:
+    """The configured names, as the model list shows them."""
+    return [
+        Alias(name, str(route.targets[0]), catalogue.resolve(route.targets[0].model))
+        for name, route in config.models.items()
+    ]

@@ -1,0 +1,207 @@
+"""The HTTP edge: an ASGI application that reads requests, asks the gateway, and sends what it replies.
+
+Bare ASGI: a framework costs more than the work that is left here. Decides nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+import msgspec
+from msgspec import Struct
+
+from dragoman import __version__
+from dragoman.errors import ApiError, InternalError, MethodNotAllowed, NotFound, StoreError, Unavailable
+from dragoman.gateway.call import Answer, Call
+from dragoman.gateway.pipeline import OUR_FAULT, Gateway, Reply, answer, error_answer, identify, new_id
+from dragoman.providers.base import Operation
+from dragoman.wire.headers import Headers, version
+
+from .body import ClientGone, Receive, read_body
+from .replies import Send, Watch, send_farewell, send_reply
+
+__all__ = ["App"]
+
+log = logging.getLogger("dragoman.server")
+
+MODELS = "/v1/models/"
+
+
+class Incoming(Struct, frozen=True, kw_only=True):
+    """One HTTP request, its body read."""
+
+    gateway: Gateway
+    headers: Headers
+    path: str
+    query: str
+    body: bytes
+    request_id: str
+    arrived: float
+
+
+Handler = Callable[[Incoming], Awaitable[Reply]]
+
+
+async def ask_model(incoming: Incoming) -> Reply:
+    """POST /v1/messages and /v1/messages/count_tokens."""
+    return await answer(
+        incoming.gateway,
+        Call(
+            operation=Operation(incoming.path),
+            headers=incoming.headers,
+            body=incoming.body,
+            request_id=incoming.request_id,
+            arrived=incoming.arrived,
+        ),
+    )
+
+
+async def list_models(incoming: Incoming) -> Reply:
+    """GET /v1/models (MOD-1)."""
+    query = parse_qs(incoming.query, keep_blank_values=True)
+    return await _look_up(incoming, lambda: incoming.gateway.catalogue.page(query))
+
+
+async def retrieve_model(incoming: Incoming) -> Reply:
+    """GET /v1/models/{id} (MOD-3). Ids may hold any character, escaped."""
+    name = unquote(incoming.path.removeprefix(MODELS), errors="replace")
+    return await _look_up(incoming, lambda: incoming.gateway.catalogue.retrieve(name))
+
+
+async def _look_up(incoming: Incoming, look: Callable[[], dict[str, object]]) -> Reply:
+    principal = await identify(incoming.gateway, incoming.headers)
+    try:
+        version(incoming.headers)
+        answered = _json(look())
+    except ApiError as error:
+        answered = error_answer(error, incoming.request_id)
+    return Reply(incoming.request_id, answered, principal=principal)
+
+
+async def show_root(incoming: Incoming) -> Reply:
+    """GET / and HEAD /: Claude Code asks whether anyone is there (CC-1)."""
+    return Reply(incoming.request_id, _json({"service": "dragoman", "version": __version__}))
+
+
+async def show_health(incoming: Incoming) -> Reply:
+    """GET /healthz: the process answers."""
+    return Reply(incoming.request_id, _json({"status": "ok"}))
+
+
+async def show_readiness(incoming: Incoming) -> Reply:
+    """GET /readyz: the store answers too. Asks no provider: a probe must cost nothing."""
+    try:
+        await incoming.gateway.store.ping()
+    except StoreError as error:
+        log.warning("not ready: %s", error)
+        raise Unavailable("The key store cannot be reached.") from error
+    return Reply(incoming.request_id, _json({"status": "ready"}))
+
+
+def _json(value: object) -> Answer:
+    return Answer(body=msgspec.json.encode(value))
+
+
+ROUTES: dict[str, dict[str, Handler]] = {
+    "/v1/messages": {"POST": ask_model},
+    "/v1/messages/count_tokens": {"POST": ask_model},
+    "/v1/models": {"GET": list_models},
+    "/": {"GET": show_root},
+    "/healthz": {"GET": show_health},
+    "/readyz": {"GET": show_readiness},
+}
+
+
+def find_handler(method: str, path: str) -> Handler:
+    """Raises NotFound (ERR-47) or MethodNotAllowed (ERR-23). HEAD is GET without the body."""
+    methods = ROUTES.get(path)
+    if methods is None and path.startswith(MODELS) and len(path) > len(MODELS) and "/" not in path[len(MODELS) :]:
+        methods = {"GET": retrieve_model}
+    if methods is None:
+        raise NotFound("Not found")
+    handler = methods.get("GET" if method == "HEAD" else method)
+    if handler is None:
+        raise MethodNotAllowed("Method Not Allowed", allow=", ".join(sorted({*methods, *_head(methods)})))
+    return handler
+
+
+def _head(methods: dict[str, Handler]) -> set[str]:
+    return {"HEAD"} if "GET" in methods else set()
+
+
+class App:
+    """The application over a gateway, which it opens and closes with the server's lifespan."""
+
+    def __init__(self, gateway: Gateway, *, on_ready: Callable[[Gateway], Awaitable[None]] | None = None) -> None:
+        self._gateway = gateway
+        self._on_ready = on_ready
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+
+    async def _http(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        settings = self._gateway.config.server
+        watch = Watch(receive, send, ping_after_s=settings.ping_after_s)
+        headers = Headers.from_bytes(scope["headers"])
+        reply: Reply | None = None
+        is_gone = False
+        try:
+            body: bytes | ApiError
+            try:
+                body = await read_body(receive, headers, limit_bytes=settings.body_limit_bytes)
+            except ApiError as error:
+                body = error
+            async with watch.running():
+                reply = await self._reply(scope, headers, body)
+                await send_reply(reply, watch)
+        except ClientGone:
+            is_gone = True
+        except asyncio.CancelledError:  # the server stops, and its patience is at an end
+            await send_farewell(reply, watch)
+        finally:
+            if reply is not None:
+                await reply.aclose(abandoned=is_gone)
+
+    async def _reply(self, scope: dict[str, Any], headers: Headers, body: bytes | ApiError) -> Reply:
+        """The reply to one request; what stood in the way of its body is told first."""
+        request_id = new_id("req")
+        try:
+            if isinstance(body, ApiError):
+                raise body
+            path = scope["raw_path"].decode("latin-1")
+            handler = find_handler(scope["method"], path)
+            incoming = Incoming(
+                gateway=self._gateway,
+                headers=headers,
+                path=path,
+                query=scope["query_string"].decode("latin-1"),
+                body=body,
+                request_id=request_id,
+                arrived=self._gateway.clock(),
+            )
+            return await handler(incoming)
+        except ApiError as error:
+            return Reply(request_id, error_answer(error, request_id))
+        except Exception:
+            log.exception("request %s failed by a fault of dragoman's", request_id)
+            return Reply(request_id, error_answer(InternalError(OUR_FAULT), request_id))
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        async with AsyncExitStack() as stack:
+            await receive()
+            try:
+                gateway = await stack.enter_async_context(self._gateway)
+                if self._on_ready is not None:
+                    await self._on_ready(gateway)
+            except Exception as error:
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                raise
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})

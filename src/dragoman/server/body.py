@@ -1,0 +1,81 @@
+"""Reads a request's body: bounded, and unpacked where it came compressed. Source: spec ERR-24, ERR-25."""
+
+import zlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from dragoman.errors import InvalidRequest, RequestTooLarge
+from dragoman.wire.headers import Headers
+
+__all__ = ["ClientGone", "Receive", "read_body"]
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+TOO_LARGE = "Request exceeds the maximum size"
+# A body that is refused is still read for a while: a client that is sending does not look for a reply.
+DRAIN_BYTES = 512 * 1024 * 1024
+WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 47}
+
+
+class ClientGone(Exception):
+    """The client hung up; there is nobody to answer."""
+
+
+async def read_body(receive: Receive, headers: Headers, *, limit_bytes: int) -> bytes:
+    """The whole body. Raises RequestTooLarge, InvalidRequest (an encoding that cannot be undone), or ClientGone."""
+    length = headers.get("content-length")
+    if length is not None and length.isdecimal() and int(length) > limit_bytes:
+        if "expect" not in headers:  # else the client waits for leave to send, and this is the answer
+            await _drain(receive, 0)
+        raise RequestTooLarge(TOO_LARGE)
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in _pieces(receive):
+        size += len(piece)
+        if size > limit_bytes:
+            await _drain(receive, size)
+            raise RequestTooLarge(TOO_LARGE)
+        pieces.append(piece)
+    return _unpacked(b"".join(pieces), headers.get("content-encoding"), limit_bytes)
+
+
+async def _pieces(receive: Receive) -> Any:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        if piece := message.get("body", b""):
+            yield piece
+        if not message.get("more_body", False):
+            return
+
+
+async def _drain(receive: Receive, size: int) -> None:
+    async for piece in _pieces(receive):
+        size += len(piece)
+        if size > DRAIN_BYTES:
+            return
+
+
+def _unpacked(body: bytes, encoding: str | None, limit_bytes: int) -> bytes:
+    name = (encoding or "identity").strip().lower()
+    if name in ("", "identity"):
+        return body
+    if name not in WINDOW_BITS:
+        raise InvalidRequest(
+            f"content-encoding: {name!r} is not supported. Send the body as it is, or packed with gzip.",
+            details={"error_code": "request_body_encoding_unsupported"},
+        )
+    unpacker = zlib.decompressobj(WINDOW_BITS[name])
+    try:
+        plain = unpacker.decompress(body, limit_bytes + 1)
+    except zlib.error:
+        plain = b""
+    if len(plain) > limit_bytes:
+        raise RequestTooLarge(TOO_LARGE, details={"error_code": "request_body_too_large_after_decoding"})
+    if not unpacker.eof or unpacker.unused_data:
+        raise InvalidRequest(
+            f"content-encoding: the body is not valid {name}",
+            details={"error_code": "request_body_encoding_invalid"},
+        )
+    return plain

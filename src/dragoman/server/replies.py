@@ -1,0 +1,147 @@
+"""Sends replies over ASGI: JSON or a stream, with pings in silence and an eye on the caller who may hang up.
+
+Source: spec STR-1, STR-7, STR-8, HDR-30 to 32.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+
+from dragoman.errors import Overloaded
+from dragoman.gateway.pipeline import Reply, new_id
+from dragoman.wire.events import Ping, encode_event
+from dragoman.wire.sse import encode_sse
+
+from .body import ClientGone, Receive
+
+__all__ = ["Send", "Watch", "send_farewell", "send_reply"]
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+PING = encode_event(Ping())
+STREAM_HEADERS = [
+    ("content-type", "text/event-stream; charset=utf-8"),
+    ("cache-control", "no-cache"),
+    ("x-accel-buffering", "no"),  # asks a proxy in front of us not to hold events back
+]
+STALLED_S = 300.0  # a client that takes no byte for so long is taken for gone
+
+
+class Watch:
+    """Watches one request's connection while it is worked on.
+
+    `async with watch.running():` around the work: when the client hangs up, the work is cancelled and ClientGone is
+    raised in its place. Between `start_pings` and `stop_pings`, a stream that was silent for `ping_after_s` (seconds,
+    from the request's arrival on) gets a ping.
+    """
+
+    def __init__(self, receive: Receive, send: Send, *, ping_after_s: float) -> None:
+        self.has_started = False  # something was sent
+        self._receive = receive
+        self._send = send
+        self._ping_after_s = ping_after_s
+        self._loop = asyncio.get_running_loop()
+        self._work: asyncio.Task[Any] | None = None
+        self._is_gone = False
+        self._last_piece = self._loop.time()
+        self._sending_since: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._ping: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        self._work = work = asyncio.current_task()
+        assert work is not None
+        watching = asyncio.create_task(self._wait_until_hung_up())
+        try:
+            yield
+        except asyncio.CancelledError:
+            # Ours to swallow only when it was we who cancelled, and no one else did as well.
+            if self._is_gone and work.uncancel() == 0:
+                raise ClientGone from None
+            raise
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, self.stop_pings(), return_exceptions=True)
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """Send a message; waits while the client takes nothing."""
+        self._sending_since = self._loop.time()
+        self.has_started = True
+        try:
+            await self._send(message)
+        finally:
+            self._sending_since = None
+            self._last_piece = self._loop.time()
+
+    def start_pings(self) -> None:
+        """One timer a stream, moved on when it fires: events that flow cost nothing."""
+        self._timer = self._loop.call_at(self._last_piece + self._ping_after_s, self._tick)
+
+    async def stop_pings(self) -> None:
+        """Afterwards no ping is on its way any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._ping is not None:
+            await asyncio.gather(self._ping, return_exceptions=True)
+
+    async def _wait_until_hung_up(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            continue
+        self._give_up()
+
+    def _give_up(self) -> None:
+        if not self._is_gone and self._work is not None:
+            self._is_gone = True
+            self._work.cancel()
+
+    def _tick(self) -> None:
+        now = self._loop.time()
+        due = self._last_piece + self._ping_after_s
+        if self._sending_since is not None:
+            if now - self._sending_since > STALLED_S:
+                self._give_up()
+                return
+            due = now + self._ping_after_s
+        elif now >= due:
+            message = {"type": "http.response.body", "body": PING, "more_body": True}
+            self._ping = self._loop.create_task(self.send(message))
+            due = now + self._ping_after_s
+        self._timer = self._loop.call_at(due, self._tick)
+
+
+async def send_farewell(reply: Reply | None, watch: Watch) -> None:
+    """End a request that the server's stop has cut: an error where none was due, so that clients try again."""
+    error = Overloaded("The server is shutting down. Please try again.")
+    request_id = reply.request_id if reply is not None else new_id("req")
+    body = msgspec.json.encode(error.body(request_id))
+    if not watch.has_started:
+        headers = [("request-id", request_id), ("content-type", "application/json"), ("content-length", str(len(body)))]
+        await watch.send(_start(error.status, headers))
+        await watch.send({"type": "http.response.body", "body": body})
+    elif reply is not None and reply.stream is not None:
+        await watch.send({"type": "http.response.body", "body": encode_sse("error", body)})
+
+
+async def send_reply(reply: Reply, watch: Watch) -> None:
+    """Send the reply to its end."""
+    if reply.stream is None:
+        headers = [*reply.headers, ("content-type", "application/json"), ("content-length", str(len(reply.body)))]
+        await watch.send(_start(reply.status, headers))
+        await watch.send({"type": "http.response.body", "body": reply.body})
+        return
+    watch.start_pings()  # before the first byte, so that silence before it counts
+    await watch.send(_start(reply.status, [*reply.headers, *STREAM_HEADERS]))
+    async for piece in reply.stream:
+        await watch.send({"type": "http.response.body", "body": piece, "more_body": True})
+    await watch.stop_pings()
+    await watch.send({"type": "http.response.body", "body": b""})
+
+
+def _start(status: int, headers: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    raw = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
+    return {"type": "http.response.start", "status": status, "headers": raw}

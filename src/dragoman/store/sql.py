@@ -1,0 +1,318 @@
+"""The Store in a SQL database: SQLAlchemy Core over aiosqlite, in one file that several processes share.
+
+Import this module only where a store is opened: SQLAlchemy alone takes about 0.2 s to import.
+"""
+
+import asyncio
+import os
+import re
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from sqlalchemy import (
+    URL,
+    Column,
+    Connection,
+    DateTime,
+    Dialect,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Row,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    event,
+    exists,
+    insert,
+    inspect,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from dragoman.errors import StoreError
+from dragoman.store.base import KeyRecord, Store, database_file
+from dragoman.store.migrations import HEAD, upgrade
+
+__all__ = ["METADATA", "SQLStore"]
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT_S = 5.0  # how long a statement waits for another process to let go of the file
+POOL_SIZE = 4  # connections to a file, each with a thread of its own
+REMEDY = "or name another file with DRAGOMAN_DATABASE"
+
+# What SQLite says -> what it means and what to do about it.
+TROUBLES = {
+    "file is not a database": f"it is not a SQLite database: move it away, {REMEDY}",
+    "malformed": f"it is damaged: restore a copy, {REMEDY}",
+    "unable to open database file": f"it cannot be opened: check who may read and write it, {REMEDY}",
+    "readonly database": f"it cannot be written: let this user write the file and its folder, {REMEDY}",
+    "database is locked": f"another process kept it locked for {BUSY_TIMEOUT_S:g} s: try again, or end that one",
+    "disk is full": "the disk is full: make room",
+}
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """Aware UTC datetimes, also in SQLite, which keeps no time zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+# The schema as migrations/versions/ leave it; tests/store/test_migrations.py compares the two.
+METADATA = MetaData()
+API_KEYS = Table(
+    "api_keys",
+    METADATA,
+    Column("id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("hint", Text, nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("revoked_at", UTCDateTime),
+    Column("workspace_id", Text),
+    PrimaryKeyConstraint("id", name="pk_api_keys"),
+    UniqueConstraint("hash", name="uq_api_keys_hash"),
+)
+VERSION = Table(  # Alembic's own table, in its own words
+    "alembic_version",
+    METADATA,
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+
+
+class SQLStore(Store):
+    """Keeps `store.base.Store` in the database that `url` names (forms: `store.base.database_file`).
+
+    A database in memory lives from open() to close() of this object. Raises ConfigError for a wrong URL.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._path = database_file(url)
+        self._engine: AsyncEngine | None = None
+        self._running: set[asyncio.Task[object]] = set()
+
+    async def open(self) -> None:
+        if self._path is not None:
+            _check_file(self._path)
+            with self._translated():
+                _probe(self._path)
+        self._engine = _engine(self._path)
+        try:
+            with self._translated():
+                await _bring_up_to_date(self._engine, self._place())
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        await asyncio.gather(*self._running, return_exceptions=True)
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            with self._translated():
+                await engine.dispose()
+
+    async def ping(self) -> None:
+        async def read(connection: AsyncConnection) -> None:
+            await connection.execute(select(VERSION))  # `SELECT 1` would not touch the file
+
+        await self._run(read)
+
+    async def add_key(self, record: KeyRecord) -> bool:
+        async def add(connection: AsyncConnection) -> bool:
+            try:
+                await connection.execute(insert(API_KEYS).values(msgspec.structs.asdict(record)))
+            except IntegrityError:
+                return False
+            return True
+
+        return await self._run(add)
+
+    async def add_first_key(self, record: KeyRecord) -> bool:
+        values = msgspec.structs.asdict(record)
+        row = select(*(literal(values[column.name], column.type) for column in API_KEYS.c))
+        only_first = row.where(~exists(select(API_KEYS.c.id)))
+
+        async def add(connection: AsyncConnection) -> bool:
+            result = await connection.execute(insert(API_KEYS).from_select(list(API_KEYS.c), only_first))
+            return result.rowcount == 1
+
+        return await self._run(add)
+
+    async def find_key(self, key_hash: bytes) -> KeyRecord | None:
+        async def find(connection: AsyncConnection) -> KeyRecord | None:
+            found = await connection.execute(select(API_KEYS).where(API_KEYS.c.hash == key_hash))
+            return _record(found.one_or_none())
+
+        return await self._run(find)
+
+    async def list_keys(self) -> Sequence[KeyRecord]:
+        newest_first = select(API_KEYS).order_by(API_KEYS.c.created_at.desc(), API_KEYS.c.id.desc())
+
+        async def read(connection: AsyncConnection) -> list[KeyRecord]:
+            return [KeyRecord(**row._mapping) for row in await connection.execute(newest_first)]
+
+        return await self._run(read)
+
+    async def revoke_key(self, key_id: str, at: datetime) -> KeyRecord | None:
+        this = API_KEYS.c.id == key_id
+
+        async def revoke(connection: AsyncConnection) -> KeyRecord | None:
+            still_open = update(API_KEYS).where(this, API_KEYS.c.revoked_at.is_(None))
+            await connection.execute(still_open.values(revoked_at=at))
+            found = await connection.execute(select(API_KEYS).where(this))
+            return _record(found.one_or_none())
+
+        return await self._run(revoke)
+
+    async def _run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Do `work` in a transaction that ends even when the caller is cancelled.
+
+        SQLAlchemy throws a connection away when its statement is cancelled, and a database in memory is gone with
+        its only connection: a caller who hangs up must not be able to do that. close() awaits what is left.
+        """
+        task = asyncio.create_task(self._transact(work))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    async def _transact(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        if self._engine is None:
+            raise StoreError(f"{self._place()} is not open")
+        with self._translated():
+            async with self._engine.begin() as connection:
+                return await work(connection)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """SQLAlchemy's and SQLite's exceptions become StoreError, without the statement and its values."""
+        try:
+            yield
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            said = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+            meaning = next((text for sign, text in TROUBLES.items() if sign in said), said)
+            raise StoreError(f"{self._place()}: {meaning}") from error
+
+    def _place(self) -> str:
+        return "the database in memory" if self._path is None else f"the database {self._path}"
+
+
+def _record(row: Row[tuple[object, ...]] | None) -> KeyRecord | None:
+    return None if row is None else KeyRecord(**row._mapping)
+
+
+def _check_file(path: Path) -> None:
+    """Say what is wrong with the place of the database, and make a missing file, for its owner alone (0600).
+
+    SQLite gives the files beside it (-wal, -shm) the same mode. A file that is there is not opened: closing it
+    would drop every lock that SQLite holds on it in this process (POSIX locks belong to the process).
+    """
+    trouble = None
+    if not path.parent.is_dir():
+        trouble = f"its folder does not exist: make it, {REMEDY}"
+    elif path.is_dir():
+        trouble = "it is a folder: name a file in it with DRAGOMAN_DATABASE"
+    elif not os.access(path.parent, os.W_OK | os.X_OK):
+        trouble = f"its folder cannot be written: let this user write there, {REMEDY}"
+    elif path.exists() and not os.access(path, os.R_OK | os.W_OK):
+        trouble = f"it cannot be read and written: let this user do so, {REMEDY}"
+    if trouble is not None:
+        raise StoreError(f"the database {path}: {trouble}")
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StoreError(f"the database {path} cannot be made: {error.strerror}") from error
+
+
+def _probe(path: Path) -> None:
+    """Open and close the file as the engine will. Raises sqlite3.Error.
+
+    aiosqlite (0.22) would report the same, but leaves its thread behind for a moment, which then complains on stderr
+    if the event loop has been closed: just what happens when a command ends because its database cannot be opened.
+    """
+    sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True).close()
+
+
+def _engine(path: Path | None) -> AsyncEngine:
+    """`mode=rw`, so that a file deleted behind our back is an error and not a new, empty database.
+
+    In memory one connection is the database, so it is the only one: the pool lets one transaction in at a time.
+    """
+    file = None if path is None else path.as_uri()
+    engine = create_async_engine(
+        URL.create("sqlite+aiosqlite", database=file, query={"mode": "rw", "uri": "true"} if file else {}),
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=POOL_SIZE if file else 1,
+        max_overflow=0,
+        pool_timeout=BUSY_TIMEOUT_S,
+        connect_args={"timeout": BUSY_TIMEOUT_S},  # seconds: SQLite's busy_timeout
+        hide_parameters=True,  # no hashes in the text of an exception
+    )
+    event.listen(engine.sync_engine, "connect", _set_up)
+    return engine
+
+
+def _set_up(connection: DBAPIConnection, _: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+async def _bring_up_to_date(engine: AsyncEngine, place: str) -> None:
+    """Make or migrate the schema under SQLite's own write lock; nothing but two reads when there is no need."""
+    async with engine.connect() as connection:
+        if await connection.run_sync(_version, place) == HEAD:
+            return
+        await connection.rollback()
+        # Lasts as long as the file: readers then never wait for a writer.
+        await connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        await connection.exec_driver_sql("BEGIN IMMEDIATE")
+        await connection.run_sync(_migrate, place)
+        await connection.commit()
+
+
+def _migrate(connection: Connection, place: str) -> None:
+    version = _version(connection, place)  # again, under the lock: another process may have been quicker
+    if version is None:
+        METADATA.create_all(connection, checkfirst=False)  # the same schema without Alembic's import
+        connection.execute(insert(VERSION).values(version_num=HEAD))
+    elif version != HEAD:
+        upgrade(connection)
+
+
+def _version(connection: Connection, place: str) -> str | None:
+    """The schema's version, at most HEAD; None for an empty database. Raises StoreError for one that is not ours."""
+    tables = inspect(connection).get_table_names()
+    if not tables:
+        return None
+    version: str | None = connection.scalar(select(VERSION)) if VERSION.name in tables else None
+    if version is None or not re.fullmatch(r"[0-9]{4}", version):
+        raise StoreError(f"{place} belongs to another program: name another file with DRAGOMAN_DATABASE")
+    if version > HEAD:
+        raise StoreError(
+            f"{place} was written by a newer dragoman (schema {version}; this one knows {HEAD}): "
+            f"install that version, {REMEDY}"
+        )
+    return version
