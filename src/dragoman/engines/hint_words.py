@@ -8,7 +8,7 @@ from functools import lru_cache
 
 __all__ = [
     "ACTIONS", "COUNTRIES", "CURRENCIES", "DATE_WORDS", "FORMATS", "GENERIC", "LANGUAGES", "NUMBER_WORDS", "STOP",
-    "UNITS", "kin", "split_name", "stem", "stems",
+    "UNITS", "is_separator", "kin", "split_name", "stem", "stems",
 ]  # fmt: skip
 
 # Words that say nothing about what is asked.
@@ -171,3 +171,15 @@ for _group in _KIN:
 def kin(stemmed: str) -> frozenset[str]:
     """Stems that mean about the same, the given one among them."""
     return _KINSHIP.get(stemmed, frozenset()) | {stemmed}
+
+
+_SEPARATOR = re.compile(
+    r"\s{0,3}(?:,|;|&|\band\b|\bor\b|\bthen\b|\bplus\b|\bas well as\b|,\s?and\b|,\s?or\b|,\s?then\b|\band then\b)"
+    r"(?:\s(?:also|then|another))?(?:\s(?:in|at|for|from|of|to|on|near|with|about))?(?:\s(?:the|a|an|file))?\s{0,3}",
+    re.IGNORECASE,
+)
+
+
+def is_separator(between: str) -> bool:
+    """Does this text join the items of a list: a comma, "and", "and in"?"""
+    return len(between) < 40 and _SEPARATOR.fullmatch(between) is not None

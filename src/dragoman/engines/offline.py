@@ -9,7 +9,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Literal
 
 import msgspec
@@ -43,10 +43,8 @@ from .toolcalls import Call, ToolView, builtin_schema, plan
 
 __all__ = ["OfflineEngine"]
 
-LARGE_REQUEST_TOKENS = 20_000  # from here on, and with images, reading is done off the event loop
 FRAGMENT_CHARACTERS = 12  # of a tool's input in one event
 QUOTED_CHARACTERS = 4_000  # of the prompt, in a reply
-THINKING_SHARE = 2  # thinking takes at most this part of max_tokens, so that an answer follows where it can
 
 
 class Reply(Struct, frozen=True, kw_only=True):
@@ -88,14 +86,10 @@ class OfflineEngine:
 
 
 async def _prompt(request: CountTokensRequest, model: Model) -> Prompt:
-    """Read the request, in a thread where that may take longer than other requests should wait."""
-    if len(request.messages) > 200 or _has_images(request):
+    """Read the request; in a thread where it holds more than texts, for images are decoded and may be large."""
+    if any(not isinstance(message.content, str) for message in request.messages):
         return await asyncio.to_thread(read_prompt, request, model)
     return read_prompt(request, model)
-
-
-def _has_images(request: CountTokensRequest) -> bool:
-    return any(not isinstance(message.content, str) for message in request.messages)
 
 
 def _output_limit(
@@ -231,7 +225,9 @@ class _Output:
         self._stop: StopReason | None = None
         self._stop_sequence: str | None = None
 
-    def write(self, reply: Reply, request: MessagesRequest, *, sign, new_tool_id) -> Iterator[list[Event]]:  # type: ignore[no-untyped-def]
+    def write(
+        self, reply: Reply, request: MessagesRequest, *, sign: Callable[[str], str], new_tool_id: Callable[[], str]
+    ) -> Iterator[list[Event]]:
         """The events of thinking, text and calls, until something stops them."""
         if reply.thinking is not None:
             yield self._thinking(reply.thinking, request, sign)
@@ -263,7 +259,7 @@ class _Output:
             self._stop = self._at_limit
         return taken
 
-    def _thinking(self, thought: str, request: MessagesRequest, sign) -> list[Event]:  # type: ignore[no-untyped-def]
+    def _thinking(self, thought: str, request: MessagesRequest, sign: Callable[[str], str]) -> list[Event]:
         config = request.thinking
         budget = config.budget_tokens if isinstance(config, ThinkingEnabled) else None
         taken = self._take(thought, budget)

@@ -3,6 +3,8 @@
 Source: spec MSG-95, TOK-1 to 10. Imports only `wire`, the error tree, and this folder.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import Struct
 
@@ -15,6 +17,7 @@ from dragoman.wire.types import (
     Base64Image,
     Base64Pdf,
     Block,
+    BrowserState,
     ContentSource,
     CountTokensRequest,
     Document,
@@ -24,6 +27,7 @@ from dragoman.wire.types import (
     SearchResult,
     Text,
     Thinking,
+    ToolReference,
     ToolResult,
     ToolUse,
     UrlSource,
@@ -41,6 +45,9 @@ PDF_TOKENS = 2_000  # where the text of a PDF was not read: MSG-97 says 1,500 to
 SHOWN_CHARACTERS = 200
 MANY_IMAGES = 20  # above this, images must be smaller (MSG-92)
 NO_EGRESS = "Unable to download the file. Please verify the URL and try again."
+
+
+Part = Block | ToolReference | BrowserState  # blocks, and what only a tool result may hold
 
 
 class Result(Struct, frozen=True):
@@ -70,42 +77,38 @@ def read_prompt(request: CountTokensRequest, model: Model) -> Prompt:
     """
     reader = _Reader(request, model)
     turns = merged(request.messages)
-    total = reader.fixed_tokens(request)
+    total = reader.fixed_tokens(request) + reader.system_turn_tokens(request)
     for number, turn in enumerate(turns):
         in_last_loop = number >= len(turns) - 2
-        total += TURN_TOKENS + sum(reader.tokens_of(block.value, counts_thinking=in_last_loop) for block in turn.blocks)
-    total += sum(TURN_TOKENS + tokens.count(_text(m.content), model.tokenizer) for m in request.messages if m.role == "system")
-    prefill = turns[-1] if is_prefill(request.messages) else None
+        total += TURN_TOKENS + sum(
+            reader.tokens_of(placed.value, placed.path, counts_thinking=in_last_loop) for placed in turn.blocks
+        )
+    is_continued = is_prefill(request.messages)
     last = next((turn for turn in reversed(turns) if turn.role == "user"), None)
+    blocks = [placed.value for placed in last.blocks] if last else []
     return Prompt(
         tokens=total,
-        said=_said(last),
+        said=_text(blocks),
         system=_text(request.system),
-        results=_results(turns, last) if last is turns[-1] or prefill else [],
-        attachments=[reader.attachments[id(b.value)] for b in last.blocks if id(b.value) in reader.attachments]
-        if last
-        else [],
-        prefill=None if prefill is None else "".join(b.value.text for b in prefill.blocks if isinstance(b.value, Text)),
+        results=_results(turns, blocks),
+        attachments=[words for block in blocks if (words := reader.attachments.get(id(block)))],
+        prefill=_text([placed.value for placed in turns[-1].blocks]) if is_continued else None,
     )
 
 
-def _text(content: str | list[Text] | list[Block] | None) -> str:
+def _text(content: str | Sequence[Part] | None) -> str:
     """All the text of a content, block after block."""
     if content is None or isinstance(content, str):
         return content or ""
     return "\n".join(block.text for block in content if isinstance(block, Text))
 
 
-def _said(turn: Turn | None) -> str:
-    return "\n".join(placed.value.text for placed in turn.blocks if isinstance(placed.value, Text)) if turn else ""
-
-
-def _results(turns: list[Turn], last: Turn | None) -> list[Result]:
-    calls = {p.value.id: p.value.name for turn in turns for p in turn.blocks if isinstance(p.value, ToolUse)}
+def _results(turns: Sequence[Turn], blocks: Sequence[Block]) -> list[Result]:
+    names = {p.value.id: p.value.name for turn in turns for p in turn.blocks if isinstance(p.value, ToolUse)}
     return [
-        Result(calls.get(p.value.tool_use_id, "tool"), _result_text(p.value), bool(p.value.is_error))
-        for p in (last.blocks if last else ())
-        if isinstance(p.value, ToolResult)
+        Result(names.get(block.tool_use_id, "tool"), _result_text(block), bool(block.is_error))
+        for block in blocks
+        if isinstance(block, ToolResult)
     ]
 
 
@@ -137,8 +140,12 @@ class _Reader:
             total += self._count_json(request.output_config.format.schema)
         return total
 
-    def tokens_of(self, block: Block, *, counts_thinking: bool) -> int:
-        """Tokens of one block. Thinking of earlier turns counts nothing (TOK-5)."""
+    def system_turn_tokens(self, request: CountTokensRequest) -> int:
+        texts = [_text(message.content) for message in request.messages if message.role == "system"]
+        return sum(TURN_TOKENS + self._count(text) for text in texts)
+
+    def tokens_of(self, block: Part, path: str, *, counts_thinking: bool) -> int:
+        """Tokens of the block at `path`. Thinking of earlier turns counts nothing (TOK-5)."""
         match block:
             case Text(text=text):
                 return self._count(text)
@@ -149,21 +156,21 @@ class _Reader:
             case ToolUse(name=name, input=value):
                 return TOOL_CALL_TOKENS + self._count(name) + self._count_json(value)
             case ToolResult(content=content):
-                return TOOL_CALL_TOKENS + self._parts(content, counts_thinking=counts_thinking)
+                return TOOL_CALL_TOKENS + self._parts(content, f"{path}.tool_result.content")
             case Image():
-                return self._image(block)
+                return self._image(block, path)
             case Document():
-                return self._document(block)
+                return self._document(block, path)
             case SearchResult(source=source, title=title, content=content):
                 self.attachments[id(block)] = f'the search result "{title}" from {source}'
-                return self._count(source) + self._count(title) + self._parts(content, counts_thinking=False)
+                return self._count(source) + self._count(title) + self._parts(content, f"{path}.search_result.content")
             case _:  # the API's own tools, files: known by their JSON alone
                 return TOOL_CALL_TOKENS + self._count_json(plain(block))
 
-    def _parts(self, content: str | list[Block] | None, *, counts_thinking: bool) -> int:
+    def _parts(self, content: str | Sequence[Part] | None, path: str) -> int:
         if content is None or isinstance(content, str):
             return self._count(content or "")
-        return sum(self.tokens_of(part, counts_thinking=counts_thinking) for part in content)
+        return sum(self.tokens_of(part, f"{path}.{at}", counts_thinking=True) for at, part in enumerate(content))
 
     def _count(self, text: str) -> int:
         return tokens.count(text, self._model.tokenizer)
@@ -171,17 +178,17 @@ class _Reader:
     def _count_json(self, value: object) -> int:
         return self._count(msgspec.json.encode(value).decode())
 
-    def _image(self, block: Image) -> int:
+    def _image(self, block: Image, path: str) -> int:
         source = block.source
         if isinstance(source, UrlSource):
             raise InvalidRequest(NO_EGRESS)
         if not isinstance(source, Base64Image):
-            raise InvalidRequest("messages: image files are not kept here; send the image as base64")
-        image = images.from_base64(source.data, source.media_type, loc="messages", many=self._many)
+            raise InvalidRequest(f"{path}.image.source: image files are not kept here; send the image as base64")
+        image = images.from_base64(source.data, source.media_type, loc=path, many=self._many)
         self.attachments[id(block)] = images.describe(image)
         return images.image_tokens(image.width, image.height, high_resolution=self._model.high_resolution_images)
 
-    def _document(self, block: Document) -> int:
+    def _document(self, block: Document, path: str) -> int:
         name = f'the document "{block.title}"' if block.title else "a document"
         total = self._count(block.title or "") + self._count(block.context or "")
         match block.source:
@@ -191,14 +198,16 @@ class _Reader:
             case ContentSource(content=content):
                 text = _text(content)
                 self.attachments[id(block)] = f"{name} ({len(text)} characters: {shortened(text)})"
-                return total + self._parts(content, counts_thinking=False)
+                return total + self._parts(content, f"{path}.document.source.content")
             case Base64Pdf(data=data):
                 self.attachments[id(block)] = f"{name} (a PDF of {len(data) * 3 // 4} bytes, whose text was not read)"
                 return total + PDF_TOKENS
             case UrlSource():
                 raise InvalidRequest(NO_EGRESS)
             case _:
-                raise InvalidRequest("messages: document files are not kept here; send the document itself")
+                raise InvalidRequest(
+                    f"{path}.document.source: document files are not kept here; send the document itself"
+                )
 
 
 def _images(content: str | list[Block]) -> list[Image]:

@@ -12,12 +12,12 @@ __all__ = ["HEAD", "upgrade"]
 HEAD = "0001"
 
 
-def upgrade(connection: Connection, *, to: str = HEAD) -> None:
-    """Run every missing step up to `to`, in the caller's transaction: the caller commits."""
+def upgrade(connection: Connection) -> None:
+    """Run every missing step, in the caller's transaction, which must have begun: the caller commits."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", "dragoman.store:migrations")
     config.attributes["connection"] = connection  # env.py takes it from here
-    command.upgrade(config, to)
+    command.upgrade(config, HEAD)

@@ -1,0 +1,85 @@
+"""What is said of something by name: pairs ("city: Tokyo"), and what a verb is about ("search for cats").
+
+Readers of text, pure. Imports only what stands beside it.
+"""
+
+import re
+from collections.abc import Iterator
+
+from .hint_types import BLANK, Hint
+from .hint_words import LANGUAGES
+
+__all__ = ["objects", "pairs"]
+
+_PAIR = re.compile(
+    r"(?<![\w/.@-])[\"'`]?([A-Za-z_][\w-]{0,40})[\"'`]?\s{0,2}([=:])(?![/\\])\s{0,3}"
+    r"(?:\"([^\"\n]{1,2000})\"|'([^'\n]{1,500})'|`([^`\n]{1,500})`|([^\s,;\"'`{}\[\]][^,;\n{}\[\]]{0,300}))"
+)
+_NEXT_PAIR = re.compile(r"\s+(?:and\s+)?[A-Za-z_][\w-]{0,40}\s?[:=](?!/)")
+
+
+def pairs(text: str) -> Iterator[Hint]:
+    position = 0
+    while match := _PAIR.search(text, position):
+        number = next(group for group in (3, 4, 5, 6) if match[group] is not None)
+        value, (start, end) = match[number], match.span(number)
+        if number == 6:
+            value = value.split()[0] if match[2] == "=" and value.split() else value
+            if following := _NEXT_PAIR.search(value):
+                value = value[: following.start()]
+            value = value.rstrip(" .!?")
+            end = start + len(value)
+        if value:
+            yield Hint("pair", value, start, end, key=match[1])
+        position = max(end, match.end(2))
+
+
+_OBJECTS = tuple(
+    (kind, re.compile(rf"\b(?:{pattern})\s*:?\s+(?=\S)", re.IGNORECASE))
+    for kind, pattern in (
+        ("search", r"(?:search|look|browse|query|google)(?:ing)?(?:\s(?!for\b|up\b)\w{1,20}){0,4}\s(?:for|up)"),
+        ("search", r"google|look\sup|search(?:\sthe\s(?:web|internet|docs|documentation)\s(?:for|about))?|find"),
+        ("run", r"(?:run|execute|exec)(?:\s(?:the|this))?(?:\s(?:shell|bash|terminal))?(?:\scommand)?"),
+        ("said", r"say(?:s|ing)?|with\sthe\s(?:text|message|body|content|words?)|remind\sme\sto|note\sthat|remember\sthat"),
+        ("said", r"translate|echo|repeat|tweet|summari[sz]e|paraphrase"),
+        ("calc", r"calculate|compute|evaluate|solve|what(?:'s|\sis)(?=\s[\d(\-])"),
+        ("named", r"named|called|titled|entitled|name\sis|name's"),
+        ("about", r"about|regarding|concerning|on\sthe\stopic\sof|on\sthe\ssubject\sof"),
+        ("type", r"type|enter"),
+    )
+)  # fmt: skip
+_OBJECT_END = re.compile(r"[.!?](?=\s|$)|;\s|\n|,?\s(?:and|then)\s(?:then\s)?(?:tell|show|give|report|explain|print|let|see)\b")
+_POLITE = re.compile(r"[\s,]+(?:please|for me|thanks|thank you|now)$", re.IGNORECASE)
+_NAMED_END = re.compile(r"\s(?:with|and|in|for|to|that|who|which|on|at|from|of|as|is)\s|,|\.\s")
+_TRANSLATED_END = re.compile(r"\s(?:to|into|in)\s[A-Za-z]+$")
+_PREAMBLE = re.compile(
+    r"(?:me\s|us\s)?(?:some\s|any\s|all\s|the\s)?(?:information|info|articles?|papers?|news|documents?|facts?)\s(?:about|on)\s",
+    re.IGNORECASE,
+)
+
+
+def objects(text: str, rest: str) -> Iterator[Hint]:
+    """What a verb is about: "search for cats" says cats. `rest` has quotes and paths blanked, so none is cut."""
+    for kind, pattern in _OBJECTS:
+        for match in pattern.finditer(rest):
+            start = match.end()
+            end = _OBJECT_END.search(rest, start, start + 600)
+            stop = end.start() if end else min(len(rest), start + 600)
+            if kind == "search" and (preamble := _PREAMBLE.match(text, start, stop)):
+                start = preamble.end()
+            value = _object(kind, text[start:stop], rest[start:stop])
+            if value and not (kind == "run" and value.lower().split()[0] in _DETERMINERS | {"all", "it"}):
+                yield Hint(kind, value, start, start + len(value))
+
+
+def _object(kind: str, value: str, rest: str) -> str:
+    if kind == "named" and (end := _NAMED_END.search(rest)):
+        value = value[: end.start()]
+    if kind == "said" and (end := _TRANSLATED_END.search(value)) and end[0].split()[-1].lower() in LANGUAGES:
+        value = value[: end.start()]
+    if kind == "search" and (end := re.search(r"\s(?:in|on|from|at|inside)\s\x00+$", rest)):
+        value = value[: end.start()]
+    value = _POLITE.sub("", value.rstrip(" .,!?")).strip()
+    if value[:1] in "\"'`\u201c" or value[:1] == BLANK:
+        return ""  # the quoted string is a hint already
+    return value

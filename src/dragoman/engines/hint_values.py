@@ -1,0 +1,164 @@
+"""Values that are known by how they look: quoted strings, addresses, paths, dates, numbers, expressions.
+
+Readers of text: pure, and in linear time, for a client's text may be hostile. Imports only what stands beside it.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from .hint_types import BLANK, Hint, blank
+from .hint_words import NUMBER_WORDS
+
+__all__ = ["ADDRESSES", "DATES", "by_pattern", "expressions", "inside", "numbers", "quoted", "tokens"]
+
+_QUOTES = (
+    ("code", re.compile(r"```[\w+-]*\n(.{1,4000}?)\n?```", re.DOTALL)),
+    ("code", re.compile(r"`([^`\n]{1,2000})`")),
+    ("quoted", re.compile(r'"([^"\n]{1,2000})"(?!\s{0,2}:)')),
+    ("quoted", re.compile(r"[\u201c\u00ab]([^\u201c\u201d\u00ab\u00bb]{1,2000})[\u201d\u00bb]")),
+    ("quoted", re.compile(r"(?<!\w)'([^'\n]{1,500})'(?!\w)")),
+)
+
+
+def quoted(text: str) -> Iterator[Hint]:
+    for kind, pattern in _QUOTES:
+        found = [Hint(kind, match[1].strip(), *match.span()) for match in pattern.finditer(text)]
+        yield from (hint for hint in found if hint.text)
+        text = blank(text, found)
+
+
+ADDRESSES = (
+    ("url", re.compile(r"\bhttps?://[^\s<>\"'`]+[^\s<>\"'`.,;:!?)\]}]")),
+    ("email", re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}")),
+    ("uuid", re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b")),
+    ("ip", re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])")),
+)
+_MONTH = r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+DATES = (
+    (
+        "datetime",
+        re.compile(r"\b\d{4}-\d\d-\d\d(?:T|\s(?:at\s)?)\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?\b"),
+    ),
+    ("date", re.compile(r"\b\d{4}-\d\d-\d\d\b")),
+    ("date", re.compile(r"\b\d{1,2}/\d{1,2}/\d{4}\b")),
+    ("date", re.compile(rf"\b{_MONTH}\.?\s\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s\d{{4}})?\b", re.IGNORECASE)),
+    ("date", re.compile(rf"\b\d{{1,2}}(?:st|nd|rd|th)?\s(?:of\s)?{_MONTH}(?:,?\s\d{{4}})?\b", re.IGNORECASE)),
+    ("time", re.compile(r"\b\d{1,2}:\d\d(?::\d\d)?(?:\s?[ap]\.?m\b\.?)?", re.IGNORECASE)),
+    ("time", re.compile(r"\b\d{1,2}\s?[ap]\.?m\b", re.IGNORECASE)),
+)
+
+
+def by_pattern(text: str, patterns: tuple[tuple[str, re.Pattern[str]], ...]) -> Iterator[Hint]:
+    for kind, pattern in patterns:
+        found = [Hint(kind, match[0], *match.span()) for match in pattern.finditer(text)]
+        yield from found
+        text = blank(text, found)
+
+
+def inside(quote: Hint) -> Iterator[Hint]:
+    """A quoted path is a path as well as a quoted string."""
+    if not (kind := _kind_of(quote.text)):
+        kind = next((kind for kind, pattern in ADDRESSES if pattern.fullmatch(quote.text)), "")
+    if kind:
+        yield replace(quote, kind=kind)
+
+
+_TOKEN = re.compile(r"[^\s,;\x00]+")
+_FILE_NAMES = frozenset("Makefile Dockerfile README LICENSE CHANGELOG Procfile Vagrantfile Gemfile Rakefile".split())
+_DOMAINS = frozenset("com org net edu gov io ai dev co uk de".split())
+_PATHS = re.compile(
+    r"(?:~|\.{1,2})?/[\w.@+\-/~%*]+|~|[A-Za-z]:[\\/]\S*|\\\\\S+|[\w.@+\-/*]*/[\w.\-*]*\.\w{1,8}|[\w.\-/]+/|\.[a-z]\w+"
+    r"|(?:\*|[\w\-.]*[\w\-*])\.[A-Za-z]\w{0,7}"
+)
+_ABBREVIATION = re.compile(r"(?:[A-Za-z]\.)+[A-Za-z]?")
+_IDENT = re.compile(r"(?=[^a-zA-Z]*[a-zA-Z])(?=\D*\d)#?\w[\w\-#:]*")
+_QUANTITY = re.compile(r"[-+]?\d[\d.]*(?:[A-Za-z\u00b0%]{1,3}|bytes|days|hours|min|sec)")
+
+
+def tokens(text: str) -> Iterator[Hint]:
+    """Words that are something for what they look like: paths, hosts, identifiers."""
+    for match in _TOKEN.finditer(text):
+        opening = len(match[0]) - len(match[0].lstrip("([{<"))
+        token = match[0].lstrip("([{<").rstrip(".:!?)]}>'")
+        start = match.start() + opening
+        if kind := _kind_of(token):
+            yield Hint(kind, token, start, start + len(token))
+        elif token == "/" and not re.search(r"[\d)]\s*$", text[:start][-8:]):
+            yield Hint("path", token, start, start + 1)
+
+
+def _kind_of(token: str) -> str:
+    if not token or len(token) > 400 or _ABBREVIATION.fullmatch(token):
+        return ""
+    if _PATHS.fullmatch(token) and any(character.isalpha() or character in "~*" for character in token):
+        ending = token.rpartition(".")[2]
+        return "host" if ending in _DOMAINS and "/" not in token else "path"
+    if token in _FILE_NAMES:
+        return "path"
+    if "/" in token[1:-1] and re.fullmatch(r"[\w.\-]+(?:/[\w.\-]+){1,20}", token) and not token[0].isdigit():
+        return "pathish"
+    if _IDENT.fullmatch(token) and not _QUANTITY.fullmatch(token):
+        return "ident"
+    return ""
+
+
+# Numbers and arithmetic.
+
+_NUMBER = re.compile(
+    r"(?<![\w.])(?:(?<![^\s(,:=\[$])-)?\d{1,300}(?:,\d{3})*(?:\.\d{1,300})?(?:e[+-]?\d{1,3}\b)?", re.IGNORECASE
+)
+
+
+def numbers(text: str) -> Iterator[Hint]:
+    for match in _NUMBER.finditer(text):
+        digits = match[0].replace(",", "")
+        number = float(digits) if re.search(r"[.eE]", digits) else int(digits)
+        if abs(number) != float("inf"):
+            yield Hint("number", match[0], *match.span(), number=number)
+    for match in _WORDS.finditer(text):
+        if (value := NUMBER_WORDS.get(match[0].lower())) is not None:
+            yield Hint("number_word", match[0], *match.span(), number=value)
+
+
+_OPERATORS = {
+    "plus": "+", "minus": "-", "times": "*", "multiplied by": "*", "divided by": "/", "over": "/", "modulo": "%",
+    "mod": "%", "to the power of": "**", "raised to": "**", "\u00d7": "*", "\u00f7": "/", "x": "*", "\u2212": "-",
+}  # fmt: skip
+_OPERATOR = r"(?:\*\*|[-+*/%^\u00d7\u00f7\u2212x]|" + "|".join(k for k in _OPERATORS if len(k) > 1) + ")"
+_OPERAND = r"(?:(?:sqrt|sin|cos|tan|log|ln|exp|abs)?\(\s?|-){0,4}\d[\d.,]{0,40}%?\s?\){0,4}"
+_ARITHMETIC = re.compile(rf"(?<![\w.]){_OPERAND}(?:\s{{0,2}}{_OPERATOR}\s{{0,2}}{_OPERAND}){{1,50}}", re.IGNORECASE)
+_N = r"(-?\d[\d.,]{0,40})"
+_SPOKEN = tuple(
+    (re.compile(rf"\b{pattern}", re.IGNORECASE), template)
+    for pattern, template in (
+        (rf"(?:square root of|sqrt)\s?\(?{_N}\)?", "sqrt({0})"),
+        (rf"{_N}\s?(?:%|percent)\sof\s{_N}", "{0} / 100 * {1}"),
+        (rf"(?:add|sum(?: of)?)\s(?:up\s)?{_N}(?:,?\s(?:and|to|with|plus)\s){_N}", "{0} + {1}"),
+        (rf"subtract\s{_N}\sfrom\s{_N}", "{1} - {0}"),
+        (rf"difference\s(?:between|of)\s{_N}\sand\s{_N}", "{0} - {1}"),
+        (rf"(?:multiply|product of)\s{_N}\s(?:by|and|with)\s{_N}", "{0} * {1}"),
+        (rf"divide\s{_N}\sby\s{_N}", "{0} / {1}"),
+        (rf"{_N}\ssquared", "{0} ** 2"),
+        (rf"{_N}\scubed", "{0} ** 3"),
+    )
+)
+
+
+def expressions(text: str) -> Iterator[Hint]:
+    for match in _ARITHMETIC.finditer(text):
+        yield Hint("math", _in_symbols(match[0]), *match.span())
+    for pattern, template in _SPOKEN:
+        for match in pattern.finditer(text):
+            numbers = [number.rstrip(".,").replace(",", "") for number in match.groups()]
+            yield Hint("math", template.format(*numbers), *match.span())
+
+
+def _in_symbols(expression: str) -> str:
+    expression = expression.strip().rstrip(".,")
+    for word, symbol in _OPERATORS.items():
+        expression = re.sub(rf"(?<![a-z]){re.escape(word)}(?![a-z])", symbol, expression, flags=re.IGNORECASE)
+    expression = re.sub(r"(?<=\d),(?=\d{3})", "", expression)
+    while expression.count(")") > expression.count("(") and expression.endswith(")"):
+        expression = expression[:-1].rstrip()
+    return expression

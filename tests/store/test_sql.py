@@ -1,0 +1,241 @@
+"""What holds for SQLite alone: files, locks, and errors that say how to mend them."""
+# ruff: noqa: ASYNC240 - files of a temporary folder: nothing else waits for this loop
+
+import asyncio
+import os
+import sqlite3
+import stat
+import threading
+from collections.abc import AsyncIterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from dragoman.errors import ConfigError, StoreError
+from dragoman.store import sql
+from dragoman.store.base import KeyRecord, database_file
+from dragoman.store.sql import SQLStore
+
+RECORD = KeyRecord(
+    id="apikey_1", name="one", hash=b"\1" * 32, hint="...", created_at=datetime(2026, 11, 20, tzinfo=UTC)
+)
+OTHER = KeyRecord(id="apikey_2", name="two", hash=b"\2" * 32, hint="...", created_at=RECORD.created_at)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "a folder #1 100%" / "dragoman.db"
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[SQLStore]:
+    path.parent.mkdir()
+    store = SQLStore(f"sqlite:///{path}")
+    await store.open()
+    yield store
+    await store.close()
+
+
+async def trouble_of_opening(path: Path) -> str:
+    with pytest.raises(StoreError) as caught:
+        await SQLStore(f"sqlite:///{path}").open()
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+async def worker_threads_end() -> None:
+    """aiosqlite does not wait for the thread of a connection that failed; it must not outlive the loop."""
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            await asyncio.to_thread(thread.join, 5)
+
+
+@pytest.mark.parametrize("url", ["sqlite://", ":memory:", "sqlite:///:memory:"])
+def test_a_url_may_name_a_database_in_memory(url: str) -> None:
+    assert database_file(url) is None
+
+
+def test_a_url_may_name_a_relative_or_an_absolute_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert database_file("sqlite:///data/x.db") == tmp_path / "data" / "x.db"
+    assert database_file("sqlite:////var/x.db") == Path("/var/x.db")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "x.db", "/var/x.db", "sqlite:///", "sqlite://x.db", "sqlite:x.db", "sqlite:///x.db?mode=ro", "sqlite:///\0"],
+)
+def test_a_url_that_names_no_file_is_refused_with_the_right_forms(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"sqlite:///relative\.db"):
+        database_file(url)
+
+
+def test_a_url_of_another_database_is_refused_without_its_password() -> None:
+    with pytest.raises(ConfigError, match="'postgresql' is not a kind of database") as caught:
+        SQLStore("postgresql://me:hunter2@host/db")
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_only_the_owner_may_read_the_files(store: SQLStore, path: Path) -> None:
+    await store.add_key(RECORD)
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    assert modes == dict.fromkeys(["dragoman.db", "dragoman.db-shm", "dragoman.db-wal"], 0o600)
+
+
+async def test_the_file_is_in_wal_mode_and_connections_hold_foreign_keys(store: SQLStore, path: Path) -> None:
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert store._engine is not None
+    async with store._engine.connect() as connection:
+        for pragma, value in (("foreign_keys", 1), ("busy_timeout", sql.BUSY_TIMEOUT_S * 1000)):
+            assert (await connection.exec_driver_sql(f"PRAGMA {pragma}")).scalar() == value
+
+
+async def test_keys_are_there_after_a_restart(store: SQLStore, path: Path) -> None:
+    await store.add_key(RECORD)
+    await store.close()
+    await store.open()
+    assert await store.list_keys() == [RECORD]
+
+
+async def test_an_empty_file_becomes_a_database(path: Path) -> None:
+    path.parent.mkdir()
+    path.touch()
+    store = SQLStore(f"sqlite:///{path}")
+    await store.open()
+    assert await store.add_key(RECORD)
+    await store.close()
+
+
+async def test_a_missing_folder_is_named(path: Path) -> None:
+    assert "its folder does not exist: make it, or name another file" in await trouble_of_opening(path)
+
+
+async def test_a_folder_in_place_of_the_file_is_named(path: Path) -> None:
+    path.mkdir(parents=True)
+    assert "it is a folder" in await trouble_of_opening(path)
+
+
+async def test_a_link_to_nowhere_is_named_and_leaves_no_thread(path: Path) -> None:
+    path.parent.mkdir()
+    path.symlink_to("nowhere")
+    before = set(threading.enumerate())
+    assert "it cannot be opened: check who may read and write it" in await trouble_of_opening(path)
+    assert set(threading.enumerate()) <= before
+
+
+@pytest.mark.parametrize(
+    ("denied", "said"), [("folder", "its folder cannot be written"), ("file", "it cannot be read and written")]
+)
+async def test_missing_permissions_are_named(
+    path: Path, monkeypatch: pytest.MonkeyPatch, denied: str, said: str
+) -> None:
+    path.parent.mkdir()
+    path.touch()
+    closed = path.parent if denied == "folder" else path
+    monkeypatch.setattr(os, "access", lambda asked, _: Path(asked) != closed)  # root may do everything
+    assert said in await trouble_of_opening(path)
+
+
+async def test_a_file_that_cannot_be_made_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    path.parent.mkdir()
+    monkeypatch.setattr(os, "open", full)
+    assert "cannot be made: No space left on device" in await trouble_of_opening(path)
+
+
+async def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("Dear diary, " * 1000)
+    assert "it is not a SQLite database: move it away" in await trouble_of_opening(path)
+    assert path.read_text() == "Dear diary, " * 1000
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "CREATE TABLE recipes (name TEXT)",
+        "CREATE TABLE alembic_version (version_num VARCHAR(32)); INSERT INTO alembic_version VALUES ('ae1027a6acf')",
+    ],
+)
+async def test_a_database_of_another_program_is_left_alone(path: Path, script: str) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as other:
+        other.executescript(script)
+    before = path.read_bytes()
+    assert "belongs to another program" in await trouble_of_opening(path)
+    assert path.read_bytes() == before
+
+
+async def test_a_database_of_a_newer_version_is_refused(store: SQLStore, path: Path) -> None:
+    await store.close()
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("UPDATE alembic_version SET version_num = '9999'")
+    said = await trouble_of_opening(path)
+    assert "written by a newer dragoman (schema 9999; this one knows 0001): install that version" in said
+
+
+async def test_a_database_deleted_meanwhile_is_an_error_and_not_a_new_one(store: SQLStore, path: Path) -> None:
+    await store.close()
+    store._engine = sql._engine(path)
+    for file in path.parent.iterdir():
+        file.unlink()
+    with pytest.raises(StoreError, match="it cannot be opened"):
+        await store.ping()
+    assert not path.exists()
+    await worker_threads_end()
+
+
+async def test_a_write_behind_a_lock_fails_in_time_and_reads_go_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql, "BUSY_TIMEOUT_S", 0.05)
+    path.parent.mkdir()
+    store = SQLStore(f"sqlite:///{path}")
+    await store.open()
+    await store.add_key(RECORD)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="another process kept it locked"):
+            await store.add_key(OTHER)
+        assert await store.find_key(RECORD.hash) == RECORD
+    assert await store.add_key(OTHER)
+    await store.close()
+
+
+async def test_an_error_tells_no_values(store: SQLStore, path: Path) -> None:
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("DROP TABLE api_keys")
+    with pytest.raises(StoreError, match="no such table") as caught:
+        await store.find_key(b"verysecret")
+    assert "verysecret" not in f"{caught.value} {caught.value.__cause__}"
+
+
+@pytest.mark.parametrize("kind", ["memory", "file"])
+async def test_callers_who_hang_up_at_any_moment_break_nothing(kind: str, tmp_path: Path) -> None:
+    store = SQLStore("sqlite://" if kind == "memory" else f"sqlite:///{tmp_path}/dragoman.db")
+    await store.open()
+    await store.add_key(RECORD)
+    for turns in range(30):
+        caller = asyncio.create_task(store.find_key(RECORD.hash))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        caller.cancel()
+        await asyncio.wait([caller])
+        assert await store.find_key(RECORD.hash) == RECORD
+    await store.close()
+
+
+async def test_a_write_whose_caller_hangs_up_is_done_before_the_store_closes(path: Path) -> None:
+    path.parent.mkdir()
+    store = SQLStore(f"sqlite:///{path}")
+    await store.open()
+    caller = asyncio.create_task(store.add_key(RECORD))
+    await asyncio.sleep(0)
+    caller.cancel()
+    await store.close()
+    await store.open()
+    assert await store.list_keys() == [RECORD]
+    await store.close()
