@@ -22,12 +22,10 @@ from dragoman.gateway import auth as module
 from dragoman.gateway.auth import (
     Auth,
     Principal,
-    default_workspace_id,
     hash_key,
-    load_secret,
     new_key,
-    organization_id,
 )
+from dragoman.gateway.secret import default_workspace_id, load_secret, organization_id
 from dragoman.store.base import KeyRecord
 from dragoman.store.sql import SQLStore
 

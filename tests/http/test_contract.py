@@ -94,11 +94,18 @@ def open_sockets() -> int:
 
 
 def get(url: str, **timeouts: float) -> Request:
-    return Request("GET", f"{url}/path?key={SECRET}", [("x-api-key", SECRET)], timeouts=Timeouts(**timeouts))
+    return Request("GET", f"{url}/path?key={SECRET}", [("x-api-key", SECRET)], timeouts=within(**timeouts))
 
 
 def post(url: str, body: bytes = b'{"a":1}', **timeouts: float) -> Request:
-    return Request("POST", f"{url}/v1/messages", [("x-api-key", SECRET)], body, timeouts=Timeouts(**timeouts))
+    return Request(
+        "POST", f"{url}/v1/messages?key={SECRET}", [("x-api-key", SECRET)], body, timeouts=within(**timeouts)
+    )
+
+
+def within(**timeouts: float) -> Timeouts:
+    """`timeouts`, and for the rest what fails a test rather than hangs it."""
+    return Timeouts(**{"connect_s": 3, "write_s": 3, "first_byte_s": 3, "idle_s": 3} | timeouts)
 
 
 async def fetch(transport: Transport, request: Request) -> tuple[int, bytes]:
@@ -364,8 +371,31 @@ async def test_a_reply_may_come_before_the_request_was_read(transport: Transport
         await server.hang_up()
 
 
+@pytest.mark.parametrize("then", [Conn.stall, Conn.reset, Conn.close], ids=["stalls", "resets", "closes"])
+async def test_an_early_reply_without_reading_on_ends_in_time(
+    transport: Transport, then: Callable[[Conn], Awaitable[None] | None]
+) -> None:
+    """With the reply, where the transport reads while it sends, or else with an error."""
+
+    async def handler(conn: Conn) -> None:
+        await conn.read_head()
+        await conn.send(reply(b"too large", ("connection", "close"), status=413))
+        if (waiting := then(conn)) is not None:
+            await waiting
+
+    async with Misbehaving(handler) as server:
+        try:
+            assert await fetch(transport, post(server.url, bytes(32 << 20), write_s=SHORT)) == (413, b"too large")
+        except (SendTimeout, ReplyBroken):
+            assert len(server.conns) == 1
+
+
 async def test_a_small_request_need_never_be_read(transport: Transport) -> None:
-    async with Misbehaving(lambda conn: conn.send(reply(b"early")) or conn.stall()) as server:
+    async def handler(conn: Conn) -> None:
+        await conn.send(reply(b"early"))
+        await conn.stall()
+
+    async with Misbehaving(handler) as server:
         assert await fetch(transport, post(server.url)) == (200, b"early")
 
 
@@ -504,16 +534,27 @@ async def test_a_request_that_is_not_taken_is_send_timeout(transport: Transport)
 
 
 async def test_a_request_that_is_taken_slowly_is_no_send_timeout(transport: Transport) -> None:
-    """`write_s` limits a standstill, not the whole."""
-    body = bytes(8 << 20)
+    """`write_s` limits a standstill, not the whole: here it is 0.2 s, and the whole takes longer."""
+    body = bytes(24 << 20)
 
     async def handler(conn: Conn) -> None:
-        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
-        await conn.read_request()
+        await conn.read_head()
+        rest = len(body)
+        while rest:
+            await asyncio.sleep(SHORT / 4)
+            for _ in range(32):
+                rest -= len(await conn.read_some()) if rest else 0
         await conn.send(reply(b"ok"))
 
     async with Misbehaving(handler) as server:
-        assert await fetch(transport, post(server.url, body, write_s=0.5)) == (200, b"ok")
+        started = asyncio.get_running_loop().time()
+        assert await fetch(transport, post(server.url, body, write_s=2 * SHORT)) == (200, b"ok")
+        assert asyncio.get_running_loop().time() - started > 2 * SHORT
+
+
+async def without_end(conn: Conn, data: bytes) -> None:
+    while True:
+        await conn.send(data)
 
 
 NO_REPLY: dict[str, Handler] = {
@@ -526,7 +567,7 @@ NO_REPLY: dict[str, Handler] = {
     "dies after 100": saying(head(100), Conn.close),
     "garbage": saying(b"\x16\x03\x01\x02\x00garbage\r\n\r\n", UNTIL_CLOSED),
     "text": saying(b"hello\r\n\r\n", UNTIL_CLOSED),
-    "another protocol": saying(b"SSH-2.0-OpenSSH_9.6\r\n", UNTIL_CLOSED),
+    "another protocol": saying(b"SSH-2.0-OpenSSH_9.6\r\n", Conn.close),
     "status is no number": saying(b"HTTP/1.1 abc OK\r\n\r\n", UNTIL_CLOSED),
     "header without colon": saying(b"HTTP/1.1 200 OK\r\nbroken\r\n\r\n", UNTIL_CLOSED),
     "two lengths": saying(head(200, ("content-length", "3"), ("content-length", "4")) + b"abcd", UNTIL_CLOSED),
@@ -536,7 +577,8 @@ NO_REPLY: dict[str, Handler] = {
     "huge header": saying(b"HTTP/1.1 200 OK\r\nx: " + b"a" * (1 << 20) + b"\r\n\r\n", UNTIL_CLOSED),
     "huge status line": saying(b"HTTP/1.1 200 " + b"a" * (1 << 20), UNTIL_CLOSED),
     "many headers": saying(b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 200_000 + b"\r\n", UNTIL_CLOSED),
-    "1xx without end": saying(head(103, ("link", "</a>; rel=preload")) * 30_000, UNTIL_CLOSED),
+    "1xx without end": saying(lambda conn: without_end(conn, head(103, ("link", "</a>; rel=preload")) * 100)),
+    "headers without end": saying(b"HTTP/1.1 200 OK\r\n", lambda conn: without_end(conn, b"x: y\r\n" * 100)),
 }
 
 

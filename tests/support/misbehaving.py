@@ -97,6 +97,12 @@ class Conn:
             self._record(request)
         return request
 
+    async def read_some(self, limit_bytes: int = 64 * 1024) -> bytes:
+        """Up to `limit_bytes` of what has come and was not read; empty when the peer has hung up."""
+        if not self._unread:
+            await self._fill()
+        return self._take(min(limit_bytes, len(self._unread)))
+
     async def wait_closed(self) -> None:
         """Read, and throw away, until the peer hangs up or resets."""
         while await self._fill():

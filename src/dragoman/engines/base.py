@@ -9,7 +9,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from dragoman.wire.events import Event
-from dragoman.wire.models import Model
+from dragoman.wire.models import Capability, Model
 from dragoman.wire.types import CountTokensRequest, MessagesRequest
 
 __all__ = ["Engine", "Generation"]
@@ -28,6 +28,7 @@ class Engine(Protocol):
     """A model of our own."""
 
     name: str
+    supports: frozenset[Capability]  # what it can do, whatever the model it stands in for could (MOD-8, TOOL-72)
 
     async def count(self, request: CountTokensRequest, model: Model) -> int:
         """Input tokens of a request, exactly those that `generate` will report. Raises InvalidRequest."""

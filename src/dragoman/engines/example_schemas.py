@@ -11,7 +11,7 @@ from urllib.parse import unquote, urljoin
 
 import jsonschema_rs
 
-__all__ = ["Checker", "Document", "JsonValue", "Schema", "TooCostly", "accepts", "weigh"]
+__all__ = ["Checker", "Document", "JsonValue", "Path", "Schema", "TooCostly", "accepts", "weigh"]
 
 JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
 Schema: TypeAlias = dict[str, Any] | bool

@@ -36,7 +36,8 @@ def names(text: str) -> list[Hint]:
         length = _run(text, words, index)
         if length:
             hint = _named(text, words[index : index + length])
-            found.append(_joined(text, found[-1], hint) if found else hint)
+            if hint.kind:
+                found.append(_joined(text, found[-1], hint) if found else hint)
         index += max(1, length)
     return _journeys(text, found)
 
@@ -85,26 +86,26 @@ def _named(text: str, words: list[re.Match[str]]) -> Hint:
     name = re.sub(r"['\u2019]s?$", "", text[start:end])
     end = start + len(name)
     lower = name.lower()
-    belonging = _BELONGING.match(text, end)
-    if belonging and lower not in COUNTRIES:
-        land = belonging[1].lower()
-        if belonging[1].isupper() or land in _TWO_WORD_COUNTRIES or land.split()[0] in COUNTRIES:
-            if land not in _TWO_WORD_COUNTRIES:
-                end = belonging.end(1) - len(belonging[1]) + len(belonging[1].split()[0])
-            else:
-                end = belonging.end()
-            name = text[start:end]
+    if lower not in COUNTRIES and (land := _land(text, end)):
+        end += len(land)
+        name += land
     return Hint(_name_kind(text, start, name, lower), name, start, end)
 
 
+def _land(text: str, end: int) -> str:
+    """ ", France" of "Paris, France", and ", CA": what belongs to the place before it."""
+    match = _BELONGING.match(text, end)
+    if match is None:
+        return ""
+    if match[1].isupper() or match[1].lower() in _TWO_WORD_COUNTRIES:
+        return match[0]
+    first = match[1].split()[0]
+    return f", {first}" if first.lower() in COUNTRIES else ""
+
+
 def _name_kind(text: str, start: int, name: str, lower: str) -> str:
-    for kind, table in (("language", LANGUAGES), ("unit", UNITS)):
-        if lower in table:
-            return kind
-    if name in CURRENCIES:
-        return "currency"
-    if name in FORMATS:
-        return "format"
+    if lower in LANGUAGES or lower in UNITS or name in CURRENCIES or name in FORMATS:
+        return ""  # `known_words` has it, or it is no name
     before = re.search(r"([A-Za-z]+)\s(?:the\s)?(?:city\sof\s)?$", text[max(0, start - 30) : start])
     lead = before[1].lower() if before else ""
     if lead in _LOCATING:
@@ -130,15 +131,15 @@ def _joined(text: str, last: Hint, hint: Hint) -> Hint:
     return replace(hint, kind=last.kind)
 
 
-def _journeys(text: str, names: list[Hint]) -> list[Hint]:
+def _journeys(text: str, found: list[Hint]) -> list[Hint]:
     """In "Paris to Rome" the first is where it begins, though nothing before it says so."""
-    for index, (first, second) in enumerate(zip(names, names[1:], strict=False)):
+    for index, (first, second) in enumerate(pairwise(found)):
         if re.fullmatch(r"\s(?:to|->|\u2192|-|\u2013)\s", text[first.end : second.start]):
             if first.kind in {"place", "proper", "initial", "caps"}:
-                names[index] = replace(first, kind="from")
+                found[index] = replace(first, kind="from")
             if second.kind in {"place", "proper", "caps"}:
-                names[index + 1] = replace(second, kind="to")
-    return names
+                found[index + 1] = replace(second, kind="to")
+    return found
 
 
 # What is said in small letters: "weather in tokyo", "from here to there".
@@ -197,13 +198,25 @@ def _phrase(text: str, words: list[re.Match[str]], position: int) -> int:
     return 0 if length == 1 and words[position][0] in _DETERMINERS else length
 
 
-_VERBS = frozenset(stem(word) for word in (*ACTIONS, "get", "show", "tell", "find", "fetch", "read", "search", "give", "run"))
+_VERBS = frozenset(
+    stem(word) for word in (*ACTIONS, *"get show tell find fetch read search give run check list".split())
+)
+
+
+_MONEY = frozenset("dollars euros yen yuan rupees pesos francs bitcoin".split())
+_DATE_WORD = re.compile(r"(?:\b(next|this|last|coming)\s)?\b([a-z]{3,10})\b", re.IGNORECASE)
+_ONLY_WITH_NEXT = frozenset("week month year right soon currently now march may".split())
 
 
 def known_words(text: str) -> Iterator[Hint]:
-    pattern = r"\b(?:(?:next|this|last|coming)\s)?(?:[a-z]{3,9})\b"
-    for match in re.finditer(pattern, text, re.IGNORECASE):
-        word = match[0].lower().split()[-1]
-        lonely = word in {"week", "month", "year", "right", "soon", "currently", "now", "march", "may"}
-        if word in DATE_WORDS and not (lonely and " " not in match[0]):
+    """Days, languages, units and currencies: words of lists, however they are spelled."""
+    for match in _DATE_WORD.finditer(text):
+        word, span = match[2].lower(), match.span(2)
+        if word in DATE_WORDS and (match[1] or word not in _ONLY_WITH_NEXT):
             yield Hint("date_word", match[0], *match.span())
+        elif word in LANGUAGES:
+            yield Hint("language", match[2], *span)
+        elif word.upper() in CURRENCIES or word in _MONEY:
+            yield Hint("currency", match[2], *span)
+        elif word in UNITS:
+            yield Hint("unit", match[2], *span)

@@ -40,7 +40,7 @@ _OBJECTS = tuple(
         ("search", r"(?:search|look|browse|query|google)(?:ing)?(?:\s(?!for\b|up\b)\w{1,20}){0,4}\s(?:for|up)"),
         ("search", r"google|look\sup|search(?:\sthe\s(?:web|internet|docs|documentation)\s(?:for|about))?|find"),
         ("run", r"(?:run|execute|exec)(?:\s(?:the|this))?(?:\s(?:shell|bash|terminal))?(?:\scommand)?"),
-        ("said", r"say(?:s|ing)?|with\sthe\s(?:text|message|body|content|words?)|remind\sme\sto|note\sthat|remember\sthat"),
+        ("said", r"say(?:s|ing)?|with\sthe\s(?:text|message|body|content|words?)|remind\sme\sto|(?:note|remember)\sthat"),
         ("said", r"translate|echo|repeat|tweet|summari[sz]e|paraphrase"),
         ("calc", r"calculate|compute|evaluate|solve|what(?:'s|\sis)(?=\s[\d(\-])"),
         ("named", r"named|called|titled|entitled|name\sis|name's"),
@@ -48,7 +48,10 @@ _OBJECTS = tuple(
         ("type", r"type|enter"),
     )
 )  # fmt: skip
-_OBJECT_END = re.compile(r"[.!?](?=\s|$)|;\s|\n|,?\s(?:and|then)\s(?:then\s)?(?:tell|show|give|report|explain|print|let|see)\b")
+_NOT_A_COMMAND = frozenset("the a an my our your this that these those some any all it".split())
+_OBJECT_END = re.compile(
+    r"[.!?](?=\s|$)|;\s|\n|,?\s(?:and|then)\s(?:then\s)?(?:tell|show|give|report|explain|print|let|see)\b"
+)
 _POLITE = re.compile(r"[\s,]+(?:please|for me|thanks|thank you|now)$", re.IGNORECASE)
 _NAMED_END = re.compile(r"\s(?:with|and|in|for|to|that|who|which|on|at|from|of|as|is)\s|,|\.\s")
 _TRANSLATED_END = re.compile(r"\s(?:to|into|in)\s[A-Za-z]+$")
@@ -68,7 +71,7 @@ def objects(text: str, rest: str) -> Iterator[Hint]:
             if kind == "search" and (preamble := _PREAMBLE.match(text, start, stop)):
                 start = preamble.end()
             value = _object(kind, text[start:stop], rest[start:stop])
-            if value and not (kind == "run" and value.lower().split()[0] in _DETERMINERS | {"all", "it"}):
+            if value and not (kind == "run" and value.lower().split()[0] in _NOT_A_COMMAND):
                 yield Hint(kind, value, start, start + len(value))
 
 

@@ -62,7 +62,8 @@ def mentions(
 
 def _pairs(option: str, hints: Iterable[Hint], names: frozenset[str]) -> Iterator[Candidate]:
     for hint in hints:
-        if hint.kind == "pair" and hint.text.lower() == option.lower() and names & {stem(w) for w in split_name(hint.key)}:
+        is_option = hint.kind == "pair" and hint.text.lower() == option.lower()
+        if is_option and names & {stem(word) for word in split_name(hint.key)}:
             yield Candidate(PAIR, option, "option", hint.start, hint.end)
 
 
@@ -95,7 +96,7 @@ def _places(option: str, words: dict[str, list[re.Match[str]]], text: str) -> It
 
 
 def _way(direction: str, text: str, start: int) -> int:
-    """"20 celsius to fahrenheit": what stands behind "to" is where it goes."""
+    """ "20 celsius to fahrenheit": what stands behind "to" is where it goes."""
     if not direction:
         return 0
     is_target = re.search(r"\b(?:to|into|in|as)\s(?:the\s)?$", text[max(0, start - 12) : start], re.IGNORECASE)

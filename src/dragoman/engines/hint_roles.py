@@ -78,10 +78,13 @@ _FIT: dict[str, dict[str, int]] = {
     "timezone": {"pathish": 85, "caps": 72, "place": 62, "spot": 60, "proper": 55},
     "currency": {"currency": 90, "caps": 50},
     "language": {"language": 90, "to": 45, "quoted": 35},
-    "symbol": {"caps": 90, "ident": 45, "quoted": 72, "place": 64, "proper": 62, "initial": 45, "thing": 40, "spot": 40},
+    "symbol": {
+        "caps": 90, "ident": 45, "quoted": 72, "place": 64, "proper": 62, "initial": 45, "thing": 40, "spot": 40,
+    },
     "unit": {"unit": 90},
     "place": {
-        "place": 90, "proper": 72, "caps": 62, "spot": 70, "to": 62, "from": 60, "quoted": 50, "initial": 45, "thing": 30,
+        "place": 90, "proper": 72, "caps": 62, "spot": 70, "to": 62, "from": 60, "quoted": 50, "initial": 45,
+        "thing": 30,
     },
     "origin": {"from": 95, "place": 45, "proper": 42, "caps": 42, "spot": 38, "initial": 30, "quoted": 30},
     "destination": {"to": 95, "place": 64, "proper": 60, "caps": 45, "spot": 60, "initial": 30, "quoted": 30},
@@ -95,10 +98,12 @@ _FIT: dict[str, dict[str, int]] = {
     "code": {"code": 95, "quoted": 50, "whole": 15},
     "text": {"said": 92, "quoted": 85, "type": 75, "code": 45, "search": 40, "about": 35, "whole": 30},
     "person": {"named": 90, "to": 66, "proper": 66, "place": 50, "initial": 45, "quoted": 60, "email": 45, "ident": 40},
-    "name": {"named": 95, "quoted": 78, "code": 52, "proper": 50, "ident": 45, "place": 40, "initial": 35, "thing": 30},
+    "name": {
+        "named": 95, "quoted": 78, "code": 52, "proper": 50, "ident": 45, "place": 40, "initial": 35, "thing": 30,
+    },
     "": {
-        "quoted": 58, "named": 50, "code": 50, "caps": 48, "proper": 48, "place": 46, "said": 45, "about": 45, "ident": 45,
-        "search": 42, "thing": 40, "spot": 40, "language": 38, "path": 35, "email": 35, "url": 35, "initial": 30,
+        "quoted": 58, "named": 50, "code": 50, "caps": 48, "proper": 48, "place": 46, "said": 45, "about": 45,
+        "ident": 45, "search": 42, "thing": 40, "spot": 40, "language": 38, "path": 35, "email": 35, "url": 35, "initial": 30,
         "number": 20, "date": 20, "date_word": 18, "whole": 12,
     },
 }  # fmt: skip
@@ -107,7 +112,9 @@ _SOURCE = frozenset("from source src origin start departure depart old current".
 _TARGET = frozenset("to target destination dest end arrival new into".split())
 _TARGET_LEADS = frozenset("to into with by as until till".split())
 # Words of a numeric parameter's name that do not say what it counts.
-_COUNTING = frozenset(stem(word) for word in "number num count total amount value max min maximum minimum of the".split())
+_COUNTING = frozenset(
+    stem(word) for word in "number num count total amount value max min maximum minimum of the".split()
+)
 _LIMITS = frozenset(stem(word) for word in "limit count n num number max top k size results length per".split())
 _LIMIT_LEADS = frozenset(stem(word) for word in "top first last limit maximum max up most least only".split())
 _ORDINALS = frozenset("a b c d x y z n m first second third num number value left right operand augend addend".split())
@@ -196,7 +203,7 @@ def _is_keyed(param: Param, hint: Hint) -> bool:
 
 def _is_beside(param: Param, hint: Hint) -> bool:
     names = frozenset(s for s in param.stems if s not in GENERIC and s not in STOP)
-    return bool(names) and (hint.before[-1:] and hint.before[-1] in names or not names.isdisjoint(hint.before[-2:-1]))
+    return not names.isdisjoint(hint.before[-2:])
 
 
 def _candidate(score: float, value: object, hint: Hint) -> Candidate | None:

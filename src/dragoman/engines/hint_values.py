@@ -34,7 +34,10 @@ ADDRESSES = (
     ("uuid", re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b")),
     ("ip", re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])")),
 )
-_MONTH = r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+_MONTH = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?"
+    r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+)
 DATES = (
     (
         "datetime",
@@ -64,6 +67,7 @@ def inside(quote: Hint) -> Iterator[Hint]:
         yield replace(quote, kind=kind)
 
 
+MAX_WORD = 260  # characters of a path or an identifier
 _TOKEN = re.compile(r"[^\s,;\x00]+")
 _FILE_NAMES = frozenset("Makefile Dockerfile README LICENSE CHANGELOG Procfile Vagrantfile Gemfile Rakefile".split())
 _DOMAINS = frozenset("com org net edu gov io ai dev co uk de".split())
@@ -80,31 +84,32 @@ def tokens(text: str) -> Iterator[Hint]:
     """Words that are something for what they look like: paths, hosts, identifiers."""
     for match in _TOKEN.finditer(text):
         opening = len(match[0]) - len(match[0].lstrip("([{<"))
-        token = match[0].lstrip("([{<").rstrip(".:!?)]}>'")
+        word = match[0].lstrip("([{<").rstrip(".:!?)]}>'")
         start = match.start() + opening
-        if kind := _kind_of(token):
-            yield Hint(kind, token, start, start + len(token))
-        elif token == "/" and not re.search(r"[\d)]\s*$", text[:start][-8:]):
-            yield Hint("path", token, start, start + 1)
+        if kind := _kind_of(word):
+            yield Hint(kind, word, start, start + len(word))
+        elif word == "/" and not re.search(r"[\d)]\s*$", text[:start][-8:]):
+            yield Hint("path", word, start, start + 1)
 
 
-def _kind_of(token: str) -> str:
-    if not token or len(token) > 400 or _ABBREVIATION.fullmatch(token):
+def _kind_of(word: str) -> str:
+    if not word or len(word) > MAX_WORD or _ABBREVIATION.fullmatch(word):
         return ""
-    if _PATHS.fullmatch(token) and any(character.isalpha() or character in "~*" for character in token):
-        ending = token.rpartition(".")[2]
-        return "host" if ending in _DOMAINS and "/" not in token else "path"
-    if token in _FILE_NAMES:
+    if _PATHS.fullmatch(word) and any(character.isalpha() or character in "~*" for character in word):
+        ending = word.rpartition(".")[2]
+        return "host" if ending in _DOMAINS and "/" not in word else "path"
+    if word in _FILE_NAMES:
         return "path"
-    if "/" in token[1:-1] and re.fullmatch(r"[\w.\-]+(?:/[\w.\-]+){1,20}", token) and not token[0].isdigit():
+    if "/" in word[1:-1] and re.fullmatch(r"[\w.\-]+(?:/[\w.\-]+){1,20}", word) and not word[0].isdigit():
         return "pathish"
-    if _IDENT.fullmatch(token) and not _QUANTITY.fullmatch(token):
+    if _IDENT.fullmatch(word) and not _QUANTITY.fullmatch(word):
         return "ident"
     return ""
 
 
 # Numbers and arithmetic.
 
+_WORDS = re.compile(r"[^\W\d_]+")
 _NUMBER = re.compile(
     r"(?<![\w.])(?:(?<![^\s(,:=\[$])-)?\d{1,300}(?:,\d{3})*(?:\.\d{1,300})?(?:e[+-]?\d{1,3}\b)?", re.IGNORECASE
 )
@@ -112,13 +117,20 @@ _NUMBER = re.compile(
 
 def numbers(text: str) -> Iterator[Hint]:
     for match in _NUMBER.finditer(text):
-        digits = match[0].replace(",", "")
-        number = float(digits) if re.search(r"[.eE]", digits) else int(digits)
-        if abs(number) != float("inf"):
-            yield Hint("number", match[0], *match.span(), number=number)
+        start = match.start()
+        is_point = re.search(r"[(\[]$|\b(?:at|coordinates?|position|point)\s$", text[max(0, start - 14) : start])
+        for digits in match[0].split(",") if is_point else [match[0]]:  # "100,200" is one number, but for a point
+            number = _number(digits.replace(",", ""))
+            if abs(number) != float("inf"):
+                yield Hint("number", digits, start, start + len(digits), number=number)
+            start += len(digits) + 1
     for match in _WORDS.finditer(text):
         if (value := NUMBER_WORDS.get(match[0].lower())) is not None:
             yield Hint("number_word", match[0], *match.span(), number=value)
+
+
+def _number(digits: str) -> int | float:
+    return float(digits) if re.search(r"[.eE]", digits) else int(digits)
 
 
 _OPERATORS = {

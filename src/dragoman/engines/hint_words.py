@@ -94,7 +94,8 @@ UNITS = frozenset(
     """celsius fahrenheit kelvin centigrade metric imperial degree degrees km kilometer kilometers kilometre kilometres
     mile miles meter meters metre metres m cm mm foot feet ft inch inches yard yards kg kilogram kilograms gram
     grams g pound pounds lb lbs ounce ounces oz liter liters litre litres l ml gallon gallons second seconds
-    minute minutes hour hours day days week weeks month months year years percent bytes kb mb gb mph kmh knots""".split()
+    minute minutes hour hours day days week weeks month months year years percent bytes kb mb gb mph kmh
+    knots""".split()
 )
 LANGUAGES = frozenset(
     """arabic bengali chinese czech danish dutch english esperanto finnish french german greek hebrew hindi hungarian

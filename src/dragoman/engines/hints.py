@@ -37,7 +37,6 @@ class Hints:
         self.text = text
         self.found = tuple(found)
         self.taken: list[Taken] = []
-        self._length = len(text)
 
     @classmethod
     def of(cls, prompt: str, *, context: str = "") -> "Hints":
@@ -61,7 +60,9 @@ class Hints:
         """Everything that could be this parameter's value, best first, used or not."""
         return candidates(param, self.found, self.text)
 
-    def take(self, param: Param, *, least: int = 1, fits: Callable[[Candidate], bool] | None = None) -> Candidate | None:
+    def take(
+        self, param: Param, *, least: int = 1, fits: Callable[[Candidate], bool] | None = None
+    ) -> Candidate | None:
         """The best unused value of at least that score, which is now used; None when there is none."""
         offers = [c for c in self.candidates(param) if c.score >= least and (fits is None or fits(c))]
         chosen = next((c for c in offers if self.is_free(c)), None)
@@ -97,15 +98,16 @@ def _read(text: str) -> list[Hint]:
     quotes = list(quoted(text))
     unquoted = blank(text, quotes)
     dated = list(by_pattern(unquoted, DATES))
-    tokens = [*by_pattern(unquoted, ADDRESSES), *(h for quote in quotes for h in inside(quote))]
-    rest = blank(unquoted, tokens)
+    addresses = [*by_pattern(unquoted, ADDRESSES), *(hint for quote in quotes for hint in inside(quote))]
+    rest = blank(unquoted, addresses)
     dated = [hint for hint in dated if rest[hint.start] != BLANK]
     rest = blank(rest, dated)
     words = list(tokens(rest))
     rest = blank(rest, words)
-    values = [*quotes, *tokens, *dated, *words, *numbers(rest), *names(rest), *phrases(rest), *known_words(rest)]
-    expressions = expressions(blank(blank(text, tokens), [*dated, *(w for w in words if w.kind != "ident")]))
-    everything = [*values, *expressions, *pairs(text), *objects(text, rest)]
+    values = [*quotes, *addresses, *dated, *words, *numbers(rest), *names(rest), *phrases(rest), *known_words(rest)]
+    # Arithmetic may stand in quotes, and "x" in it looks like part of an identifier.
+    reckoned = expressions(blank(text, [*addresses, *dated, *(word for word in words if word.kind != "ident")]))
+    everything = [*values, *reckoned, *pairs(text), *objects(text, rest)]
     return sorted((_in_place(text, hint) for hint in everything), key=lambda hint: (hint.start, hint.end))
 
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 from dragoman.errors import InvalidRequest
 from dragoman.wire.events import DeltaUsage, Event
 from dragoman.wire.modelrules import thinks
-from dragoman.wire.models import Model
+from dragoman.wire.models import Capability, Model
 from dragoman.wire.tools import CustomTool
 from dragoman.wire.types import (
     CacheCreation,
@@ -59,6 +59,7 @@ class OfflineEngine:
     """Stands in for any model of the catalogue. `secret` keys the signatures of its thinking."""
 
     name = "offline"
+    supports: frozenset[Capability] = frozenset({"effort", "image_input", "structured_outputs", "thinking"})
 
     def __init__(self, *, secret: bytes) -> None:
         self._secret = secret

@@ -7,38 +7,26 @@ Source: spec HDR-1 to HDR-4 and ERR-40 to ERR-42.
 import asyncio
 import hmac
 import logging
-import os
 import secrets
-import string
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Generic, TypeVar
-from uuid import UUID
 
 import msgspec
 
 from dragoman.errors import ConfigError, StoreError, Unauthenticated, Unavailable
-from dragoman.store.base import KeyRecord, Store, database_file
+from dragoman.store.base import KeyRecord, Store
 
-__all__ = [
-    "Auth",
-    "Principal",
-    "default_workspace_id",
-    "hash_key",
-    "load_secret",
-    "new_key",
-    "organization_id",
-]
+from .secret import BASE62, default_workspace_id, organization_id
+
+__all__ = ["Auth", "Principal", "hash_key", "new_key"]
 
 log = logging.getLogger("dragoman.auth")
 
-BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 KEY_PREFIX = "sk-dgm-"
 KEY_LIMIT_CHARS = 1024  # ours have 50; a preset one may be a longer token. Anything above is refused unhashed
-SECRET_FLOOR_CHARS = 16
 REMEMBERED_LIMIT = 10_000  # keys of each sort that are remembered
 GRACE_S = 600.0  # how long a key that the store has confirmed works on while the store is away
 
@@ -56,100 +44,6 @@ class Principal(msgspec.Struct, frozen=True):
     key_name: str
     workspace_id: str  # "wrkspc_..."
     organization_id: str  # a UUID
-
-
-# The secret, and what follows from it
-
-
-def load_secret(database_url: str, env: Mapping[str, str], *, wait_s: float = 2.0) -> bytes:
-    """The installation's secret, which keys the hashes: without it the stored hashes are worth nothing.
-
-    `DRAGOMAN_SECRET` if set; else "<database file>.secret", made here when missing; else, for a database in memory,
-    one for the life of the process. `wait_s` (seconds) is how long a file that another process is writing may stay
-    incomplete. Raises ConfigError.
-    """
-    given = env.get("DRAGOMAN_SECRET")
-    if given is not None:
-        given = given.strip()
-        if len(given) < SECRET_FLOOR_CHARS:
-            raise ConfigError(
-                f"DRAGOMAN_SECRET has {len(given)} characters, needs at least {SECRET_FLOOR_CHARS}: "
-                "give it a longer one, or unset it to have one made in a file beside the database"
-            )
-        return given.encode("utf-8", "surrogateescape")
-    database = database_file(database_url)
-    if database is None:
-        return secrets.token_bytes(32)
-    path = database.with_name(database.name + ".secret")
-    try:
-        made = _make_secret(path)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot make the secret file {path} ({error.strerror}): let this user write in an existing folder, "
-            "or set DRAGOMAN_SECRET"
-        ) from error
-    return made or _read_secret(path, wait_s=wait_s)
-
-
-def _make_secret(path: Path) -> bytes | None:
-    """Make the file, for its owner alone; None when it is there. O_EXCL: of several processes one writes it.
-
-    Written in place, not linked into place: some network file systems have no hard links.
-    """
-    secret = secrets.token_bytes(32)
-    try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        return None
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secret.hex().encode() + b"\n")
-            file.flush()
-            os.fsync(descriptor)  # the keys hashed with it may be on the disk a moment later
-    except BaseException:
-        path.unlink()  # a half-written one would stop every later start
-        raise
-    return secret
-
-
-def _read_secret(path: Path, *, wait_s: float) -> bytes:
-    end = time.monotonic() + wait_s
-    try:
-        while len(text := path.read_bytes().strip()) < 64 and time.monotonic() < end:
-            time.sleep(0.01)  # its maker is between open and write
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read the secret file {path} ({error.strerror}): let this user read it, or set DRAGOMAN_SECRET"
-        ) from error
-    try:
-        secret = bytes.fromhex(text.decode("ascii"))
-    except ValueError:
-        secret = b""  # its text, a secret, stays out of the exception chain
-    if len(secret) != 32:
-        raise ConfigError(
-            f"the secret file {path} does not hold 64 hexadecimal digits: restore it from a copy, or delete it; "
-            "without the old one every key made so far stops working"
-        )
-    return secret
-
-
-def organization_id(secret: bytes) -> str:
-    """The installation's UUID: the same at every start, on every machine that shares the secret."""
-    return str(UUID(bytes=_derive(secret, "organization id")[:16], version=4))
-
-
-def default_workspace_id(secret: bytes) -> str:
-    """The "wrkspc_..." of keys that belong to no workspace of their own."""
-    number = int.from_bytes(_derive(secret, "default workspace id"), "big")
-    return "wrkspc_" + "".join(BASE62[number // 62**place % 62] for place in range(24))
-
-
-def _derive(secret: bytes, label: str) -> bytes:
-    """No key hashes to this: none holds a NUL."""
-    return hmac.digest(secret, b"dragoman\0" + label.encode(), "sha256")
-
-
-# Keys
 
 
 def new_key() -> str:

@@ -12,9 +12,10 @@ from dragoman.http.foreign import HttpxTransport
 from dragoman.providers.anthropic import Messages
 from dragoman.store.sql import SQLStore
 
-from .auth import Auth, load_secret
+from .auth import Auth
 from .config import Config, ProviderConfig
 from .pipeline import Gateway
+from .secret import load_secret
 
 __all__ = ["open_auth", "open_gateway"]
 

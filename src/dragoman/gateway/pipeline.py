@@ -27,7 +27,7 @@ from .accounting import Entry, Ledger
 from .auth import Auth, Principal
 from .call import Answer, Asked, Call
 from .catalogue import Catalogue
-from .config import Config, ProviderConfig
+from .config import OFFLINE, Config, ProviderConfig
 from .limits import Hold, Limits
 from .local import Local
 from .routing import Route, Router, aliases
@@ -62,7 +62,8 @@ class Gateway:
         transport_of: Callable[[ProviderConfig], Transport],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        known = Catalogue.load()
+        is_local = config.route_provider.dialect == OFFLINE
+        known = Catalogue.load(supports=engine.supports if is_local else None)
         self.config = config
         self.clock = clock
         self.store = store

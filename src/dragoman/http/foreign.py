@@ -91,7 +91,7 @@ class HttpxTransport:
         import httpx2
 
         try:
-            return httpx2.AsyncClient(
+            return httpx2.AsyncClient(  # its jar would fill up, though none of our requests looks into it
                 verify=self._tls,
                 limits=limits,
                 timeout=None,
@@ -173,8 +173,6 @@ async def _accept(exchange: "_Exchange", response: "httpx2.Response", client: "h
             raise ReplyBroken(exchange.host, "the transport was closed while the reply was awaited")
         if exchange.is_stale:
             raise ReplyBroken(exchange.host, "had already sent a reply to no request")
-        if response.status_code == 101:
-            raise ReplyBroken(exchange.host, "switched protocols without being asked to")
         return _Reply(exchange, response)
     except ReplyBroken:
         await response.aclose()

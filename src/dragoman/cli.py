@@ -1,0 +1,452 @@
+"""The command line: reads arguments, calls what does the work, writes the outcome.
+
+Start-up speed is a feature: of all libraries only typer (some 40 ms) is imported with this module, and without Rich's
+help pages; what a command needs beyond that it imports when it runs.
+"""
+
+import asyncio
+import io
+import os
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from dragoman import __version__
+from dragoman.errors import ConfigError, NotFound, StoreError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from dragoman.doctor import Report
+    from dragoman.gateway.auth import Auth
+    from dragoman.gateway.config import Config
+    from dragoman.store.base import KeyRecord
+
+__all__ = ["app", "main"]
+
+T = TypeVar("T")
+
+UNLIMITED_WIDTH = 10_000  # characters, where no terminal sets a limit: one row, one line, for grep
+DEFAULT_MODEL = "claude-opus-4-8"  # as in the line that `dragoman serve` prints
+DEFAULT_MAX_TOKENS = 4096  # every model of the catalogue takes as many
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command line (that of the process by default) and exit. What we refuse is one message, no traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character is no reason to end
+    try:
+        app(args=arguments, prog_name="dragoman")
+    except (ConfigError, StoreError) as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+
+
+# What several commands take
+
+ConfigPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="PATH",
+        show_default=False,
+        help="The configuration file. Default: $DRAGOMAN_CONFIG, else dragoman.toml in this directory, else none.",
+    ),
+]
+ListenAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--listen",
+        metavar="HOST:PORT",
+        show_default=False,
+        help="Where to listen; port 0 takes a free one. Default: $DRAGOMAN_LISTEN, else the configuration's.",
+    ),
+]
+DatabaseURL = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        metavar="URL",
+        show_default=False,
+        help="Where keys are kept, as in sqlite:///dragoman.db. Default: $DRAGOMAN_DATABASE, else the configuration's.",
+    ),
+]
+AsJSON = Annotated[bool, typer.Option("--json", help="Write JSON to standard output, and nothing else.")]
+
+app = typer.Typer(
+    name="dragoman",
+    help="A self-hosted server that is the Claude API, in front of any model.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+keys = typer.Typer(
+    help="Make, list and revoke the API keys that callers of this server use.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+app.add_typer(keys, name="keys")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dragoman {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """The options in front of the command; the help text is the application's."""
+
+
+@app.command()
+def serve(config: ConfigPath = None, listen: ListenAddress = None, database: DatabaseURL = None) -> None:
+    """Start the server.
+
+    It needs no configuration: without one the built-in offline engine answers, or Anthropic if ANTHROPIC_API_KEY is
+    set. At start it prints what answers, its address, the first key (once) and a line to try. DRAGOMAN_API_KEY
+    presets a key. Ctrl-C stops it; replies that have begun may end first.
+    """
+    from dragoman.gateway.config import load
+    from dragoman.server.run import serve as run
+    from dragoman.server.run import set_up_logging
+
+    set_up_logging()
+    settings = load(config, os.environ, listen=listen, database=database)
+    with suppress(KeyboardInterrupt):  # raised again once everything has ended: the way to stop a server, no failure
+        run(settings, os.environ)
+
+
+@keys.command("create")
+def create_key(
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="What the key is for.")] = "unnamed",
+    as_json: AsJSON = False,
+    config: ConfigPath = None,
+    database: DatabaseURL = None,
+) -> None:
+    """Make an API key and show it, this once: only a hash of it is kept.
+
+    The key alone goes to standard output, what is to be said about it to standard error.
+    """
+    key, record = _with_keys(_database(config, database), lambda auth: auth.create(name))
+    if as_json:
+        _echo_json({"key": key, **_public(record)})
+        return
+    typer.echo(key)
+    typer.echo(f'This is the key {record.id}, "{record.name}". It is shown this once: keep it.', err=True)
+
+
+@keys.command("list")
+def list_keys(as_json: AsJSON = False, config: ConfigPath = None, database: DatabaseURL = None) -> None:
+    """List all API keys, newest first, those revoked too; a key itself is never shown again."""
+    settings = _database(config, database)
+    absent = _absent(settings)
+    records = () if absent else _with_keys(settings, lambda auth: auth.list())
+    if as_json:
+        _echo_json([_public(record) for record in records])
+    elif not records:
+        where = f"the database {absent} is not there yet" if absent else "the database holds none"
+        typer.echo(f"No keys: {where}. `dragoman keys create` makes one, and so does the first `dragoman serve`.")
+    else:
+        table = _table("id", "hint", "name", "created", "state")
+        for record in records:
+            state = f"revoked {record.revoked_at:%Y-%m-%d}" if record.revoked_at else "live"
+            table.add_row(record.id, record.hint, record.name, f"{record.created_at:%Y-%m-%d}", state)
+        _show(table)
+
+
+@keys.command("revoke")
+def revoke_key(
+    id_or_hint: Annotated[
+        str, typer.Argument(metavar="ID_OR_HINT", help="What `dragoman keys list` shows of the key in its first columns.")
+    ],
+    as_json: AsJSON = False,
+    config: ConfigPath = None,
+    database: DatabaseURL = None,
+) -> None:
+    """Revoke an API key, for good. Servers that are running refuse it within five seconds."""
+    settings = _database(config, database)
+    if absent := _absent(settings):
+        raise ConfigError(f"the database {absent} is not there. Name the server's with --config or --database.")
+    record = _with_keys(settings, lambda auth: auth.revoke(id_or_hint))
+    if as_json:
+        _echo_json(_public(record))
+    else:
+        typer.echo(f'Revoked {record.id}, "{record.name}" ({record.hint}).')
+
+
+def _database(config: Path | None, database: str | None) -> "Config":
+    """The configuration, for a command that works on the stored keys. Raises ConfigError."""
+    from dragoman.gateway.config import load
+    from dragoman.store.base import database_file
+
+    settings = load(config, os.environ, database=database)
+    if database_file(settings.server.database) is None:
+        raise ConfigError(
+            f"{settings.server.database} is a database in memory, which only the server that made it can see. "
+            "Preset its key with DRAGOMAN_API_KEY, or name a database file."
+        )
+    return settings
+
+
+def _absent(settings: "Config") -> Path | None:
+    """The database file if it is not there: to look at keys is no reason to make one, maybe in the wrong place."""
+    from dragoman.store.base import database_file
+
+    file = database_file(settings.server.database)
+    return None if file is None or file.exists() else file
+
+
+def _with_keys(settings: "Config", work: "Callable[[Auth], Awaitable[T]]") -> T:
+    from dragoman.gateway.open import open_auth
+
+    async def run() -> T:
+        store, auth, _ = open_auth(settings, os.environ)
+        await store.open()
+        try:
+            return await work(auth)
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
+
+
+def _public(record: "KeyRecord") -> dict[str, object]:
+    """All of a key but its hash."""
+    return {
+        "id": record.id,
+        "name": record.name,
+        "hint": record.hint,
+        "created_at": record.created_at,
+        "revoked_at": record.revoked_at,
+        "workspace_id": record.workspace_id,
+    }
+
+
+@app.command()
+def models(
+    everything: Annotated[bool, typer.Option("--all", help="With the models that are retired.")] = False,
+    as_json: AsJSON = False,
+    config: ConfigPath = None,
+) -> None:
+    """List the models that the server with this configuration lists, and what answers each.
+
+    Limits are in tokens. A retired model is answered too, unless the configuration says otherwise.
+    """
+    from dragoman.gateway.config import load
+
+    rows = list(_models(load(config, os.environ), everything=everything))
+    if as_json:
+        _echo_json(rows)
+        return
+    table = _table("id", "context", "max output", "until", "also called", "answered by")
+    for row in rows:
+        table.add_row(*_cells(row))
+    _show(table)
+
+
+def _models(settings: "Config", *, everything: bool) -> Iterator[dict[str, object]]:
+    """A row for each model, in the order of `GET /v1/models`."""
+    from dragoman.gateway.catalogue import Catalogue
+    from dragoman.gateway.routing import Router, aliases
+
+    known = Catalogue.load()
+    catalogue = known.with_aliases(aliases(settings, known))
+    router = Router(settings, known)
+    for info in _pages(catalogue.page, ["active", "deprecated", "retired"] if everything else ["active", "deprecated"]):
+        name = str(info["id"])
+        model = catalogue.resolve(name)
+        try:
+            target = str(router.route(name))
+        except NotFound:
+            target = None
+        yield {
+            "id": name,
+            "display_name": info["display_name"],
+            "lifecycle": info["lifecycle"],
+            "retires_at": info["retires_at"],
+            "max_input_tokens": info["max_input_tokens"],
+            "max_tokens": info["max_tokens"],
+            # An alias may have been given to another target by the configuration.
+            "aliases": [each for each in model.aliases if catalogue.retrieve(each)["id"] == name] if model else [],
+            "target": target,
+        }
+
+
+def _pages(page: Callable[[dict[str, list[str]]], dict[str, object]], lifecycles: list[str]) -> Iterator[dict[str, object]]:
+    """The rows of all pages of a list."""
+    query = {"limit": ["1000"], "lifecycle[]": lifecycles}
+    while True:
+        found = page(query)
+        rows = found["data"]
+        assert isinstance(rows, list)
+        yield from rows
+        if not found["has_more"]:
+            return
+        query["after_id"] = [str(found["last_id"])]
+
+
+def _cells(row: dict[str, object]) -> list[str]:
+    """A model as the table shows it."""
+    until = str(row["retires_at"] or "")[:10]
+    also = row["aliases"]
+    assert isinstance(also, list)
+    return [
+        str(row["id"]),
+        _number(row["max_input_tokens"]),
+        _number(row["max_tokens"]),
+        f"{until} (retired)" if row["lifecycle"] == "retired" else until,
+        "\n".join(also),
+        str(row["target"] or "nothing (404)").removesuffix(f"/{row['id']}"),
+    ]
+
+
+def _number(tokens: object) -> str:
+    return f"{tokens:,}" if isinstance(tokens, int) else "unknown"
+
+
+@app.command()
+def chat(
+    prompt: Annotated[
+        str | None,
+        typer.Argument(metavar="[PROMPT]", show_default=False, help="Answer this, print the text and exit."),
+    ] = None,
+    base_url: Annotated[
+        str | None,
+        typer.Option(
+            "--base-url",
+            metavar="URL",
+            show_default=False,
+            help="Any server of the Messages API. Default: $ANTHROPIC_BASE_URL, else http://127.0.0.1:8000.",
+        ),
+    ] = None,
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            "--api-key",
+            metavar="KEY",
+            show_default=False,
+            help="Better set than typed, as others can see command lines. Default: $DRAGOMAN_API_KEY, else "
+            "$ANTHROPIC_API_KEY; for Anthropic's own address only the latter.",
+        ),
+    ] = None,
+    model: Annotated[str, typer.Option("--model", metavar="MODEL", help="The model that is asked.")] = DEFAULT_MODEL,
+    system: Annotated[
+        str | None, typer.Option("--system", metavar="TEXT", show_default=False, help="The system prompt.")
+    ] = None,
+    max_tokens: Annotated[
+        int, typer.Option("--max-tokens", metavar="N", min=1, help="The most tokens that a reply may have.")
+    ] = DEFAULT_MAX_TOKENS,
+) -> None:
+    """Talk to a model, in a terminal or in a pipe.
+
+    In a terminal replies are printed as they come, thinking is dim, and the model is shown the whole conversation
+    each time. Ctrl-C stops a reply, Ctrl-D ends the chat, and /help lists the commands.
+
+    With PROMPT, or when standard input is no terminal and holds the prompt, only the text of the one reply is
+    printed; the exit code is 1 if it is not a whole one.
+    """
+    from dragoman.chat import Conversation, answer_once, connect, talk
+
+    conversation = Conversation(model=model, system=system, max_tokens=max_tokens)
+    with connect(base_url, api_key, os.environ) as server:
+        if prompt is None and sys.stdin.isatty():
+            talk(conversation, server)
+        else:
+            raise typer.Exit(answer_once(conversation, server, prompt))
+
+
+@app.command()
+def doctor(
+    offline: Annotated[bool, typer.Option("--offline", help="Do not try to reach the providers.")] = False,
+    as_json: AsJSON = False,
+    config: ConfigPath = None,
+    listen: ListenAddress = None,
+    database: DatabaseURL = None,
+) -> None:
+    """Check the configuration and its surroundings, and say what is wrong and how to mend it.
+
+    Shows what answers what; looks at the address, the database and the keys; opens (and closes) a connection to each
+    provider, but sends no request, so nothing is paid for. It changes nothing. The exit code is 1 if anything fails.
+    """
+    from dragoman.doctor import examine
+
+    report = examine(config, os.environ, listen=listen, database=database, reach=not offline)
+    if as_json:
+        _echo_json(report)
+    else:
+        _show_report(report)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _show_report(report: "Report") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    colours = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+    findings = Table.grid(padding=(0, 2, 0, 0))
+    for finding in report.findings:
+        text = finding.text + (f"\n-> {finding.remedy}" if finding.remedy else "")
+        findings.add_row(Text(finding.status, colours[finding.status]), Text(finding.subject), Text(text))
+    _show(findings)
+    if report.answers:
+        answers = Table.grid(padding=(0, 2, 0, 0))
+        for answer in report.answers:
+            answers.add_row(Text(answer.subject), Text(answer.says))
+        typer.echo()
+        _show(answers)
+    counts = [sum(finding.status == status for finding in report.findings) for status in ("fail", "warn")]
+    typer.echo(f"\n{counts[0]} failed, {counts[1]} to look at." if any(counts) else "\nAll is well.")
+
+
+# Output
+
+
+def _echo_json(value: object) -> None:
+    """One line of UTF-8, whatever the terminal's encoding."""
+    import msgspec
+
+    typer.echo(msgspec.json.encode(value))
+
+
+def _table(*headings: str) -> "Table":
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        right = heading in ("context", "max output")
+        table.add_column(heading, overflow="fold", justify="right" if right else "left")
+    return table
+
+
+def _show(table: "Table") -> None:
+    """Fits a terminal's width; elsewhere a row is as long as it needs to be, without spaces at its end."""
+    console = _console()
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as captured:
+        console.print(table)
+    lines = captured.get().splitlines()
+    typer.echo("\n".join(line.rstrip() for line in lines if line.strip()))
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else UNLIMITED_WIDTH
+    return Console(width=width, markup=False, emoji=False, highlight=False)
