@@ -4,10 +4,11 @@ First what is said (`Conversation`), then how it travels (`Server`), then how it
 but how it reads a base URL and a key. Imported by the command alone, as it needs httpx2.
 """
 
+import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from typing import Any, TextIO
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -42,6 +43,7 @@ API_VERSION = "2023-06-01"
 CONNECT_S = 10.0
 SILENCE_S = 600.0  # as long as a provider may think before its first byte; who waits can press Ctrl-C
 SHOWN_CHARACTERS = 200  # of a reply that is not the API's
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all of C0 and C1 but tab and line feed
 
 # Why a whole reply ended, where the text alone does not tell.
 ENDINGS = {
@@ -113,11 +115,13 @@ class Conversation:
 
 def _is_worth_keeping(block: object, *, whole: bool) -> bool:
     """Empty text and unsigned thinking are refused in a request, though servers send them."""
-    if isinstance(block, TextBlock):
-        return bool(block.text.strip())
-    if isinstance(block, Thinking):
-        return whole and bool(block.signature)
-    return whole
+    match block:
+        case TextBlock(text=str(text)):
+            return bool(text.strip())
+        case Thinking(signature=signature):
+            return whole and bool(signature)
+        case _:
+            return whole
 
 
 # How it travels
@@ -131,7 +135,7 @@ class Server:
         self._client = client
         self._has_key = has_key
 
-    def reply(self, body: bytes) -> Iterator[Event]:
+    def reply(self, body: bytes) -> Generator[Event, None, None]:
         """The events of the reply, up to its end. Raises ReplyFailed. Close the iterator to hang up."""
         begun = False
         try:
@@ -159,7 +163,7 @@ class Server:
             if isinstance(event, ErrorEvent):
                 failure = _failure(event, request_id)
                 if failure.kind == "authentication_error" and not self._has_key:
-                    raise ReplyFailed(f"{failure}. No key was sent: set DRAGOMAN_API_KEY.", kind=None)
+                    raise ReplyFailed(f"{failure}. No key was sent: set DRAGOMAN_API_KEY.")
                 raise failure
         text = " ".join(body[: 4 * SHOWN_CHARACTERS].decode("utf-8", "replace").split())[:SHOWN_CHARACTERS]
         what = f"HTTP {response.status_code} {kind}".rstrip()
@@ -185,9 +189,7 @@ def _events(response: httpx2.Response) -> Iterator[Event]:
 
 
 def _failure(event: ErrorEvent, request_id: str | None) -> ReplyFailed:
-    return ReplyFailed(
-        str(event.error.message), kind=str(event.error.type), request_id=event.request_id or request_id
-    )
+    return ReplyFailed(str(event.error.message), kind=str(event.error.type), request_id=event.request_id or request_id)
 
 
 @contextmanager
@@ -241,17 +243,13 @@ def _key_of(base_url: str, env: Mapping[str, str]) -> str | None:
 
 def clean(text: str) -> str:
     """`text` without the control characters by which a reply could take over a terminal."""
-    return "".join(each for each in text if each in "\n\t" or each.isprintable() or not _is_control(each))
-
-
-def _is_control(letter: str) -> bool:
-    return letter < " " or "\x7f" <= letter <= "\x9f"
+    return CONTROL.sub("", text)
 
 
 def text_of(event: Event) -> str:
     """What an event adds to the text of the reply."""
     match event:
-        case BlockDelta(delta=TextDelta(text=text)) | BlockStart(content_block=TextBlock(text=text)):
+        case BlockDelta(delta=TextDelta(text=str(text))) | BlockStart(content_block=TextBlock(text=str(text))):
             return text
         case _:
             return ""
@@ -260,7 +258,9 @@ def text_of(event: Event) -> str:
 def thinking_of(event: Event) -> str:
     """What an event adds to the thinking that is shown."""
     match event:
-        case BlockDelta(delta=ThinkingDelta(thinking=text)) | BlockStart(content_block=Thinking(thinking=text)):
+        case (
+            BlockDelta(delta=ThinkingDelta(thinking=str(text))) | BlockStart(content_block=Thinking(thinking=str(text)))
+        ):
             return text
         case BlockStart(content_block=RedactedThinking()):
             return "[redacted thinking]"
@@ -274,13 +274,13 @@ def answer_once(conversation: Conversation, server: Server, prompt: str | None) 
     Raises ConfigError when there is no prompt.
     """
     body = conversation.ask(_read_prompt() if prompt is None else prompt)
-    out, fold = _Plain(sys.stdout), Fold()
+    out, fold = _Plain(sys.stdout, tidy=clean if sys.stdout.isatty() else str), Fold()
     try:
         with closing(server.reply(body)) as events:
             for event in events:
                 fold.add(event)
                 out.write(text_of(event))
-        ending = ENDINGS.get(fold.message().stop_reason or "")
+        ending = ENDINGS.get(str(fold.message().stop_reason))
     except (ReplyFailed, WireError) as error:
         out.end_line()
         print(f"error: {clean(str(error))}", file=sys.stderr)
@@ -302,16 +302,16 @@ def _read_prompt() -> str:
 
 
 class _Plain:
-    """Text as it comes. What goes to a terminal is cleaned, what goes anywhere else is not touched."""
+    """Text as it comes, in whole lines at last. `tidy` is applied to each piece."""
 
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, file: IO[str], *, tidy: Callable[[str], str]) -> None:
         self._file = file
-        self._clean: Callable[[str], str] = clean if file.isatty() else str
+        self._tidy = tidy
         self._is_inside_line = False
 
     def write(self, text: str) -> None:
         if text:
-            self._file.write(self._clean(text))
+            self._file.write(self._tidy(text))
             self._file.flush()
             self._is_inside_line = not text.endswith("\n")
 
@@ -345,7 +345,7 @@ def talk(
             screen.complain("this line is not UTF-8")
             continue
         word, _, rest = line.partition(" ")
-        if word in ("/quit", "/exit"):
+        if word == "/quit":
             return
         if word.startswith("/") and "/" not in word[1:]:
             screen.say(_command(conversation, word, rest.strip()))
@@ -376,7 +376,7 @@ def _command(conversation: Conversation, word: str, rest: str) -> str:
 def _take_turn(conversation: Conversation, server: Server, prompt: str, screen: "_Screen") -> None:
     """Ask, show the reply, and keep both. An error ends the turn, not the chat; so does Ctrl-C."""
     fold = Fold()
-    trouble: str | None = None
+    trouble, is_stopped = None, False
     try:
         with closing(server.reply(conversation.ask(prompt))) as events:
             for event in events:
@@ -385,9 +385,10 @@ def _take_turn(conversation: Conversation, server: Server, prompt: str, screen: 
     except (ReplyFailed, WireError, ConfigError) as error:
         trouble = str(error)
     except KeyboardInterrupt:
-        screen.end()
-        screen.say("(stopped)")
+        is_stopped = True
     screen.end()
+    if is_stopped:
+        screen.say("(stopped)")
     if trouble is not None:
         screen.complain(trouble)
     try:
@@ -395,7 +396,7 @@ def _take_turn(conversation: Conversation, server: Server, prompt: str, screen: 
     except WireError:
         return  # it broke off before it began: there is nothing to keep
     conversation.keep(prompt, reply, whole=fold.is_complete)
-    if fold.is_complete and (ending := ENDINGS.get(reply.stop_reason or "")):
+    if fold.is_complete and (ending := ENDINGS.get(str(reply.stop_reason))):
         screen.say(f"({ending})")
 
 
@@ -404,12 +405,13 @@ class _Screen:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._text = _Plain(console.file)
+        self._text = _Plain(console.file, tidy=clean)
         self._is_thinking = False
 
     def show(self, event: Event) -> None:
         """Print what an event adds."""
         if thinking := thinking_of(event):
+            self._text.end_line()
             self._is_thinking = True
             self._console.print(Text(clean(thinking), style="dim"), end="", soft_wrap=True)
         elif text := text_of(event):

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -31,6 +31,7 @@ __all__ = ["app", "main"]
 
 T = TypeVar("T")
 
+NUMBERS = ("context", "max output")  # headings of columns
 UNLIMITED_WIDTH = 10_000  # characters, where no terminal sets a limit: one row, one line, for grep
 DEFAULT_MODEL = "claude-opus-4-8"  # as in the line that `dragoman serve` prints
 DEFAULT_MAX_TOKENS = 4096  # every model of the catalogue takes as many
@@ -50,31 +51,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 # What several commands take
 
+
+def _option(name: str, metavar: str, text: str) -> Any:
+    """An option whose default is too long for `[default: ...]`, and so part of `text`."""
+    return typer.Option(name, metavar=metavar, show_default=False, help=text)
+
+
 ConfigPath = Annotated[
     Path | None,
-    typer.Option(
+    _option(
         "--config",
-        metavar="PATH",
-        show_default=False,
-        help="The configuration file. Default: $DRAGOMAN_CONFIG, else dragoman.toml in this directory, else none.",
+        "PATH",
+        "The configuration file. Default: $DRAGOMAN_CONFIG, else dragoman.toml in this directory, else none.",
     ),
 ]
 ListenAddress = Annotated[
     str | None,
-    typer.Option(
+    _option(
         "--listen",
-        metavar="HOST:PORT",
-        show_default=False,
-        help="Where to listen; port 0 takes a free one. Default: $DRAGOMAN_LISTEN, else the configuration's.",
+        "HOST:PORT",
+        "Where to listen; port 0 takes a free one. Default: $DRAGOMAN_LISTEN, else the configuration's.",
     ),
 ]
 DatabaseURL = Annotated[
     str | None,
-    typer.Option(
+    _option(
         "--database",
-        metavar="URL",
-        show_default=False,
-        help="Where keys are kept, as in sqlite:///dragoman.db. Default: $DRAGOMAN_DATABASE, else the configuration's.",
+        "URL",
+        "Where keys are kept, as in sqlite:///dragoman.db. Default: $DRAGOMAN_DATABASE, else the configuration's.",
     ),
 ]
 AsJSON = Annotated[bool, typer.Option("--json", help="Write JSON to standard output, and nothing else.")]
@@ -170,7 +174,8 @@ def list_keys(as_json: AsJSON = False, config: ConfigPath = None, database: Data
 @keys.command("revoke")
 def revoke_key(
     id_or_hint: Annotated[
-        str, typer.Argument(metavar="ID_OR_HINT", help="What `dragoman keys list` shows of the key in its first columns.")
+        str,
+        typer.Argument(metavar="ID_OR_HINT", help="What `dragoman keys list` shows of the key in its first columns."),
     ],
     as_json: AsJSON = False,
     config: ConfigPath = None,
@@ -285,7 +290,9 @@ def _models(settings: "Config", *, everything: bool) -> Iterator[dict[str, objec
         }
 
 
-def _pages(page: Callable[[dict[str, list[str]]], dict[str, object]], lifecycles: list[str]) -> Iterator[dict[str, object]]:
+def _pages(
+    page: Callable[[dict[str, list[str]]], dict[str, object]], lifecycles: list[str]
+) -> Iterator[dict[str, object]]:
     """The rows of all pages of a list."""
     query = {"limit": ["1000"], "lifecycle[]": lifecycles}
     while True:
@@ -325,27 +332,23 @@ def chat(
     ] = None,
     base_url: Annotated[
         str | None,
-        typer.Option(
+        _option(
             "--base-url",
-            metavar="URL",
-            show_default=False,
-            help="Any server of the Messages API. Default: $ANTHROPIC_BASE_URL, else http://127.0.0.1:8000.",
+            "URL",
+            "Any server of the Messages API. Default: $ANTHROPIC_BASE_URL, else http://127.0.0.1:8000.",
         ),
     ] = None,
     api_key: Annotated[
         str | None,
-        typer.Option(
+        _option(
             "--api-key",
-            metavar="KEY",
-            show_default=False,
-            help="Better set than typed, as others can see command lines. Default: $DRAGOMAN_API_KEY, else "
-            "$ANTHROPIC_API_KEY; for Anthropic's own address only the latter.",
+            "KEY",
+            "A variable is better, as others can see command lines. Default: $DRAGOMAN_API_KEY, else "
+            "$ANTHROPIC_API_KEY; at Anthropic's own address the latter only.",
         ),
     ] = None,
     model: Annotated[str, typer.Option("--model", metavar="MODEL", help="The model that is asked.")] = DEFAULT_MODEL,
-    system: Annotated[
-        str | None, typer.Option("--system", metavar="TEXT", show_default=False, help="The system prompt.")
-    ] = None,
+    system: Annotated[str | None, _option("--system", "TEXT", "The system prompt.")] = None,
     max_tokens: Annotated[
         int, typer.Option("--max-tokens", metavar="N", min=1, help="The most tokens that a reply may have.")
     ] = DEFAULT_MAX_TOKENS,
@@ -393,23 +396,21 @@ def doctor(
 
 
 def _show_report(report: "Report") -> None:
-    from rich.table import Table
     from rich.text import Text
 
     colours = {"ok": "green", "warn": "yellow", "fail": "bold red"}
-    findings = Table.grid(padding=(0, 2, 0, 0))
+    findings, answers = _grid(3), _grid(2)
     for finding in report.findings:
         text = finding.text + (f"\n-> {finding.remedy}" if finding.remedy else "")
-        findings.add_row(Text(finding.status, colours[finding.status]), Text(finding.subject), Text(text))
+        findings.add_row(Text(finding.status, colours[finding.status]), finding.subject, text)
+    for answer in report.answers:
+        answers.add_row(answer.subject, answer.says)
     _show(findings)
     if report.answers:
-        answers = Table.grid(padding=(0, 2, 0, 0))
-        for answer in report.answers:
-            answers.add_row(Text(answer.subject), Text(answer.says))
         typer.echo()
         _show(answers)
-    counts = [sum(finding.status == status for finding in report.findings) for status in ("fail", "warn")]
-    typer.echo(f"\n{counts[0]} failed, {counts[1]} to look at." if any(counts) else "\nAll is well.")
+    failed, doubtful = (sum(finding.status == status for finding in report.findings) for status in ("fail", "warn"))
+    typer.echo(f"\n{failed} failed, {doubtful} to look at." if failed or doubtful else "\nAll is well.")
 
 
 # Output
@@ -423,14 +424,18 @@ def _echo_json(value: object) -> None:
 
 
 def _table(*headings: str) -> "Table":
+    """Rows below their headings. What is too long for a narrow terminal goes on in the next line, here and below."""
     from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in headings:
-        right = heading in ("context", "max output")
-        table.add_column(heading, overflow="fold", justify="right" if right else "left")
-    return table
+    columns = [Column(each, overflow="fold", justify="right" if each in NUMBERS else "left") for each in headings]
+    return Table(*columns, box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+
+
+def _grid(columns: int) -> "Table":
+    from rich.table import Column, Table
+
+    return Table.grid(*(Column(overflow="fold") for _ in range(columns)), padding=(0, 2, 0, 0))
 
 
 def _show(table: "Table") -> None:

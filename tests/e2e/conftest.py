@@ -36,5 +36,3 @@ def server(request: pytest.FixtureRequest) -> Running:
     running = request.getfixturevalue(request.param)
     assert isinstance(running, Running)
     return running
-
-

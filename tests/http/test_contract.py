@@ -6,7 +6,6 @@ import asyncio
 import functools
 import gzip
 import os
-import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -49,7 +48,7 @@ TRANSPORTS = {
     "httpx": lambda: HttpxTransport(trust_env=False),
 }
 LIMIT = 1 << 20  # bytes, for `Response.read`
-SHORT = 0.1  # seconds, for a limit that is to be reached
+SHORT = 0.05  # seconds, for a limit that is to be reached
 SECRET = "sk-never-in-a-message"
 
 
@@ -521,7 +520,7 @@ async def test_tls_to_a_server_without_tls_is_connect_failed(transport: Transpor
 
 async def test_a_handshake_that_stalls_is_connect_timeout(transport: Transport) -> None:
     async with Misbehaving(Conn.wait_closed) as server:
-        with pytest.raises(ConnectTimeout, match=r"127\.0\.0\.1:\d+: no connection within 0.1 s"):
+        with pytest.raises(ConnectTimeout, match=r"127\.0\.0\.1:\d+: no connection within 0.05 s"):
             await transport.send(post(server.url.replace("http:", "https:"), connect_s=SHORT))
         await server.hang_up()
 
@@ -534,22 +533,22 @@ async def test_a_request_that_is_not_taken_is_send_timeout(transport: Transport)
 
 
 async def test_a_request_that_is_taken_slowly_is_no_send_timeout(transport: Transport) -> None:
-    """`write_s` limits a standstill, not the whole: here it is 0.2 s, and the whole takes longer."""
+    """`write_s` limits a standstill, not the whole: the whole takes twice as long."""
     body = bytes(24 << 20)
 
     async def handler(conn: Conn) -> None:
         await conn.read_head()
         rest = len(body)
         while rest:
-            await asyncio.sleep(SHORT / 4)
+            await asyncio.sleep(SHORT / 2)
             for _ in range(32):
                 rest -= len(await conn.read_some()) if rest else 0
         await conn.send(reply(b"ok"))
 
     async with Misbehaving(handler) as server:
         started = asyncio.get_running_loop().time()
-        assert await fetch(transport, post(server.url, body, write_s=2 * SHORT)) == (200, b"ok")
-        assert asyncio.get_running_loop().time() - started > 2 * SHORT
+        assert await fetch(transport, post(server.url, body, write_s=3 * SHORT)) == (200, b"ok")
+        assert asyncio.get_running_loop().time() - started > 3 * SHORT
 
 
 async def without_end(conn: Conn, data: bytes) -> None:
@@ -603,7 +602,7 @@ NO_HEADERS: dict[str, Handler] = {
 @pytest.mark.parametrize("handler", NO_HEADERS.values(), ids=NO_HEADERS.keys())
 async def test_a_stall_before_the_headers_is_first_byte_timeout(transport: Transport, handler: Handler) -> None:
     async with Misbehaving(handler) as server:
-        with pytest.raises(FirstByteTimeout, match=r"no reply within 0\.1 s"):
+        with pytest.raises(FirstByteTimeout, match=r"no reply within 0\.05 s"):
             await transport.send(post(server.url, first_byte_s=SHORT, idle_s=0.01))
         await server.hang_up()
 
@@ -678,7 +677,7 @@ async def test_a_stall_in_the_body_is_idle_timeout(transport: Transport) -> None
 async def test_a_stall_between_headers_and_body_is_idle_timeout(transport: Transport) -> None:
     async with Misbehaving(saying(chunked_head(), UNTIL_CLOSED)) as server:
         response = await transport.send(post(server.url, idle_s=SHORT))
-        with pytest.raises(IdleTimeout, match=r"stood still for 0\.1 s"):
+        with pytest.raises(IdleTimeout, match=r"stood still for 0\.05 s"):
             await response.read(LIMIT)
         await server.hang_up()
 
@@ -688,12 +687,12 @@ async def test_the_idle_limit_is_for_each_piece(transport: Transport) -> None:
         await conn.read_request()
         await conn.send(chunked_head())
         for _ in range(8):
-            await asyncio.sleep(SHORT / 4)
+            await asyncio.sleep(SHORT / 2)
             await conn.send(chunk(b"."))
         await conn.send(LAST_CHUNK)
 
     async with Misbehaving(handler) as server:
-        assert await fetch(transport, post(server.url, idle_s=SHORT, first_byte_s=SHORT)) == (200, b"." * 8)
+        assert await fetch(transport, post(server.url, idle_s=3 * SHORT, first_byte_s=3 * SHORT)) == (200, b"." * 8)
 
 
 async def test_the_idle_limit_does_not_run_while_nobody_reads(transport: Transport) -> None:
@@ -790,7 +789,7 @@ async def test_it_is_not_sent_again_after_a_timeout(transport: Transport) -> Non
         assert await fetch(transport, post(server.url)) == (200, b"one")
         with pytest.raises(FirstByteTimeout):
             await transport.send(post(server.url, first_byte_s=SHORT))
-        assert len(server.requests) == 2
+        assert len(server.conns) == 1
 
 
 async def test_a_reply_that_nobody_asked_for_answers_no_request(transport: Transport) -> None:
@@ -964,6 +963,23 @@ async def test_closing_the_transport_ends_everything(transport: Transport) -> No
             await waiting
         with pytest.raises(ConnectFailed):
             await transport.send(post(server.url))
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("turns", range(12))
+async def test_the_transport_may_be_closed_at_any_moment_of_a_request(
+    transport: Transport, turns: int, scheme: str
+) -> None:
+    """`turns` of the loop after it was begun; to https the server never says a word of TLS."""
+    handler = replying(reply(b"ok")) if scheme == "http" else Conn.wait_closed
+    async with Misbehaving(handler) as server:
+        task = asyncio.create_task(fetch(transport, post(server.url.replace("http", scheme))))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await transport.aclose()
+        async with asyncio.timeout(1):
+            (result,) = await asyncio.gather(task, return_exceptions=True)
+        assert result == (200, b"ok") or isinstance(result, (ConnectFailed, ReplyBroken))
 
 
 # -- back-pressure -------------------------------------------------------------------------------------------------

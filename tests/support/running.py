@@ -1,7 +1,7 @@
 """Starts the real server, as `dragoman serve` in a process of its own, on a free port of 127.0.0.1.
 
-    with Running(tmp_path, config_text) as server:
-        server.url, server.key, server.log()
+with Running(tmp_path, config_text) as server:
+    server.url, server.key, server.log()
 """
 
 import os
@@ -22,7 +22,12 @@ class Running:
     """One server. Its output goes to a file, so that a full pipe never stops it."""
 
     def __init__(
-        self, folder: Path, config: str = "", *, key: str | None = "sk-dgm-e2e-test-key", env: dict[str, str] | None = None
+        self,
+        folder: Path,
+        config: str = "",
+        *,
+        key: str | None = "sk-dgm-e2e-test-key",
+        env: dict[str, str] | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.key = key or ""

@@ -34,9 +34,7 @@ class Choices:
 
     def __init__(self) -> None:
         self._chosen: dict[tuple[Path, str], int] = {}
-        self._known: dict[
-            Path, dict[str, int]
-        ] = {}  # place -> its choices, in their order -> how many options each has
+        self._known: dict[Path, dict[str, int]] = {}  # place -> its choices, in order -> how many options each has
 
     def pick(self, path: Path, label: str, options: int) -> int:
         """The number of the option to take, of `options`."""

@@ -21,7 +21,7 @@ _SAMPLES = {
     "email": "user@example.com", "recipient": "user@example.com", "url": "https://example.com/", "host": "example.com",
     "path": ".", "ip": "192.0.2.1", "expression": "1 + 1", "pattern": "example", "timezone": "UTC", "currency": "USD",
     "language": "English", "symbol": "EXMP", "unit": "metric", "place": "San Francisco, CA",
-    "origin": "San Francisco, CA", "destination": "New York, NY", "datetime": "2025-01-01T09:00:00Z",
+    "origin": "San Francisco, CA", "destination": "New York, NY", "to": "user@example.com", "datetime": "2025-01-01T09:00:00Z",
     "date": "2025-01-01", "time": "09:00", "id": "1", "code": "print('hello')", "person": "Alex",
 }  # fmt: skip
 _EXAMPLE_OF = re.compile(

@@ -1,4 +1,4 @@
-"""An example value for a JSON Schema, made of what the user said where it fits: the input of the offline engine's calls.
+"""An example value for a JSON Schema, made of what the user said where it fits: the input of the engine's calls.
 
 Imports only what stands beside it: how schemas are read and checked (`example_schemas`), merged (`example_nodes`),
 and what is said (`hints`).
@@ -6,12 +6,13 @@ and what is said (`hints`).
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Final, TypeAlias
 
 from .example_nodes import NEVER_ENDS, Budget, Choices, Heights, key_of, kinds_of, matches_type, merge
 from .example_schemas import Checker, Document, JsonValue, Path, Schema, accepts
-from .example_values import described, number_sample, role_sample, string_samples
+from .example_values import described, number_sample, string_samples
 from .hints import STRONG, Candidate, Hints, Param
 
 __all__ = ["JsonValue", "fill"]
@@ -50,7 +51,7 @@ def fill(schema: Schema, hints: Hints, *, name: str = "") -> JsonValue:
                 best = len(wrong or ()), value, used
             if not wrong or not budget.spend() or not choices.change(wrong):
                 break
-        if not best[0]:
+        if best is not None and not best[0]:
             break
     assert best is not None
     hints.taken = best[2].taken
@@ -62,6 +63,7 @@ class _Absent:
 
 
 ABSENT: Final = _Absent()
+Maybe: TypeAlias = "JsonValue | _Absent"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +125,7 @@ class _Maker:
                 recursing = recursing or id(target) in before
                 opened = (*opened, id(target))
                 pending.append(target)
-            pending += self._chosen(part, path, len(seen), is_recursing=recursing)
+            pending += self._chosen(part, path, name, len(seen), is_recursing=recursing)
         kinds = kinds_of(flat)
         if recursing:
             kinds = sorted(kinds, key=lambda kind: kind not in SCALARS)
@@ -133,16 +135,17 @@ class _Maker:
         )  # fmt: skip
 
     def _target(self, part: dict[str, Any]) -> Schema | None:
+        """What a reference names; None when it is not in this document."""
         if "$ref" in part:
             return self._document.resolve(part, part["$ref"])
         return next(iter(self._document.anchored(part["$dynamicRef"])), None)
 
-    def _chosen(self, part: dict[str, Any], path: Path, number: int, *, is_recursing: bool) -> list[object]:
+    def _chosen(self, part: dict[str, Any], path: Path, name: str, number: int, *, is_recursing: bool) -> list[object]:
         """The subschemas of `part` that this value is to obey."""
         chosen = list(part["allOf"]) if isinstance(part.get("allOf"), list) else []
         for keyword in ("anyOf", "oneOf"):
             if isinstance(branches := part.get(keyword), list) and branches:
-                order = self._preferred(branches, is_recursing=is_recursing)
+                order = self._preferred(branches, name, is_recursing=is_recursing)
                 chosen.append(branches[order[self._choices.pick(path, f"{keyword}{number}", len(order))]])
         if "if" in part and ("then" in part or "else" in part):
             met = [part["if"], part.get("then", True)]
@@ -150,10 +153,10 @@ class _Maker:
             chosen += cases[self._choices.pick(path, f"if{number}", len(cases))]
         return chosen
 
-    def _preferred(self, branches: list[object], *, is_recursing: bool) -> list[int]:
+    def _preferred(self, branches: list[object], name: str, *, is_recursing: bool) -> list[int]:
         """The branches in the order to try: those that the user speaks of; null and what never ends come last."""
         heights = [self._heights.of(branch) for branch in branches[:MAX_ITEMS]]
-        said = [self._said(branch) for branch in branches[:MAX_ITEMS]]
+        said = [self._said(branch, name) for branch in branches[:MAX_ITEMS]]
 
         def order(index: int) -> tuple[bool, int, int, bool]:
             height = heights[index] if is_recursing else 0
@@ -161,7 +164,7 @@ class _Maker:
 
         return sorted(range(len(heights)), key=order)
 
-    def _said(self, branch: object) -> int:
+    def _said(self, branch: object, name: str) -> int:
         """How much of the prompt speaks of this branch: of the constants that tell it from others, or of its value."""
         if isinstance(branch, dict) and "$ref" in branch:
             branch = self._target(branch)
@@ -170,24 +173,24 @@ class _Maker:
         self._budget.spend(2)
         properties = branch.get("properties")
         if not isinstance(properties, dict):
-            return int(any(c.score >= STRONG for c in self._offers(self._node_of_branch(branch))))
+            return int(any(c.score >= STRONG for c in self._offers(self._node_of_branch(branch, name))))
         marks = [
-            self._node_of_branch(schema, name)
-            for name, schema in list(properties.items())[:20]
+            self._node_of_branch(schema, key)
+            for key, schema in list(properties.items())[:20]
             if isinstance(schema, dict) and ("const" in schema or "enum" in schema)
         ]
-        return max((c.score for mark in marks for c in self._offers(mark)[:1]), default=0)
+        return max((c.score for mark in marks for c in self._hints.candidates(mark.param)[:1]), default=0)
 
-    def _node_of_branch(self, schema: dict[str, Any], name: str = "") -> _Node:
+    def _node_of_branch(self, schema: dict[str, Any], name: str) -> _Node:
         flat: dict[str, Any] = {}
         merge(flat, schema)
         return _Node(path=(), name=name, flat=flat, kind=kinds_of(flat)[0], opened=(), is_recursing=False)
 
     # Making.
 
-    def _value(self, node: _Node, *, is_required: bool = True) -> JsonValue | _Absent:
+    def _value(self, node: _Node, *, is_required: bool = True) -> Maybe:
         if not self._budget.spend() or len(node.path) > MAX_DEPTH:
-            return {"object": {}, "array": [], "string": "", "boolean": False, "null": None}.get(node.kind, 0)
+            return _json({"object": {}, "array": [], "string": "", "boolean": False, "null": None}.get(node.kind, 0))
         if node.is_scalar:
             offer = self._take(node, least=1 if is_required else STRONG)
             if offer is None and not is_required:
@@ -217,6 +220,7 @@ class _Maker:
     def _take(self, node: _Node, *, least: int) -> Candidate | None:
         if self._choices.pick(node.path, "value", SAMPLES):
             return None  # what was said here has been refused
+        least = max(least, STRONG) if node.salt else least
         offers = [offer for offer in self._offers(node) if offer.score >= least]
         free = next((offer for offer in offers if self._hints.is_free(offer)), None)
         # Two parameters of one meaning may share a value; numbers are each for one.
@@ -229,13 +233,13 @@ class _Maker:
         flat = node.flat
         variant = self._choices.pick(node.path, "value", SAMPLES) + node.salt
         if "const" in flat:
-            return flat["const"]  # type: ignore[no-any-return]
+            return _json(flat["const"])
         if offer is not None:
-            return offer.value  # type: ignore[return-value]
+            return _json(offer.value)
         if "enum" in flat:
             return self._option(flat, variant)
-        if variant == 0 and (spare := next(self._spare(node), ABSENT)) is not ABSENT:
-            return spare  # type: ignore[return-value]
+        if variant == 0 and (spare := list(islice(self._spare(node), 1))):
+            return spare[0]
         if node.kind == "boolean":
             return bool(variant % 2)
         if node.kind == "null":
@@ -252,8 +256,8 @@ class _Maker:
         )
         default = flat.get("default")
         if variant == 0 and any(key_of(option) == key_of(default) for option in options[:50]) and "default" in flat:
-            return default  # type: ignore[no-any-return]
-        return options[variant % len(options)]  # type: ignore[no-any-return]
+            return _json(default)
+        return _json(options[variant % len(options)])
 
     def _spare(self, node: _Node) -> Iterator[JsonValue]:
         """What the schema itself offers: its default, an example, one in its description."""
@@ -270,7 +274,7 @@ class _Maker:
         own = {key: node.flat[key] for key in _LEAF if key in node.flat} | {"type": node.kind}
         if patterns := node.flat.get("patterns"):
             own["allOf"] = [{"pattern": pattern} for pattern in patterns]
-        return accepts(own, value)  # type: ignore[arg-type]
+        return accepts(own, _json(value))
 
     # Arrays.
 
@@ -320,8 +324,8 @@ class _Maker:
         alike = [c for c in offers if c.kind == best.kind and c.score > best.score - 50][: min(most, MAX_ITEMS)]
         for offer in alike:
             self._hints.use(node.param, offer)
-        values = [offer.value for offer in sorted(alike, key=lambda offer: offer.start)]
-        return _distinct(values) if node.flat.get("uniqueItems") or "enum" in item.flat else values  # type: ignore[arg-type,return-value]
+        values = [_json(offer.value) for offer in sorted(alike, key=lambda offer: offer.start)]
+        return _distinct(values) if node.flat.get("uniqueItems") or "enum" in item.flat else values
 
     def _add(self, values: list[JsonValue], item: _Node, node: _Node) -> None:
         """Append another item, one that is not there yet where all must differ."""
@@ -331,8 +335,7 @@ class _Maker:
             for salt in range(item.salt + 1, item.salt + 20):
                 if key_of(value) not in known:
                     break
-                again = _Node(**{**item.__dict__, "salt": salt})
-                value = _present(self._value(again))
+                value = _present(self._value(replace(item, salt=salt)))
         values.append(value)
 
     # Objects.
@@ -388,14 +391,13 @@ class _Maker:
             if not node.is_scalar or self._choices.pick(node.path, "value", SAMPLES):
                 continue
             offers[name] = self._offers(node)
-            for offer in offers[name]:
-                if offer.score >= STRONG:
-                    pairs.append((-offer.score, name not in needed, place, offer.start, name, offer))
+            strong = [offer for offer in offers[name] if offer.score >= STRONG]
+            pairs += [(-offer.score, name not in needed, place, offer.start, name, offer) for offer in strong]
         values: dict[str, JsonValue] = {}
         for *_, name, offer in sorted(pairs, key=lambda pair: pair[:4]):
             if name not in values and self._hints.is_free(offer):
                 self._hints.use(nodes[name].param, offer, offers[name])
-                values[name] = offer.value  # type: ignore[assignment]
+                values[name] = _json(offer.value)
         return values
 
     def _complete(self, values: dict[str, JsonValue], nodes: dict[str, _Node], required: Iterable[str]) -> None:
@@ -428,7 +430,12 @@ _LEAF = ("minLength", "maxLength", "format", "minimum", "maximum", "exclusiveMin
 _PHRASES = frozenset({"search", "said", "about", "thing", "pair", "named", "type"})  # hints that may hold a whole list
 
 
-def _present(value: JsonValue | _Absent) -> JsonValue:
+def _json(value: Any) -> JsonValue:
+    """What came out of a schema or a hint is JSON."""
+    return value  # type: ignore[no-any-return]
+
+
+def _present(value: Maybe) -> JsonValue:
     return None if isinstance(value, _Absent) else value
 
 
@@ -437,7 +444,7 @@ def _bounds(flat: dict[str, Any], least: str, most: str) -> tuple[int, int]:
 
 
 def _names(required: Iterable[object]) -> list[str]:
-    return [name for name in dict.fromkeys(r for r in required if isinstance(r, str))]
+    return list(dict.fromkeys(name for name in required if isinstance(name, str)))
 
 
 def _property(flat: dict[str, Any], name: str) -> object:

@@ -10,7 +10,18 @@ from itertools import pairwise
 
 from .hint_types import Hint
 from .hint_words import (
-    ACTIONS, COUNTRIES, CURRENCIES, DATE_WORDS, FORMATS, GENERIC, LANGUAGES, STOP, UNITS, is_separator, kin, stem,
+    ACTIONS,
+    COUNTRIES,
+    CURRENCIES,
+    DATE_WORDS,
+    FORMATS,
+    GENERIC,
+    LANGUAGES,
+    STOP,
+    UNITS,
+    is_separator,
+    kin,
+    stem,
 )  # fmt: skip
 
 __all__ = ["known_words", "names", "phrases"]
@@ -38,6 +49,8 @@ def names(text: str) -> list[Hint]:
             hint = _named(text, words[index : index + length])
             if hint.kind:
                 found.append(_joined(text, found[-1], hint) if found else hint)
+            while index + length < len(words) and words[index + length].start() < hint.end:
+                length += 1  # the land that belongs to a place is no name of its own
         index += max(1, length)
     return _journeys(text, found)
 

@@ -29,6 +29,10 @@ _SIGNS = {
     "high": ("urgent", "important"),
     "str_replace": ("replace", "change"),
     "rename": ("move",),
+    "left_click": ("click",),
+    "left_click_drag": ("drag",),
+    "mouse_move": ("move", "hover"),
+    "key": ("press",),
 }
 _SIGNS |= {"+": _SIGNS["add"], "-": _SIGNS["subtract"], "*": _SIGNS["multiply"], "/": _SIGNS["divide"]}
 _SIGNS |= {"addition": _SIGNS["add"], "subtraction": _SIGNS["subtract"]}
@@ -88,7 +92,7 @@ def _places(option: str, words: dict[str, list[re.Match[str]]], text: str) -> It
         return
     for sign in _SIGNS.get(option.lower(), ()):
         if match := re.search(sign if not sign.isalpha() else rf"\b{sign}\b", text, re.IGNORECASE):
-            yield ALIKE, *match.span()
+            yield ALIKE, match.start(), match.start()  # "15 * 23" is still to be read as two numbers
             return
     if len(parts) == 1:
         alike = [words[other][0] for other in sorted(kin(parts[0])) if other in words]

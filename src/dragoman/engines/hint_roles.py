@@ -70,11 +70,11 @@ _FIT: dict[str, dict[str, int]] = {
     "recipient": {"email": 95, "to": 75, "named": 62, "proper": 55, "initial": 40, "quoted": 40},
     "url": {"url": 95, "host": 78},
     "host": {"host": 95, "ip": 70},
-    "path": {"path": 95, "pathish": 66, "named": 58, "quoted": 50, "code": 50, "caps": 30},
+    "path": {"path": 95, "pathish": 66, "glob": 50, "named": 58, "quoted": 50, "code": 50, "caps": 30},
     "ip": {"ip": 95},
     "expression": {"math": 95, "calc": 66, "code": 62, "quoted": 55, "whole": 15},
     "command": {"code": 95, "run": 90, "quoted": 58},
-    "pattern": {"quoted": 90, "code": 88, "search": 75, "named": 40, "path": 40, "about": 45, "whole": 10},
+    "pattern": {"glob": 92, "quoted": 90, "code": 88, "search": 75, "named": 40, "path": 40, "about": 45, "whole": 10},
     "timezone": {"pathish": 85, "caps": 72, "place": 62, "spot": 60, "proper": 55},
     "currency": {"currency": 90, "caps": 50},
     "language": {"language": 90, "to": 45, "quoted": 35},
@@ -87,7 +87,10 @@ _FIT: dict[str, dict[str, int]] = {
         "thing": 30,
     },
     "origin": {"from": 95, "place": 45, "proper": 42, "caps": 42, "spot": 38, "initial": 30, "quoted": 30},
-    "destination": {"to": 95, "place": 64, "proper": 60, "caps": 45, "spot": 60, "initial": 30, "quoted": 30},
+    "destination": {
+        "to": 95, "place": 64, "proper": 60, "spot": 60, "caps": 45, "initial": 30, "quoted": 30,
+    },
+    "to": {"email": 96, "to": 95, "place": 64, "proper": 60, "spot": 60, "named": 60, "initial": 30, "quoted": 30},
     "datetime": {"datetime": 95, "date": 78, "date_word": 70, "time": 65},
     "date": {"date": 95, "datetime": 80, "date_word": 80},
     "time": {"time": 95, "datetime": 62, "date_word": 50},
@@ -103,8 +106,8 @@ _FIT: dict[str, dict[str, int]] = {
     },
     "": {
         "quoted": 58, "named": 50, "code": 50, "caps": 48, "proper": 48, "place": 46, "said": 45, "about": 45,
-        "ident": 45, "search": 42, "thing": 40, "spot": 40, "language": 38, "path": 35, "email": 35, "url": 35, "initial": 30,
-        "number": 20, "date": 20, "date_word": 18, "whole": 12,
+        "ident": 45, "search": 42, "thing": 40, "spot": 40, "language": 38, "path": 35, "email": 35, "url": 35,
+        "initial": 30, "number": 20, "date": 20, "date_word": 18, "whole": 12,
     },
 }  # fmt: skip
 _NAMEABLE = frozenset("quoted code proper caps ident number place initial uuid to from".split())
@@ -169,6 +172,8 @@ def _role(words: Iterable[str], *, heads: bool = True) -> str:
             return _ROLE_OF[joined][1]
         if words[-1] in _HEADS:
             return _ROLE_OF[words[-1]][1]
+        if words == ["to"]:
+            return "to"  # an address or a destination: both are called so
         if len(words) == 1 and words[0] in _SOURCE | _TARGET:
             return "origin" if words[0] in _SOURCE else "destination"
     # A `zip_code` is not code: only "code" alone is.

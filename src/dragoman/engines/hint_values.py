@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from .hint_types import BLANK, Hint, blank
+from .hint_types import Hint, blank
 from .hint_words import NUMBER_WORDS
 
 __all__ = ["ADDRESSES", "DATES", "by_pattern", "expressions", "inside", "numbers", "quoted", "tokens"]
@@ -97,6 +97,8 @@ def _kind_of(word: str) -> str:
         return ""
     if _PATHS.fullmatch(word) and any(character.isalpha() or character in "~*" for character in word):
         ending = word.rpartition(".")[2]
+        if "*" in word:
+            return "glob"
         return "host" if ending in _DOMAINS and "/" not in word else "path"
     if word in _FILE_NAMES:
         return "path"

@@ -72,7 +72,7 @@ _KIN = (
     "calendar schedule meeting appointment event",
     "reminder remind",
     "note memo",
-    "list ls enumerate show",
+    "list ls enumerate",
     "directory folder dir",
     "send post",
     "book reserve reservation booking",
@@ -83,6 +83,7 @@ _KIN = (
     "random roll",
     "summarize summary summarise",
     "todo todos",
+    "memory remember recall memorize",
 )
 
 DATE_WORDS = frozenset(

@@ -74,10 +74,11 @@ class Hints:
         self.taken.append(Taken(param, chosen, tuple(offers)))
 
     def is_free(self, candidate: Candidate) -> bool:
-        """Is no part of it used? The whole text is always free: it is what one falls back on."""
-        return candidate.kind == "whole" or not any(
-            candidate.start < used.candidate.end and used.candidate.start < candidate.end for used in self.taken
-        )
+        """Is no part of it used? The whole text is always free: it is what one falls back on. So are mere signs."""
+        if candidate.kind == "whole" or candidate.start == candidate.end:
+            return True
+        used = (taken.candidate for taken in self.taken if taken.candidate.kind != "whole")
+        return not any(candidate.start < c.end and c.start < candidate.end for c in used if c.start < c.end)
 
     def fresh(self) -> "Hints":
         """The same hints, none of them used."""

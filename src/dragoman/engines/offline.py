@@ -219,7 +219,7 @@ class _Output:
         self._writer = writer
         self._tokenizer = model.tokenizer
         self._default_display = model.thinking.display if model.thinking else "summarized"
-        self._left = limit
+        self._limit = self._left = limit
         self._at_limit: StopReason = at_limit
         self._used = 0
         self._thought = 0
@@ -245,7 +245,7 @@ class _Output:
             input_tokens=prompt.tokens,
             cache_creation_input_tokens=0,
             cache_read_input_tokens=0,
-            output_tokens=self._used,
+            output_tokens=max(self._used, 1) if self._limit else 0,  # even an empty text costs one (MSG-122)
             output_tokens_details={"thinking_tokens": self._thought} if self._thought else None,
         )
         return self._writer.finish(self._stop or self._at_limit, usage=usage, stop_sequence=self._stop_sequence)

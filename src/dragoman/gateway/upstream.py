@@ -6,7 +6,7 @@ status, after it an `error` event (DESIGN, principle 5). Names no provider.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
 import msgspec
 
@@ -54,63 +54,50 @@ class Upstream:
 
     async def ask(self, asked: Asked, route: Route, entry: Entry) -> Answer:
         """The provider's answer, errors of its own included. Raises ApiError where there is none."""
-        adapter = self._adapters[route.provider.dialect]
-        prepared = adapter.prepare(asked.call.operation, asked.envelope, asked.call.headers, target=_target(route))
-        request = Request("POST", prepared.url, prepared.headers, prepared.body, _timeouts(route.provider))
-        response = await self._send(request, route.provider)
+        exchange = _Exchange(
+            self._adapters[route.provider.dialect], self._transport(route.provider), asked, route, entry
+        )
+        if asked.stream:
+            return await _held(exchange, hold_s=self._hold_s)
         try:
-            headers = _passed_back(response)
-            entry.upstream_request_id = dict(response.headers).get("request-id")
-            if response.status != 200:
-                return await _error(response, adapter, headers, asked.call.request_id, entry)
-            if asked.stream:
-                return Answer(headers=headers, stream=await self._stream(response, adapter, entry, asked))
-            answered = adapter.read(asked.call.operation, await _body(response, REPLY_LIMIT_BYTES))
-            entry.has_content()
-            entry.usage = answered.usage
-            return Answer(headers=headers, body=answered.body)
-        except BaseException:
-            await response.aclose()
-            raise
+            return await exchange.whole()
+        finally:
+            await exchange.aclose()
 
-    async def _send(self, request: Request, provider: ProviderConfig) -> Response:
+    def _transport(self, provider: ProviderConfig) -> Transport:
         if provider.name not in self._transports:
             self._transports[provider.name] = self._transport_of(provider)
-        try:
-            return await self._transports[provider.name].send(request)
-        except TransportError as error:
-            raise _failure(error) from error
+        return self._transports[provider.name]
 
-    async def _stream(
-        self, response: Response, adapter: Adapter, entry: Entry, asked: Asked
-    ) -> AsyncGenerator[bytes, None]:
-        """The stream, once it has content or `hold_s` has passed. Raises ApiError for a failure before that."""
-        kind = dict(response.headers).get("content-type", "")
-        if not kind.startswith("text/event-stream"):
-            raise UpstreamFailed("The upstream answered a streamed request with something that is no event stream.")
-        relay = _Relay(response, adapter.stream(), entry, request_id=asked.call.request_id)
-        stream = relay.pieces()
-        first = asyncio.ensure_future(anext(stream, None))
-        try:
-            await asyncio.wait({first}, timeout=self._hold_s)
-            held = relay.commit() if not first.done() else b""
-            if first.done():
-                first.result()  # raises what failed before the first content
-        except BaseException:
-            first.cancel()
-            await asyncio.gather(first, return_exceptions=True)
-            await stream.aclose()
-            raise
-        return _resumed(held, first, stream)
+
+async def _held(exchange: "_Exchange", *, hold_s: float) -> Answer:
+    """The streamed answer, once it has content or `hold_s` has passed: by then the caller needs a sign of life."""
+    stream = exchange.events()
+    first = asyncio.ensure_future(anext(stream, None))
+    try:
+        await asyncio.wait({first}, timeout=hold_s)
+        if first.done():
+            first.result()  # raises what failed before the first content
+            early = b""
+        else:
+            early = exchange.commit()
+        return Answer(headers=exchange.headers, stream=_resumed(early, first, stream))
+    except _Refused as refused:
+        return refused.answer
+    except BaseException:
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        await stream.aclose()
+        raise
 
 
 async def _resumed(
-    held: bytes, first: "asyncio.Future[bytes | None]", rest: AsyncGenerator[bytes, None]
+    early: bytes, first: "asyncio.Future[bytes | None]", rest: AsyncGenerator[bytes, None]
 ) -> AsyncGenerator[bytes, None]:
     """What was held back, then the piece that is being waited for, then the rest."""
     try:
-        if held:
-            yield held
+        if early:
+            yield early
         if (piece := await first) is not None:
             yield piece
         async for piece in rest:
@@ -121,58 +108,126 @@ async def _resumed(
         await rest.aclose()
 
 
-class _Relay:
-    """One streamed reply on its way through."""
+class _Refused(Exception):
+    """The upstream answered with an error status; `answer` hands it on as it came."""
 
-    def __init__(self, response: Response, reader: StreamReader, entry: Entry, *, request_id: str) -> None:
-        self._response = response
-        self._reader = reader
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
+class _Exchange:
+    """One request to an upstream and its reply on the way through."""
+
+    def __init__(self, adapter: Adapter, transport: Transport, asked: Asked, route: Route, entry: Entry) -> None:
+        self.headers: list[tuple[str, str]] = []  # of the reply, for the caller; empty until it begins
+        self._adapter = adapter
+        self._transport = transport
+        self._asked = asked
+        self._route = route
         self._entry = entry
-        self._request_id = request_id
+        self._response: Response | None = None
         self._is_committed = False
-        self._held: list[bytes] = []
+        self._early: list[bytes] = []  # events from before the first content
+
+    async def aclose(self) -> None:
+        if self._response is not None:
+            await self._response.aclose()
 
     def commit(self) -> bytes:
         """From now on failures are events. Returns what was held back."""
         self._is_committed = True
-        held = b"".join(self._held)
-        self._held.clear()
-        return held
+        early = b"".join(self._early)
+        self._early.clear()
+        return early
 
-    async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Whole events as they come; the first piece when there is content, or an error before there is any.
-
-        Ends in message_stop or an `error` event. Raises ApiError only before the commit.
-        """
+    async def whole(self) -> Answer:
+        """The reply to a request that is not streamed. Raises ApiError."""
         try:
-            async for ready in self._read():
+            response = await self._open()
+        except _Refused as refused:
+            return refused.answer
+        answered = self._adapter.read(self._asked.call.operation, await _body(response, REPLY_LIMIT_BYTES))
+        self._entry.has_content()
+        self._entry.usage = answered.usage
+        return Answer(headers=self.headers, body=answered.body)
+
+    async def events(self) -> AsyncGenerator[bytes, None]:
+        """Whole events as they come; the first piece when there is content.
+
+        Ends in message_stop or an `error` event. Raises ApiError and _Refused, but only before the commit.
+        """
+        reader = self._adapter.stream()
+        try:
+            response = await self._open()
+            kind = dict(response.headers).get("content-type", "")
+            if not kind.startswith("text/event-stream"):
+                raise UpstreamFailed("The upstream answered a streamed request with something that is no event stream.")
+            async for ready in self._read(response, reader):
                 if not self._is_committed:
-                    self._held.append(ready)
-                    if not self._reader.has_content:
+                    self._early.append(ready)
+                    if not reader.has_content:
                         continue
-                    self._raise_early_error()
+                    if reader.error is not None:
+                        raise _RelayedError(reader.error)  # as it would have been a moment earlier (STR-6)
                     ready = self.commit()
                 if ready:
                     yield ready
+        except _Refused as refused:
+            if not self._is_committed:
+                raise
+            self._entry.outcome = "cut"
+            yield encode_sse("error", refused.answer.body)
         except ApiError as error:
             if not self._is_committed:
                 raise
             self._entry.outcome, self._entry.error = "cut", error.kind
-            yield encode_sse("error", msgspec.json.encode(error.body(self._request_id)))
+            yield encode_sse("error", msgspec.json.encode(error.body(self._asked.call.request_id)))
         finally:
-            self._entry.usage = self._reader.usage
-            await self._response.aclose()
+            self._entry.usage = reader.usage
+            await self.aclose()
 
-    async def _read(self) -> AsyncGenerator[bytes, None]:
+    async def _open(self) -> Response:
+        """Send the request; the reply, when it is one. Raises ApiError, or _Refused for an error of the upstream."""
+        asked, provider = self._asked, self._route.provider
+        prepared = self._adapter.prepare(
+            asked.call.operation, asked.envelope, asked.call.headers, target=_target(self._route)
+        )
+        request = Request("POST", prepared.url, prepared.headers, prepared.body, _timeouts(provider))
+        try:
+            response = self._response = await self._transport.send(request)
+        except TransportError as error:
+            raise _failure(error) from error
+        self.headers = _passed_back(response)
+        self._entry.upstream_request_id = dict(response.headers).get("request-id")
+        if response.status != 200:
+            raise _Refused(await self._error(response))
+        return response
+
+    async def _error(self, response: Response) -> Answer:
+        if response.status < 400:
+            raise UpstreamFailed(
+                f"The upstream answered with status {response.status}, which no reply of its kind has."
+            )
+        request_id = dict(self.headers).get("request-id", self._asked.call.request_id)
+        body = await _body(response, ERROR_LIMIT_BYTES)
+        envelope = self._adapter.read_error(response.status, body, request_id=request_id)
+        self._entry.outcome = "refused"
+        self._entry.error = str(msgspec.json.decode(envelope)["error"]["type"])
+        return Answer(status=response.status, headers=self.headers, body=envelope)
+
+    async def _read(self, response: Response, reader: StreamReader) -> AsyncGenerator[bytes, None]:
         """What the reader makes of the body. Raises UpstreamFailed for one that ends before its message does."""
-        pieces = self._response.pieces()
+        pieces = response.pieces()
         try:
             async for piece in pieces:
-                ready = self._reader.feed(piece)
-                if self._reader.has_content:
+                ready = reader.feed(piece)
+                if reader.has_content:
                     self._entry.has_content()
-                if self._reader.is_done:
-                    self._note_error()
+                if reader.is_done:
+                    if reader.error is not None:
+                        self._entry.outcome = "cut"
+                        self._entry.error = str(msgspec.json.decode(reader.error)["error"]["type"])
                     yield ready
                     await _drain(pieces)
                     return
@@ -181,16 +236,6 @@ class _Relay:
         except TransportError as error:
             raise _failure(error) from error
         raise UpstreamFailed("The upstream's stream ended before its message did.")
-
-    def _raise_early_error(self) -> None:
-        """An error before any content becomes a plain error reply, as it would have been a moment earlier (STR-6)."""
-        if self._reader.error is not None:
-            raise _RelayedError(self._reader.error)
-
-    def _note_error(self) -> None:
-        if self._reader.error is not None:
-            self._entry.outcome = "cut"
-            self._entry.error = str(msgspec.json.decode(self._reader.error)["error"]["type"])
 
 
 class _RelayedError(ApiError):
@@ -203,26 +248,14 @@ class _RelayedError(ApiError):
         self.status = status_of(self.kind)  # type: ignore[misc]
 
 
-async def _drain(pieces: object) -> None:
+async def _drain(pieces: AsyncIterator[bytes]) -> None:
     """Read the few bytes that end the body; a body that goes on is not waited for."""
     try:
         async with asyncio.timeout(DRAIN_S):
-            async for _ in pieces:  # type: ignore[attr-defined]
+            async for _ in pieces:
                 continue
     except (TimeoutError, TransportError) as error:
         log.debug("the end of a finished stream did not come: %s", error)
-
-
-async def _error(
-    response: Response, adapter: Adapter, headers: list[tuple[str, str]], request_id: str, entry: Entry
-) -> Answer:
-    if response.status < 400:
-        raise UpstreamFailed(f"The upstream answered with status {response.status}, which no reply of its kind has.")
-    given = dict(headers).get("request-id", request_id)
-    body = adapter.read_error(response.status, await _body(response, ERROR_LIMIT_BYTES), request_id=given)
-    entry.outcome = "refused"
-    entry.error = str(msgspec.json.decode(body)["error"]["type"])
-    return Answer(status=response.status, headers=headers, body=body)
 
 
 async def _body(response: Response, limit_bytes: int) -> bytes:

@@ -75,6 +75,8 @@ class HttpxTransport:
             logger.setLevel(logging.WARNING)
         self._tls = _tls_context(ca_file, trust_env=trust_env)
         self._trust_env = trust_env
+        self._is_closed = False
+        self._exchanges: set[_Exchange] = set()  # whose reply has not begun
         self._pooled = self._client(
             httpx2.Limits(
                 max_connections=max_connections,
@@ -114,18 +116,22 @@ class HttpxTransport:
         return await self._attempt(_Exchange(request), self._unpooled)
 
     async def aclose(self) -> None:
+        self._is_closed = True
+        for exchange in self._exchanges:  # httpcore2 would let those go on that are still connecting
+            exchange.end()
         await self._pooled.aclose()
         await self._unpooled.aclose()
 
     async def _attempt(self, exchange: "_Exchange", client: "httpx2.AsyncClient") -> "_Reply":
         import httpx2
 
-        if client.is_closed:
+        if self._is_closed:
             raise ConnectFailed(exchange.host, "the transport has been closed")
         foreign = _foreign_request(exchange)
         listening = _listening.set(exchange)
         try:
             async with asyncio.timeout(exchange.timeouts.connect_s) as exchange.deadline:
+                self._exchanges.add(exchange)
                 response = await client.send(foreign, stream=True)
         except BaseException as exc:
             await exchange.abandon()
@@ -133,8 +139,12 @@ class HttpxTransport:
                 raise exchange.failure(exc) from exc
             raise
         finally:
+            self._exchanges.discard(exchange)
             _listening.reset(listening)
-        return await _accept(exchange, response, client)
+        if exchange.is_stale:
+            await response.aclose()
+            raise ReplyBroken(exchange.host, "had already sent a reply to no request")
+        return _Reply(exchange, response)
 
 
 def _tls_context(ca_file: str | os.PathLike[str] | None, *, trust_env: bool) -> ssl.SSLContext:
@@ -166,19 +176,6 @@ def _foreign_request(exchange: "_Exchange") -> "httpx2.Request":
         raise RequestInvalid(exchange.host, "the URL cannot be read") from exc
 
 
-async def _accept(exchange: "_Exchange", response: "httpx2.Response", client: "httpx2.AsyncClient") -> "_Reply":
-    """The reply in our form; one that must not be used is closed, and ReplyBroken raised."""
-    try:
-        if client.is_closed:  # while this one was connecting: the pool has forgotten it
-            raise ReplyBroken(exchange.host, "the transport was closed while the reply was awaited")
-        if exchange.is_stale:
-            raise ReplyBroken(exchange.host, "had already sent a reply to no request")
-        return _Reply(exchange, response)
-    except ReplyBroken:
-        await response.aclose()
-        raise
-
-
 # -- one attempt ---------------------------------------------------------------------------------------------------
 
 
@@ -193,6 +190,7 @@ class _Exchange:
         self._phase = "connect"  # then "send", "wait"
         self._connecting: list[httpcore2.AsyncNetworkStream] = []
         self._is_reused = True  # until a connection is made for it
+        self._is_ended = False
         self._heard = 0  # bytes of the reply's head, and what came with them
 
     @property
@@ -202,7 +200,7 @@ class _Exchange:
         Such a connection was closed by the other side in the meantime. Or a reply was parsed all the same: out of
         bytes that came behind the reply before, and is not the answer to this request.
         """
-        return self._is_reused and self._phase != "connect" and not self._heard
+        return self._is_reused and self._phase != "connect" and not self._heard and not self._is_ended
 
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """httpcore2's hook; `event` is "layer.step.started", ".complete" or ".failed"."""
@@ -231,6 +229,11 @@ class _Exchange:
         if self._heard > HEAD_LIMIT_BYTES:
             raise httpcore2.RemoteProtocolError("Too many informational replies")
 
+    def end(self) -> None:
+        """The transport is being closed: wait no longer."""
+        self._move_deadline(0)
+        self._is_ended = True
+
     async def abandon(self) -> None:
         """Close what was being connected."""
         if self._phase == "connect":
@@ -241,6 +244,9 @@ class _Exchange:
         """What to raise for `exc`, of httpx2 or of our own deadline."""
         import httpx2
 
+        if self._is_ended:
+            kind = ConnectFailed if self._phase == "connect" else ReplyBroken
+            return kind(self.host, "the transport was closed before the reply began")
         if isinstance(exc, (TimeoutError, httpx2.TimeoutException)):
             return self._timed_out()
         if isinstance(exc, (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol)):
@@ -261,8 +267,11 @@ class _Exchange:
 
     def _enter(self, phase: str) -> None:
         self._phase = phase
-        limit_s = self.timeouts.write_s if phase == "send" else self.timeouts.first_byte_s
-        if self.deadline is not None and not self.deadline.expired():
+        self._move_deadline(self.timeouts.write_s if phase == "send" else self.timeouts.first_byte_s)
+
+    def _move_deadline(self, limit_s: float | None) -> None:
+        """To `limit_s` from now, unless it has been reached."""
+        if self.deadline is not None and not self.deadline.expired() and not self._is_ended:
             self.deadline.reschedule(None if limit_s is None else asyncio.get_running_loop().time() + limit_s)
 
 

@@ -114,7 +114,7 @@ class _Stream:
         self.error: bytes | None = None
         self.usage: Usage | None = None
         self._decoder = SSEDecoder()
-        self._held = b""  # the front part of an event that has not ended yet
+        self._held: list[bytes] = []  # pieces of an event that has not ended yet: joined once, however many
         self._out = 0  # bytes of the stream handed out
 
     def feed(self, chunk: bytes) -> bytes:
@@ -124,7 +124,6 @@ class _Stream:
             events = self._decoder.feed(chunk)
         except EventTooLarge as error:
             raise UpstreamFailed(f"The upstream's stream cannot be read: {error}.") from error
-        held = self._held + chunk if self._held else chunk
         # Nothing after the end is handed on: the API sends nothing there, so whatever it is, it is not the API's.
         end = self._decoder.boundary
         for event in events:
@@ -132,7 +131,12 @@ class _Stream:
             if self.is_done:
                 end = event.end
                 break
-        ready, self._held = held[: end - self._out], held[end - self._out :]
+        self._held.append(chunk)
+        if end == self._out:
+            return b""
+        held = b"".join(self._held)
+        ready, rest = held[: end - self._out], held[end - self._out :]
+        self._held = [rest]
         self._out = end
         return ready
 

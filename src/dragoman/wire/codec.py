@@ -40,7 +40,11 @@ def encode(value: Any) -> bytes:
 
 
 def plain(value: Any) -> Any:
-    """A wire object as dicts, lists and scalars; fields at their default are left out."""
+    """A wire object as dicts, lists and scalars; fields at their default are left out.
+
+    Dicts, and lists in lists, are JSON of the caller's (a tool's input, a schema): they hold no wire object and are
+    handed on as they are, not walked, for they may be as deep as the decoder lets them.
+    """
     if isinstance(value, Unknown):
         return {"type": value.kind, **value.extra}
     if isinstance(value, Wire):
@@ -53,9 +57,7 @@ def plain(value: Any) -> Any:
         out.update(value.extra)
         return out
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return [plain(item) if isinstance(item, Wire) else item for item in value]
     return value
 
 
@@ -84,28 +86,32 @@ Reader = Callable[[Any], Any]
 def _reader(kind: type[Wire]) -> Reader:
     info = inspect.type_info(kind)
     assert isinstance(info, inspect.StructType)
-    # Built at first use, not now: types may contain themselves (a tool result holds blocks).
-    plan: dict[str, tuple[Reader, bool, bool]] = {}
+    # Built at first use, not now: types may contain themselves (a tool result holds blocks). Only ever set whole:
+    # other threads read at the same time.
+    plan: dict[str, tuple[Reader, bool, bool]] | None = None
 
-    def build() -> None:
+    def build() -> dict[str, tuple[Reader, bool, bool]]:
+        nonlocal plan
+        rows = {}
         for field in info.fields:
             if field.name != "extra":
                 nullable = isinstance(field.type, inspect.UnionType) and field.type.includes_none
-                plan[field.encode_name] = (_value_reader(field.type), field.required, nullable)
+                rows[field.encode_name] = (_value_reader(field.type), field.required, nullable)
+        plan = rows
+        return rows
 
     def reader(value: Any) -> Wire:
         if not isinstance(value, dict):
             raise WireError(f"expected {kind.__name__}, got {type(value).__name__}")
-        if not plan:
-            build()
+        rows = build() if plan is None else plan
         known: dict[str, Any] = {}
         extra: dict[str, Any] = {}
         for key, item in value.items():
-            if row := plan.get(key):
+            if row := rows.get(key):
                 known[key] = row[0](item)
             elif key != info.tag_field:
                 extra[key] = item
-        for name, (_, required, nullable) in plan.items():
+        for name, (_, required, nullable) in rows.items():
             if required and name not in known:
                 if not nullable:
                     raise WireError(f"{kind.__name__}: `{name}` is missing")
@@ -133,7 +139,9 @@ def _as_it_is(value: Any) -> Any:
 
 def _list_reader(item: Reader) -> Reader:
     def reader(value: Any) -> Any:
-        return [item(entry) for entry in value] if isinstance(value, list) else value
+        if not isinstance(value, list):
+            raise WireError(f"expected a list, got {type(value).__name__}")
+        return [item(entry) for entry in value]
 
     return reader
 
@@ -148,18 +156,20 @@ def _union_reader(info: inspect.UnionType) -> Reader:
             by_tag[None] = by_tag[member.tag]
     as_list = _value_reader(lists[0]) if lists else _as_it_is
 
+    only_objects = len(members) == len(info.types)  # neither null nor text may stand here
+
     def reader(value: Any) -> Any:
-        if isinstance(value, list):
-            return as_list(value)
         if not isinstance(value, dict) or not structs:
-            return value
+            if only_objects:
+                raise WireError(f"expected an object, got {type(value).__name__}")
+            return as_list(value) if isinstance(value, list) else value
         tag = value.get("type")
         if not isinstance(tag, str):
             tag = None
         if found := by_tag.get(tag) or by_tag.get(None):
             return found(value)
         if tag is None:
-            return value
+            raise WireError("an object without its `type`")
         return Unknown(kind=tag, extra={key: item for key, item in value.items() if key != "type"})
 
     return reader

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from .codec import Unknown, Wire, WireError, plain, read
+from .codec import Unknown, Wire, WireError, encode, plain, read
 from .partial import parse_partial
 from .sse import ServerEvent, encode_sse
 from .tools import JsonObject
@@ -153,8 +153,10 @@ def _name(event: Wire) -> str:
 
 
 def encode_event(event: Event) -> bytes:
-    """An event of our own as its SSE bytes (STR-2). Foreign ones go out as the bytes that they came in."""
-    return encode_sse(_name(event), msgspec.json.encode(event))
+    """An event as its SSE bytes (STR-2), fields and types that no one knows included."""
+    if isinstance(event, BlockDelta) and not (event.extra or event.delta.extra or isinstance(event.delta, Unknown)):
+        return encode_sse(_name(event), msgspec.json.encode(event))  # nearly all events, and the quicker way
+    return encode_sse(_name(event), encode(event))
 
 
 def decode_event(event: ServerEvent) -> Event:
@@ -262,8 +264,9 @@ class StreamLaw:
 class Fold:
     """Folds the events of one stream into its message, as the official SDK does (STR-54).
 
-    Lenient where the SDK is: pings and unknown events change nothing, a missing stop is survived (STR-14). Works on
-    plain values, so fields and blocks of later versions come through. Linear in the stream.
+    Lenient where the SDK is: pings and unknown events, a second message_start, deltas that do not fit their block
+    change nothing, and a missing stop is survived (STR-14). Works on plain values, so fields and blocks of later
+    versions come through. Linear in the stream.
     """
 
     def __init__(self) -> None:
@@ -271,14 +274,15 @@ class Fold:
         self.is_complete = False  # message_stop was seen
         self._message: dict[str, Any] | None = None
         self._parts: dict[tuple[int, str], list[str]] = {}  # (block, field) -> fragments, joined once
+        self._citations: dict[int, list[JsonObject]] = {}
 
     def add(self, event: Event) -> None:
-        """Take the next event. Raises WireError for a delta to a block that is not there."""
+        """Take the next event. Raises WireError for a delta to a block that is not there, or without its text."""
         match event:
-            case MessageStart(message=message):
-                self._message = plain(message)
             case ErrorEvent():
                 self.error = event
+            case MessageStart(message=message) if self._message is None:
+                self._message = plain(message)
             case _ if self._message is None:
                 return
             case BlockStart(content_block=block):
@@ -300,29 +304,41 @@ class Fold:
         content = [dict(block) for block in self._message["content"]]
         for (index, field), parts in self._parts.items():
             text = "".join(parts)
-            if field == "input":
+            if field != "input":
+                content[index][field] = _text_of(content[index], field) + text
+            elif text:
                 content[index]["input"] = parse_partial(text)
-            else:
-                content[index][field] = content[index].get(field, "") + text
+        for index, citations in self._citations.items():
+            content[index]["citations"] = [*(content[index].get("citations") or ()), *citations]
         return read(Message, {**self._message, "content": content})
 
     def _extend(self, index: int, delta: Delta) -> None:
         assert self._message is not None
         content = self._message["content"]
-        if not 0 <= index < len(content):
+        if not isinstance(index, int) or not 0 <= index < len(content):
             raise WireError(f"a delta for block {index}, which was never started")
+        fitting = DELTAS.get(content[index]["type"])
+        if isinstance(delta, Unknown) or (fitting is not None and _name(delta) not in fitting):
+            return
         match delta:
-            case TextDelta(text=text):
+            case TextDelta(text=str(text)):
                 self._parts.setdefault((index, "text"), []).append(text)
-            case ThinkingDelta(thinking=thinking):
+            case ThinkingDelta(thinking=str(thinking)):
                 self._parts.setdefault((index, "thinking"), []).append(thinking)
-            case InputJsonDelta(partial_json=part):
+            case InputJsonDelta(partial_json=str(part)):
                 self._parts.setdefault((index, "input"), []).append(part)
             case SignatureDelta(signature=signature):
                 content[index]["signature"] = signature
             case CitationsDelta(citation=citation):
-                content[index]["citations"] = [*(content[index].get("citations") or ()), citation]
+                self._citations.setdefault(index, []).append(citation)
             case CompactionDelta(content=text):
                 content[index]["content"] = text
             case _:
-                return
+                raise WireError(f"a `{_name(delta)}` without its text")
+
+
+def _text_of(block: dict[str, Any], field: str) -> str:
+    text = block.get(field, "")
+    if not isinstance(text, str):
+        raise WireError(f"{block['type']}: `{field}` is no text")
+    return text

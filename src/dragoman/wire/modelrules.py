@@ -96,8 +96,8 @@ def _check_manual(config: ThinkingEnabled, request: CountTokensRequest, *, inter
         raise InvalidRequest(
             f"{first.path}.type: Expected `thinking` or `redacted_thinking`, but found "
             f"`{first.value.__struct_config__.tag}`. When `thinking` is enabled, a final `assistant` message must "
-            "start with a thinking block (preceding the lastmost set of `tool_use` and `tool_result` blocks). To avoid this "
-            "requirement, disable `thinking`. Please consult our documentation at "
+            "start with a thinking block (preceding the lastmost set of `tool_use` and `tool_result` blocks). To avoid "
+            "this requirement, disable `thinking`. Please consult our documentation at "
             "https://docs.claude.com/en/docs/build-with-claude/extended-thinking"
         )
 

@@ -12,8 +12,9 @@ CLOSERS = {"{": "}", "[": "]"}
 def parse_partial(text: str) -> dict[str, Any]:
     """The object that `text` is, or the largest part of one that it begins (TOOL-23).
 
-    A string that was cut keeps what it has, a key without a value goes, an unfinished number or word goes; "" is {}.
-    Text that no legal JSON begins with gives the part before the fault, at the least {}. Linear in the text.
+    A string that was cut keeps what it has, a key without a value goes, a number keeps the digits that are there, an
+    unfinished word goes; "" is {}. What follows a whole object goes too. Text that no legal JSON begins with gives
+    the part before the fault where that can be told, else {}. Linear in the text.
     """
     if not text.strip():
         return {}
@@ -46,7 +47,7 @@ class _End(NamedTuple):
     brackets: list[str]  # what would close them, outermost first
     quoted: bool
     escaped: bool
-    last_whole: int  # where the last comma, or the inside of the last opened bracket, begins
+    last_whole: int  # where the last comma, or the inside of the last opened bracket, begins; or where all is closed
 
     def closers(self) -> str:
         return "".join(reversed(self.brackets))
@@ -71,6 +72,9 @@ def _scan(text: str) -> _End:
             last_whole = at + 1
         elif char in "}]":
             if not brackets or brackets.pop() != char:
+                break
+            if not brackets:  # the whole object; nothing may follow
+                last_whole = at + 1
                 break
         elif char == ",":
             last_whole = at

@@ -57,22 +57,22 @@ def choices(values: Sequence[str]) -> str:
 
 @cache
 def _struct(kind: type[Wire]) -> Check:
-    info = inspect.type_info(kind)
-    assert isinstance(info, inspect.StructType)
-    fields: list[tuple[str, bool, Check]] = []
-    known = {"type"} if info.tag_field else set()
+    # Built at first use: types may contain themselves. Only ever set whole: other threads check at the same time.
+    plan: list[tuple[str, bool, Check]] | None = None
+    known: frozenset[str] = frozenset()
 
-    def build() -> None:  # at first use: types may contain themselves
+    def build() -> list[tuple[str, bool, Check]]:
+        info = inspect.type_info(kind)
+        assert isinstance(info, inspect.StructType)
         hints = get_type_hints(kind, include_extras=True)
-        for field in info.fields:
-            if field.name != "extra":
-                order = _literals(hints[field.name])
-                fields.append((field.encode_name, field.required, _checker(field.type, order)))
-                known.add(field.encode_name)
+        fields = [field for field in info.fields if field.name != "extra"]
+        nonlocal plan, known
+        known = frozenset(field.encode_name for field in fields) | ({"type"} if info.tag_field else set())
+        plan = [(f.encode_name, f.required, _checker(f.type, _literals(hints[f.name]))) for f in fields]
+        return plan
 
     def fits(value: Any) -> None:
-        if not fields:
-            build()
+        fields = build() if plan is None else plan
         if not isinstance(value, dict):
             raise _Bad("Input should be an object")
         for name, required, fits_field in fields:
@@ -207,12 +207,12 @@ def _tagged(structs: list[inspect.StructType]) -> Check:
     def fits(value: Any) -> None:
         if not isinstance(value, dict):
             raise _Bad("Input should be an object")
-        tag = value.get("type", default)
-        if tag is None:
-            if default is None:
-                raise _Bad(REQUIRED if "type" not in value else "Input should be a valid string", "type")
+        tag = value.get("type")
+        if tag is None and default is not None:
             tag = default
-        member = by_tag.get(tag) if isinstance(tag, str) else None
+        if not isinstance(tag, str):  # never shown: it may be of any size and depth
+            raise _Bad(REQUIRED if "type" not in value else "Input should be a valid string", "type")
+        member = by_tag.get(tag)
         if member is None:
             raise _Bad(f"Input tag '{tag}' found using 'type' does not match any of the expected tags: {expected}")
         try:

@@ -67,7 +67,9 @@ class SSEDecoder:
             if line:
                 self._field(line)
                 continue
-            self.boundary = self._seen + start
+            end = self._seen + start
+            self._must_fit(end - self.boundary)
+            self.boundary = end
             if self._data:
                 events.append(ServerEvent(self._name or "message", b"\n".join(self._data), self.boundary))
             self._name = ""
@@ -75,9 +77,12 @@ class SSEDecoder:
         if start < len(chunk):
             self._line.append(chunk[start:])
         self._seen += len(chunk)
-        if self.pending > self._limit:
-            raise EventTooLarge(f"an event has more than {self._limit} bytes")
+        self._must_fit(self.pending)
         return events
+
+    def _must_fit(self, size: int) -> None:
+        if size > self._limit:
+            raise EventTooLarge(f"an event has more than {self._limit} bytes")
 
     def _field(self, line: bytes) -> None:
         name, _, value = line.partition(b":")

@@ -23,6 +23,7 @@ from .types import (
 __all__ = ["check_cache_control", "check_choice", "check_tools", "forces_a_tool"]
 
 MAX_BREAKPOINTS = 4
+BACKTRACK_LIMIT = 10_000  # steps of one regular expression that needs backtracking: each example may have many
 
 
 def check_tools(tools: Sequence[AnyTool]) -> None:
@@ -58,22 +59,41 @@ def _check_input_schema(tool: CustomTool, path: str) -> None:
             "(https://json-schema.org/draft/2020-12). Learn more about tool use at "
             "https://docs.claude.com/en/docs/tool-use."
         )
-    if tool.input_examples:
+    if tool.input_examples and not _refers(schema):
         fits = _validator(schema)
         for at, example in enumerate(tool.input_examples):
             if not fits(example):
                 raise InvalidRequest(f"{path}.input_examples.{at}: does not match the tool's input_schema")
 
 
+def _refers(schema: dict[str, Any]) -> bool:
+    """Whether a schema holds references.
+
+    With them a few lines can cost the validator more time than there is (two references a level, forty levels), and
+    it cannot be interrupted: the examples of such a schema are not checked.
+    """
+    rest: list[Any] = [schema]
+    while rest:
+        part = rest.pop()
+        if isinstance(part, dict):
+            if "$ref" in part or "$dynamicRef" in part:
+                return True
+            rest.extend(part.values())
+        elif isinstance(part, list):
+            rest.extend(part)
+    return False
+
+
 def _validator(schema: dict[str, Any]) -> Any:
-    """Whether a value fits a schema. A schema that points outside itself fits nothing: nothing is ever fetched."""
+    """Whether a value fits a schema, which holds no references. One that cannot be compiled fits nothing."""
     import jsonschema_rs
 
-    def refuse(uri: str) -> Any:
-        raise ValueError(f"{uri} is outside the schema")
-
     try:
-        return jsonschema_rs.Draft202012Validator(schema, retriever=refuse).is_valid
+        return jsonschema_rs.Draft202012Validator(
+            schema,
+            offline=True,  # nothing is ever fetched, whatever a schema names
+            pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=BACKTRACK_LIMIT),
+        ).is_valid
     except (ValueError, jsonschema_rs.ReferencingError):
         return lambda value: False
 
@@ -115,12 +135,13 @@ def check_cache_control(request: CountTokensRequest) -> None:
     automatic = request.cache_control
     count = len(markers)
     if automatic is not None:
-        last = markers[-1] if markers and markers[-1][0] == _last_block(request) else None
-        if last is None:
+        place = _automatic_place(request)
+        last = markers[-1] if markers and markers[-1][0] == place else None
+        if place is not None and last is None:
             count += 1
             if count <= MAX_BREAKPOINTS:
                 markers.append(("cache_control", automatic))
-        elif (last[1].ttl or "5m") != (automatic.ttl or "5m"):
+        elif last is not None and (last[1].ttl or "5m") != (automatic.ttl or "5m"):
             raise InvalidRequest("cache_control.ttl: the last block already has a cache_control with another ttl")
     if count > MAX_BREAKPOINTS:
         raise InvalidRequest(
@@ -130,7 +151,7 @@ def check_cache_control(request: CountTokensRequest) -> None:
     for path, marker in markers:
         if marker.ttl == "1h" and shorter:
             raise InvalidRequest(
-                f"{path}.cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' "
+                f"{path}.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' "
                 "cache_control block. Note that blocks are processed in the following order: `tools`, `system`, "
                 "`messages`."
             )
@@ -138,22 +159,28 @@ def check_cache_control(request: CountTokensRequest) -> None:
 
 
 def _markers(request: CountTokensRequest) -> Iterator[tuple[str, CacheControl]]:
+    """Each breakpoint that the request sets by itself, in the order of the prompt, with its path."""
     for index, tool in enumerate(request.tools or ()):
         if tool.cache_control is not None:
-            yield f"tools.{index}", tool.cache_control
+            yield f"tools.{index}.cache_control", tool.cache_control
     for index, block in enumerate(request.system if isinstance(request.system, list) else ()):
         if block.cache_control is not None:
-            yield f"system.{index}", block.cache_control
+            yield f"system.{index}.cache_control", block.cache_control
     for index, message in enumerate(request.messages):
         for at, entry in enumerate(blocks_of(message)):
             marker = getattr(entry, "cache_control", None)
             if marker is not None:
-                yield f"messages.{index}.content.{at}", marker
+                yield f"messages.{index}.content.{at}.cache_control", marker
 
 
-def _last_block(request: CountTokensRequest) -> str:
-    index = len(request.messages) - 1
-    return f"messages.{index}.content.{len(blocks_of(request.messages[index])) - 1}"
+def _automatic_place(request: CountTokensRequest) -> str | None:
+    """Where a top-level `cache_control` puts its breakpoint: at the last block that can have one (CCH-10, 13)."""
+    for index in reversed(range(len(request.messages))):
+        blocks = blocks_of(request.messages[index])
+        for at in reversed(range(len(blocks))):
+            if hasattr(blocks[at], "cache_control"):
+                return f"messages.{index}.content.{at}.cache_control"
+    return None
 
 
 def check_system(system: str | list[Text] | None) -> None:

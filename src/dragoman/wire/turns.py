@@ -68,7 +68,8 @@ def merged(messages: Sequence[InputMessage]) -> list[Turn]:
             continue
         placed = [Placed(index, at, block) for at, block in enumerate(blocks_of(message))]
         if turns and turns[-1].role == message.role:
-            turns[-1] = Turn(message.role, index, turns[-1].blocks + placed)
+            turns[-1].blocks.extend(placed)  # in place: a turn may be a hundred thousand messages
+            turns[-1] = turns[-1]._replace(last=index)
         else:
             turns.append(Turn(message.role, index, placed))
     return turns
@@ -80,8 +81,8 @@ def check_turns(messages: Sequence[InputMessage], model: Model, *, betas: Sequen
         raise InvalidRequest("messages: at least one message is required")
     if len(messages) > MAX_MESSAGES:
         raise InvalidRequest(f"messages: List should have at most {MAX_MESSAGES} items, not {len(messages)}")
-    _check_first(messages[0])
     _check_system_turns(messages, model, betas)
+    _check_first(messages)
     for index, message in enumerate(messages):
         _check_content(message, index, is_last=index == len(messages) - 1)
     turns = merged(messages)
@@ -92,8 +93,10 @@ def check_turns(messages: Sequence[InputMessage], model: Model, *, betas: Sequen
         _check_calls_are_answered(turn, after)
 
 
-def _check_first(first: InputMessage) -> None:
-    if first.role == "assistant":
+def _check_first(messages: Sequence[InputMessage]) -> None:
+    """MSG-41; it holds behind a first `system` message too, where a beta allows one."""
+    first = next((message for message in messages if message.role != "system"), None)
+    if first is None or first.role == "assistant":
         raise InvalidRequest('messages: first message must use the "user" role')
 
 
@@ -113,11 +116,11 @@ def _check_system_turns(messages: Sequence[InputMessage], model: Model, betas: S
             'messages: Unexpected role "system". The Messages API accepts a top-level `system` parameter, '
             'not "system" as an input message role.'
         )
-    for index, message in enumerate(messages):
+    before: InputMessage | None = None
+    for index, (message, after) in enumerate(zip(messages, _next_turns(messages), strict=True)):
         if message.role != "system":
+            before = message
             continue
-        before = next((m for m in reversed(messages[:index]) if m.role != "system"), None)
-        after = next((m for m in messages[index + 1 :] if m.role != "system"), None)
         if before is None or (before.role == "assistant" and not _ends_in_server_result(before)):
             raise InvalidRequest(
                 f"messages.{index}: role 'system' must follow a 'user' message or an 'assistant' message ending in a "
@@ -127,6 +130,17 @@ def _check_system_turns(messages: Sequence[InputMessage], model: Model, betas: S
             raise InvalidRequest(
                 f"messages.{index}: role 'system' must precede an 'assistant' message or end the array"
             )
+
+
+def _next_turns(messages: Sequence[InputMessage]) -> list[InputMessage | None]:
+    """For each message the next one that is no `system` message."""
+    found: list[InputMessage | None] = []
+    after: InputMessage | None = None
+    for message in reversed(messages):
+        found.append(after)
+        if message.role != "system":
+            after = message
+    return found[::-1]
 
 
 def _ends_in_server_result(message: InputMessage) -> bool:

@@ -76,6 +76,7 @@ class BlockWriter:
         self._index = 0
         self._open: str | None = None  # type of the open block
         self._signature: str | None = None  # of the open thinking block, emitted when it closes
+        self._citations: list[JsonObject] = []  # held until the text that they belong to
         self._is_done = False
 
     @property
@@ -97,12 +98,21 @@ class BlockWriter:
         """A piece of text, into the open text block or a new one."""
         if not text:
             return self.start()
-        return [*self._within("text", Text(text="")), self._delta(TextDelta(text=text))]
+        citations, self._citations = self._citations, []
+        opened = self._within("text", Text(text="", citations=[] if citations else None))
+        cited = [self._delta(CitationsDelta(citation=citation)) for citation in citations]
+        return [*opened, *cited, self._delta(TextDelta(text=text))]
 
     def citation(self, citation: JsonObject) -> list[Event]:
-        """A citation for the open text block, or for a new one (STR-20)."""
-        opened = self._within("text", Text(text="", citations=[]))
-        return [*opened, self._delta(CitationsDelta(citation=citation))]
+        """A citation for the open text block; with none open, for the text that comes next (STR-20).
+
+        One that no text follows is dropped: it cites nothing, and a block with no text may not be sent back.
+        """
+        started = self.start()
+        if self._open == "text":
+            return [self._delta(CitationsDelta(citation=citation))]
+        self._citations.append(citation)
+        return started
 
     def thinking(self, thinking: str) -> list[Event]:
         """A piece of thinking, into the open thinking block if it is not yet signed, or a new one."""
@@ -146,10 +156,10 @@ class BlockWriter:
 
     def end_block(self) -> list[Event]:
         """Closes the open block, if there is one; the next content opens another."""
-        started = self.start()
+        events = self.start()
+        self._citations.clear()
         if self._open is None:
-            return started
-        events = started
+            return events
         if self._open == "thinking":
             events.append(self._delta(SignatureDelta(signature=self._signature or "")))
         events.append(BlockStop(index=self._index))

@@ -1,0 +1,277 @@
+"""`dragoman doctor`: looks at the configuration and what surrounds it, and says what is wrong and how to mend it.
+
+It changes nothing: it makes no file, and sends no provider a request. Prints nothing either; that is the command's.
+"""
+
+import asyncio
+import os
+import platform
+import socket
+import stat
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from http.client import HTTPConnection, HTTPException
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from threading import Thread
+from typing import Literal
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import msgspec
+
+from dragoman import __version__
+from dragoman.errors import ConfigError, StoreError
+from dragoman.gateway.config import OFFLINE, Config, Listen, ProviderConfig, describe, load
+from dragoman.gateway.open import open_auth
+from dragoman.gateway.secret import load_secret
+from dragoman.server.run import bind
+from dragoman.store.base import KeyRecord, database_file
+
+__all__ = ["Answer", "Finding", "Report", "examine"]
+
+PATIENCE_S = 2.0  # for a connection, the look-up of its host's name included
+SHOWN_CHARACTERS = 60  # of what a stranger at our address says
+PACKAGES = ("msgspec", "uvicorn", "httpx2", "sqlalchemy", "typer")
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that was looked at. `remedy` is a sentence; None where there is nothing to do, or `text` tells it."""
+
+    status: Literal["ok", "warn", "fail"]
+    subject: str
+    text: str
+    remedy: str | None = None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A row of what answers what."""
+
+    subject: str
+    says: str
+
+
+class Report(msgspec.Struct, frozen=True):
+    """`ok` is False if any finding is a failure; `answers` is empty if the configuration cannot be read."""
+
+    ok: bool
+    findings: tuple[Finding, ...]
+    answers: tuple[Answer, ...]
+
+
+def examine(
+    path: Path | None,
+    env: Mapping[str, str],
+    *,
+    listen: str | None = None,
+    database: str | None = None,
+    reach: bool = True,
+) -> Report:
+    """Look at everything. `reach`: also try to connect to the providers, at most PATIENCE_S seconds."""
+    findings = [_versions()]
+    answers: tuple[Answer, ...] = ()
+    try:
+        config = load(path, env, listen=listen, database=database)
+    except ConfigError as error:
+        findings += [Finding("fail", "configuration", line) for line in str(error).splitlines()]
+    else:
+        findings += _surroundings(config, env)
+        findings += _reach_all([each for each in config.providers.values() if each.dialect != OFFLINE and reach])
+        rows = describe(config)
+        answers = tuple(Answer(subject, says) for subject, says in rows if subject != "note")
+    is_ok = all(finding.status != "fail" for finding in findings)
+    return Report(is_ok, tuple(findings), answers)
+
+
+def _versions() -> Finding:
+    said = f"dragoman {__version__}, Python {platform.python_version()}"
+    try:
+        return Finding("ok", "versions", ", ".join([said, *(f"{each} {version(each)}" for each in PACKAGES)]))
+    except PackageNotFoundError as error:
+        return Finding("fail", "versions", f"{said}, but {error.name} is missing", "Install dragoman again.")
+
+
+def _surroundings(config: Config, env: Mapping[str, str]) -> Iterator[Finding]:
+    yield Finding("ok", "configuration", config.source or "no file: defaults and the environment")
+    for note in config.notes:
+        yield Finding("warn", "configuration", note)
+    yield _address(config.server.listen)
+    file = database_file(config.server.database)
+    if file is None:
+        yield Finding(
+            "warn",
+            "database",
+            "in memory: keys are forgotten when the server ends",
+            "Name a file, as in sqlite:///dragoman.db, or preset a key with DRAGOMAN_API_KEY.",
+        )
+        return
+    found = [_database(file), _secret(file, config, env)]
+    yield from found
+    if all(finding.status != "fail" for finding in found):
+        yield _keys(file, config, env)
+
+
+# The address
+
+
+def _address(listen: Listen) -> Finding:
+    if listen.port == 0:
+        return Finding("ok", "address", f"{listen}: a free port is taken at start")
+    try:
+        bind(listen).close()
+    except ConfigError as error:
+        who = _who_listens(listen)
+        if who is None:
+            return Finding("fail", "address", str(error))
+        remedy = "Stop it before you start a server, or choose another address with --listen."
+        is_ours = who.startswith("dragoman ")
+        return Finding("warn" if is_ours else "fail", "address", f"{who} already listens on {listen}", remedy)
+    return Finding("ok", "address", f"{listen} is free")
+
+
+def _who_listens(listen: Listen) -> str | None:
+    """What is already there, by what it answers to `GET /`; None if nothing takes a connection."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host)  # noqa: S104
+    connection = HTTPConnection(host, listen.port, timeout=PATIENCE_S)
+    try:
+        connection.connect()
+    except OSError:
+        return None
+    try:
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        body = response.read(10_000)
+    except (OSError, HTTPException):
+        return "something that answers no HTTP"
+    finally:
+        connection.close()
+    try:
+        said = msgspec.json.decode(body, type=dict[str, object])
+    except msgspec.DecodeError:
+        said = {}
+    if said.get("service") == "dragoman":
+        return f"dragoman {said.get('version')}"
+    name = response.headers.get("server", "a server without a name")[:SHOWN_CHARACTERS]
+    return f"something (HTTP {response.status}, {name})"
+
+
+# The database and the keys in it
+
+
+def _database(file: Path) -> Finding:
+    folder = file.parent
+    if not folder.is_dir():
+        return Finding("fail", "database", f"{folder} is not a folder", f"Make it: mkdir -p {folder}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return Finding("fail", "database", f"the folder {folder} cannot be written", "Let this user write there.")
+    if not file.exists():
+        return Finding("ok", "database", f"{file} is not there yet: the first start makes it")
+    if not file.is_file():
+        return Finding("fail", "database", f"{file} is not a file", "Name another one with DRAGOMAN_DATABASE.")
+    if not os.access(file, os.R_OK | os.W_OK):
+        return Finding("fail", "database", f"{file} cannot be read and written", "Let this user do so.")
+    return _privacy("database", file)
+
+
+def _secret(file: Path, config: Config, env: Mapping[str, str]) -> Finding:
+    """The secret that keys the stored hashes: without it no key is known again."""
+    path = file.with_name(file.name + ".secret")
+    from_env = "DRAGOMAN_SECRET" in env
+    if not from_env and not path.exists():
+        if not file.exists():
+            return Finding("ok", "secret", f"{path} is not there yet: the first start makes it")
+        return Finding(
+            "fail",
+            "secret",
+            f"{path} is missing, so that no key in the database would be known again",
+            "Restore it from a copy, or set DRAGOMAN_SECRET if the server had it. A server started now makes a new "
+            "one, and every caller needs a new key.",
+        )
+    try:
+        load_secret(config.server.database, env, wait_s=0)
+    except ConfigError as error:
+        return Finding("fail", "secret", str(error))
+    return Finding("ok", "secret", "DRAGOMAN_SECRET") if from_env else _privacy("secret", path)
+
+
+def _privacy(subject: str, path: Path) -> Finding:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if os.name == "posix" and mode & 0o077:
+        return Finding(
+            "warn", subject, f"{path} is open to other users of this machine (mode {mode:o})", f"chmod 600 {path}"
+        )
+    return Finding("ok", subject, str(path))
+
+
+def _keys(file: Path, config: Config, env: Mapping[str, str]) -> Finding:
+    preset = " and the one in DRAGOMAN_API_KEY" if env.get("DRAGOMAN_API_KEY") else ""
+    if not file.exists() or not file.stat().st_size:
+        if preset:
+            return Finding("ok", "keys", "none yet but the one in DRAGOMAN_API_KEY")
+        return Finding("ok", "keys", "none yet: the first start makes one and shows it")
+    try:
+        records = asyncio.run(_list_keys(config, env))
+    except (ConfigError, StoreError) as error:
+        return Finding("fail", "keys", str(error))
+    live = sum(record.revoked_at is None for record in records)
+    said = f"{live} live, {len(records) - live} revoked{preset}"
+    if live or preset or not records:  # of a database without any key, the first start makes one
+        return Finding("ok", "keys", said)
+    return Finding("warn", "keys", f"{said}: nobody can call the server", "Make one with `dragoman keys create`.")
+
+
+async def _list_keys(config: Config, env: Mapping[str, str]) -> Sequence[KeyRecord]:
+    store, auth, _ = open_auth(config, env)
+    await store.open()
+    try:
+        return await auth.list()
+    finally:
+        await store.close()
+
+
+# The providers
+
+
+def _reach_all(providers: Sequence[ProviderConfig]) -> list[Finding]:
+    """Try all at once. A name look-up cannot be given a time limit nor be ended, so it is left behind in its thread."""
+    found: dict[str, Finding] = {}
+    threads = []
+    for provider in providers:
+        threads.append(
+            Thread(target=lambda each: found.update({each.name: _reach(each)}), args=[provider], daemon=True)
+        )
+        threads[-1].start()
+    end = time.monotonic() + PATIENCE_S
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
+    late = f"no connection within {PATIENCE_S:g} s"
+    return [found.get(each.name) or _unreachable(each, _way_to(each)[1], late) for each in providers]
+
+
+def _reach(provider: ProviderConfig) -> Finding:
+    (host, port), where = _way_to(provider)
+    try:
+        socket.create_connection((host, port), timeout=PATIENCE_S).close()
+    except socket.gaierror:
+        return _unreachable(provider, where, "the name cannot be resolved")
+    except (OSError, UnicodeError) as error:  # UnicodeError: a name that IDNA does not take
+        return _unreachable(provider, where, getattr(error, "strerror", None) or str(error))
+    return Finding("ok", f"provider {provider.name}", f"{where} takes connections")
+
+
+def _unreachable(provider: ProviderConfig, where: str, why: str) -> Finding:
+    remedy = "Check base_url, the network and the proxy; --offline leaves this check out."
+    return Finding("fail", f"provider {provider.name}", f"{where}: {why}", remedy)
+
+
+def _way_to(provider: ProviderConfig) -> tuple[tuple[str, int], str]:
+    """Host and port that a request would connect to, and how to call them: the provider's, or a proxy's."""
+    url = urlsplit(provider.base_url)
+    host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
+    proxies = getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(host):
+        return (host, port), str(Listen(host, port))
+    way = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    host, port = way.hostname or "", way.port or (443 if way.scheme == "https" else 80)
+    return (host, port), f"the proxy {Listen(host, port)}"  # not its URL: that may hold a password

@@ -1,0 +1,156 @@
+"""dragoman's server inside the test's own event loop: real sockets, the real protocol and application, and a look inside.
+
+    async with Serving(upstream=upstream.url) as server:
+        ... server.url, server.gateway, server.rows, server.faults ...
+
+What `running.py` starts as a process, without the process. Leaving it checks that nothing was left behind: no
+request, no task, no connection, no fault in the log.
+"""
+
+import asyncio
+import logging
+import re
+import socket
+import time
+from collections.abc import Callable
+from typing import Any, Self
+
+import uvicorn
+from uvicorn.server import ServerState
+
+from dragoman.gateway.config import OFFLINE, Config, Listen, ProviderConfig, Secret, ServerConfig
+from dragoman.gateway.open import open_gateway
+from dragoman.gateway.pipeline import Gateway
+from dragoman.server.app import App
+from dragoman.server.protocol import Protocol
+from rawhttp import KEY
+
+__all__ = ["UPSTREAM_KEY", "Serving", "ledger_rows", "wait_until"]
+
+UPSTREAM_KEY = "sk-upstream-key-of-ours"
+PATIENCE_S = 15.0  # generous: the machine may be busy
+# A ledger line: words without a space in them, each name=value.
+ROW = re.compile(r"request_id=\S+(?: [a-z_]+=\S+)+")
+
+
+class Serving:
+    """One server on a free port of 127.0.0.1. Without an `upstream` the offline engine answers."""
+
+    def __init__(
+        self,
+        *,
+        upstream: str | None = None,
+        engine: Any = None,
+        provider: dict[str, Any] | None = None,
+        **server: Any,
+    ) -> None:
+        """`provider` and `server` are settings of those tables; `engine` takes the place of the offline one."""
+        self.url = ""
+        self._records: list[logging.LogRecord] = []
+        self._handler = _Recorder(self._records)
+        target = ProviderConfig(name=OFFLINE, origin="the test", dialect=OFFLINE)
+        if upstream is not None:
+            options: dict[str, Any] = {"api_key": Secret(UPSTREAM_KEY), **(provider or {})}
+            target = ProviderConfig(name="upstream", origin="the test", base_url=upstream, **options)
+        self.config = Config(
+            server=ServerConfig(listen=Listen("127.0.0.1", 0), database="sqlite://", **server),
+            providers={target.name: target},
+            models={},
+        )
+        self.gateway: Gateway = open_gateway(self.config, {})
+        if engine is not None:
+            self.gateway.local._engine = engine
+        self._settings = uvicorn.Config(App(self.gateway), http=Protocol, log_config=None, access_log=False, ws="none")
+        self._settings.load()
+        self._state = ServerState()
+
+    async def __aenter__(self) -> Self:
+        for name in ("dragoman", "uvicorn", "asyncio"):
+            logging.getLogger(name).addHandler(self._handler)
+        logging.getLogger("dragoman").setLevel(logging.INFO)
+        await self.gateway.__aenter__()
+        await self.gateway.auth.preset(KEY)
+        loop = asyncio.get_running_loop()
+        listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        self._server = await loop.create_server(
+            lambda: Protocol(config=self._settings, server_state=self._state, app_state={}, _loop=loop), sock=listener
+        )
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                await self.settled()
+        finally:
+            self._server.close()
+            for connection in list(self._state.connections):
+                connection.transport.abort()
+            for task in list(self._state.tasks):
+                task.cancel()
+            await asyncio.gather(*self._state.tasks, return_exceptions=True)
+            await self.gateway.__aexit__(None, None, None)
+            for name in ("dragoman", "uvicorn", "asyncio"):
+                logging.getLogger(name).removeHandler(self._handler)
+        assert not self.faults, self.faults
+
+    async def settled(self) -> None:
+        """Wait until no request is under way."""
+        await wait_until(lambda: self.gateway.limits.running == 0 and not self._state.tasks)
+
+    @property
+    def running(self) -> int:
+        """Requests under way, as the limits count them."""
+        return self.gateway.limits.running
+
+    @property
+    def connections(self) -> int:
+        return len(self._state.connections)
+
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        """The ledger so far."""
+        return ledger_rows(self.log)
+
+    @property
+    def log(self) -> str:
+        return "\n".join(record.getMessage() for record in self._records)
+
+    @property
+    def faults(self) -> list[str]:
+        """What only a fault of dragoman's writes: errors, and anything with a traceback."""
+        found = []
+        for record in self._records:
+            if record.levelno >= logging.ERROR or record.exc_info:
+                found.append(logging.Formatter().format(record))
+        return found
+
+
+class _Recorder(logging.Handler):
+    def __init__(self, records: list[logging.LogRecord]) -> None:
+        super().__init__()
+        self._records = records
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._records.append(record)
+
+
+def ledger_rows(log: str) -> list[dict[str, str]]:
+    """The ledger's lines in a log. A line that cannot be taken apart again fails the test."""
+    rows = []
+    for line in log.splitlines():
+        if "outcome=" in line:
+            found = ROW.search(line)
+            assert found is not None, line
+            assert line.endswith(found[0]), line
+            rows.append(dict(word.split("=", 1) for word in found[0].split(" ")))
+    return rows
+
+
+async def wait_until(is_so: Callable[[], bool], *, within_s: float = PATIENCE_S) -> float:
+    """Wait for a condition that nothing announces; the seconds it took. Raises TimeoutError."""
+    began = time.monotonic()
+    async with asyncio.timeout(within_s):
+        while not is_so():
+            await asyncio.sleep(0.002)
+    return time.monotonic() - began
