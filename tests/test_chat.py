@@ -605,9 +605,9 @@ class Terminal:
         return bool(data)
 
 
-async def in_terminal(server: Misbehaving, script: Callable[[Terminal], Any]) -> Any:
+async def in_terminal(server: Misbehaving, script: Callable[[Terminal], Any], *arguments: str) -> Any:
     def run() -> Any:
-        return script(Terminal("chat", "--base-url", server.url))
+        return script(Terminal("chat", "--base-url", server.url, *arguments))
 
     return await asyncio.to_thread(run)
 
@@ -638,3 +638,18 @@ async def test_a_chat_in_a_terminal_with_an_interrupt_while_a_reply_is_awaited()
         await server.hang_up(0)
         assert [each.json()["messages"][0]["content"] for each in server.requests] == ["Hi", "Hi"]
         assert server.requests[1].json()["messages"][1]["content"] == [{"type": "text", "text": "Hel"}]
+
+
+async def test_a_single_question_in_a_terminal_is_cleaned_and_can_be_interrupted() -> None:
+    async def stalling(conn: Conn) -> None:
+        await conn.read_request()
+        await conn.send(sse_head() + chunk(event(START) + text_block(0, "a\x1b[2Jb")))
+        await conn.wait_closed()
+
+    def script(terminal: Terminal) -> tuple[int, str]:
+        terminal.wait_for("a[2Jb")
+        terminal.interrupt()
+        return terminal.end(), terminal.unread
+
+    async with Misbehaving(stalling) as server:
+        assert await in_terminal(server, script, "Hi") == (130, "")

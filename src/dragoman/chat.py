@@ -53,10 +53,11 @@ ENDINGS = {
 }
 HELP = """\
 /clear         forget the conversation
-/model NAME    ask another model from now on; without NAME say which one is asked
+/model NAME    ask another model; without NAME say which one is asked
 /system TEXT   set the system prompt; without TEXT take it away
 /quit          end, as Ctrl-D does
-Ctrl-C stops a reply. A line is a prompt; one that shall begin with / has a space in front."""
+Ctrl-C stops a reply. A line is a prompt; put a space in front of one that
+begins like a command."""
 
 
 class ReplyFailed(DragomanError):

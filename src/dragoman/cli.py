@@ -211,7 +211,10 @@ def _absent(settings: "Config") -> Path | None:
     from dragoman.store.base import database_file
 
     file = database_file(settings.server.database)
-    return None if file is None or file.exists() else file
+    with suppress(OSError):  # of any other kind: the store says it better
+        if file is not None and not file.exists():
+            return file
+    return None
 
 
 def _with_keys(settings: "Config", work: "Callable[[Auth], Awaitable[T]]") -> T:

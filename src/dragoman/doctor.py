@@ -105,9 +105,11 @@ def _surroundings(config: Config, env: Mapping[str, str]) -> Iterator[Finding]:
             "Name a file, as in sqlite:///dragoman.db, or preset a key with DRAGOMAN_API_KEY.",
         )
         return
-    found = [_database(file), _secret(file, config, env)]
-    yield from found
-    if all(finding.status != "fail" for finding in found):
+    yield (database := _database(file))
+    if database.status == "fail":
+        return
+    yield (secret := _secret(file, config, env))
+    if secret.status != "fail":
         yield _keys(file, config, env)
 
 
@@ -160,7 +162,7 @@ def _who_listens(listen: Listen) -> str | None:
 
 def _database(file: Path) -> Finding:
     folder = file.parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # unlike Path.is_dir never raises, whoever may look
         return Finding("fail", "database", f"{folder} is not a folder", f"Make it: mkdir -p {folder}")
     if not os.access(folder, os.W_OK | os.X_OK):
         return Finding("fail", "database", f"the folder {folder} cannot be written", "Let this user write there.")

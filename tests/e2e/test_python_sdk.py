@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 import pytest
 import pytest_asyncio
-from either import Client, connect, entered, listed, settled
+from anthropic import Omit
+from either import Client, connect, entered, first, listed, settled
 from PIL import Image as Pillow
 from pydantic import BaseModel
 from running import Running
@@ -77,13 +78,13 @@ async def test_create_takes_a_system_prompt(client: Client, system: Any) -> None
 
 async def test_create_goes_on_from_earlier_turns(client: Client) -> None:
     """SDK-41: what the assistant said goes back as it came."""
-    first = await settled(
+    reply = await settled(
         client.messages.create(model=OPUS, max_tokens=200, messages=[user("Remember the word plum.")])
     )
-    history = [user("Remember the word plum."), assistant(first.content), user("Which word was it?")]
-    second = await settled(client.messages.create(model=OPUS, max_tokens=200, messages=history))
-    assert "Which word was it?" in said(second)
-    assert second.usage.input_tokens > first.usage.input_tokens + first.usage.output_tokens
+    history = [user("Remember the word plum."), assistant(reply.content), user("Which word was it?")]
+    again = await settled(client.messages.create(model=OPUS, max_tokens=200, messages=history))
+    assert "Which word was it?" in said(again)
+    assert again.usage.input_tokens > reply.usage.input_tokens + reply.usage.output_tokens
 
 
 async def test_a_prefill_is_gone_on_from(client: Client) -> None:
@@ -176,8 +177,6 @@ async def test_a_stream_carries_them_too(client: Client) -> None:
 
 def older(client: Client) -> Client:
     """A client that speaks as those before 2.0 did: x-api-key, version 2023-06-01 (SDK-5)."""
-    from anthropic import Omit
-
     headers = {"anthropic-version": "2023-06-01", "x-api-key": client.api_key, "authorization": Omit()}
     return client.with_options(default_headers=headers)
 
@@ -288,14 +287,9 @@ async def test_a_stream_may_be_left_before_its_end(client: Client) -> None:
     """SDK-51: the next call is not disturbed."""
     params: Any = {"model": OPUS, "max_tokens": 4000, "messages": [user(PROMPT * 50)]}
     async with entered(client.messages.stream(**params)) as stream:
-        async for _ in _one(stream):
-            pass
+        assert (await first(stream)).type == "message_start"
     message = await settled(client.messages.create(model=OPUS, max_tokens=9, messages=[user(PROMPT)]))
     assert message.usage.output_tokens == 9
-
-
-async def _one(stream: Any) -> AsyncIterator[Any]:
-    yield await anext(stream) if hasattr(stream, "__anext__") else next(stream)
 
 
 # -- thinking -----------------------------------------------------------------------------------------------------
@@ -458,15 +452,15 @@ async def test_beta_counts_are_the_same(client: Client) -> None:
 async def test_thinking_of_earlier_turns_is_not_counted(client: Client) -> None:
     """TOK-5."""
     thinking: Any = {"type": "enabled", "budget_tokens": 1024}
-    first = await settled(client.messages.create(model=SONNET, max_tokens=2000, thinking=thinking, messages=HI))
-    without = [block for block in first.content if block.type != "thinking"]
+    reply = await settled(client.messages.create(model=SONNET, max_tokens=2000, thinking=thinking, messages=HI))
+    without = [block for block in reply.content if block.type != "thinking"]
     counts = [
         await settled(
             client.messages.count_tokens(
                 model=SONNET, thinking=thinking, messages=[*HI, assistant(content), user("So?"), assistant("Yes."), *HI]
             )
         )
-        for content in (first.content, without)
+        for content in (reply.content, without)
     ]
     assert counts[0].input_tokens == counts[1].input_tokens
 

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import pytest_asyncio
 from anthropic import AsyncAnthropic, beta_async_tool, beta_tool
-from either import Client, connect, entered, listed, settled
+from either import Client, connect, each, entered, listed, settled
 from PIL import Image as Pillow
 from running import Running
 
@@ -368,15 +368,8 @@ async def test_the_runner_without_threads_needs_two_calls(client: Client, noted:
 
 @pytest.mark.parametrize("more", [{}, {"thread": False}], ids=["threads", "no threads"])
 async def test_the_runner_streams(client: Client, more: dict[str, Any]) -> None:
-    messages = []
     runner = client.beta.messages.tool_runner(tools=[weather_of(client)], stream=True, **more, **RUN)
-    if isinstance(client, AsyncAnthropic):
-        async for stream in runner:
-            messages.append(await stream.get_final_message())
-    else:
-        for stream in runner:
-            messages.append(stream.get_final_message())
-    assert_ran(messages)
+    assert_ran([await settled(stream.get_final_message()) async for stream in each(runner)])
 
 
 async def test_the_runner_runs_parallel_calls(client: Client) -> None:

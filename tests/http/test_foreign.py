@@ -17,7 +17,7 @@ from misbehaving import LAST_CHUNK, Conn, Misbehaving, chunk, chunked_head, head
 from dragoman.errors import ConfigError, DragomanError
 from dragoman.http import base
 from dragoman.http.base import ConnectFailed, ConnectTimeout, ReplyBroken, Request, Timeouts, TransportError
-from dragoman.http.foreign import HttpxTransport
+from dragoman.http.foreign import HttpxTransport, _Exchange
 
 LIMIT = 1 << 20  # bytes
 SHORT = 0.05  # seconds
@@ -107,6 +107,39 @@ async def test_closing_leaves_no_work_to_the_garbage_collector() -> None:
         await asyncio.sleep(0)
         loop.set_task_factory(None)
         assert not finalizers
+
+
+@pytest.mark.parametrize("turns", range(8))
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_request_is_forgotten_even_if_its_closing_is_cancelled(turns: int, whole: bool) -> None:
+    """Cancelled `turns` of the loop after the last piece that is read."""
+
+    async def handler(conn: Conn) -> None:
+        await conn.read_request()
+        await conn.send(chunked_head() + chunk(b"abc") + (LAST_CHUNK if whole else b""))
+        await conn.wait_closed()
+
+    async def read_one() -> None:
+        response = await transport.send(Request("POST", server.url, body=b"x"))
+        pieces = response.pieces()
+        await anext(pieces)
+        asyncio.get_running_loop().call_soon(step, turns, asyncio.current_task())
+        if whole:
+            await anext(pieces, None)
+        else:
+            await response.aclose()
+
+    def step(turns: int, task: asyncio.Task[None]) -> None:
+        if turns:
+            asyncio.get_running_loop().call_soon(step, turns - 1, task)
+        else:
+            task.cancel()
+
+    async with opened(HttpxTransport()) as transport, Misbehaving(handler) as server:
+        await asyncio.gather(asyncio.create_task(read_one()), return_exceptions=True)
+        await asyncio.sleep(0)  # the loop has still to forget the tasks
+        gc.collect()
+        assert not [thing for thing in gc.get_objects() if type(thing) is _Exchange]
 
 
 # -- limits of the pool --------------------------------------------------------------------------------------------

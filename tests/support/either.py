@@ -12,7 +12,7 @@ from typing import Any
 
 from anthropic import Anthropic, AsyncAnthropic
 
-__all__ = ["Client", "connect", "entered", "listed", "settled"]
+__all__ = ["Client", "connect", "each", "entered", "first", "listed", "settled"]
 
 Client = Anthropic | AsyncAnthropic
 
@@ -28,11 +28,24 @@ async def settled(value: Any) -> Any:
     return await value if inspect.isawaitable(value) else value
 
 
-async def listed(source: Any) -> list[Any]:
-    """Everything that a stream or a page gives, in order."""
+async def each(source: Any) -> AsyncIterator[Any]:
+    """What a stream or a page gives, one after the other."""
     if hasattr(source, "__aiter__"):
-        return [item async for item in source]
-    return list(source)
+        async for item in source:
+            yield item
+    else:
+        for item in source:
+            yield item
+
+
+async def listed(source: Any) -> list[Any]:
+    """All that a stream or a page gives."""
+    return [item async for item in each(source)]
+
+
+async def first(stream: Any) -> Any:
+    """The next thing that a stream gives."""
+    return await anext(stream) if hasattr(stream, "__anext__") else next(stream)
 
 
 @asynccontextmanager

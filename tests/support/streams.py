@@ -6,7 +6,21 @@ from typing import Any
 
 Event = dict[str, Any]
 
-SNIPPETS = ("Hello", " world", "\n", "naïve", "日本", "😀", "\u2028", '"quoted"', "\\", "data: x", "\x7f", " ", "a" * 40)
+SNIPPETS = (
+    "Hello",
+    " world",
+    "\n",
+    "naïve",
+    "日本",
+    "😀",
+    "\u2028",
+    '"quoted"',
+    "\\",
+    "data: x",
+    "\x7f",
+    " ",
+    "a" * 40,
+)
 VALUES: tuple[Any, ...] = (None, True, False, 0, -12, 3.5, 1e20, "", "Paris", "tab\there", "😀", [], {}, ["x", 1])
 
 
@@ -72,7 +86,13 @@ def _thinking(rng: Random, index: int) -> list[Event]:
 
 
 def _whole(rng: Random, index: int) -> list[Event]:
-    found = {"type": "web_search_result", "url": "https://a.test", "title": "A", "encrypted_content": "e", "page_age": None}
+    found = {
+        "type": "web_search_result",
+        "url": "https://a.test",
+        "title": "A",
+        "encrypted_content": "e",
+        "page_age": None,
+    }
     block = rng.choice(
         (
             {"type": "redacted_thinking", "data": "opaque=="},

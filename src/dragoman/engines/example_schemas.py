@@ -11,7 +11,7 @@ from urllib.parse import unquote, urljoin
 
 import jsonschema_rs
 
-__all__ = ["Checker", "Document", "JsonValue", "Path", "Schema", "TooCostly", "accepts", "weigh"]
+__all__ = ["Checker", "Document", "JsonValue", "Leaves", "Path", "Schema", "TooCostly", "weigh"]
 
 JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
 Schema: TypeAlias = dict[str, Any] | bool
@@ -151,13 +151,22 @@ class Checker:
             return None
 
 
-def accepts(schema: dict[str, Any], value: JsonValue) -> bool:
-    """Does `value` fit this schema, which holds no subschema? One that is no schema accepts nothing."""
-    validator = _compiled(schema)
-    try:
-        return validator is not None and validator.is_valid(value)
-    except ValueError:
-        return False
+class Leaves:
+    """Checks values against small schemas, each compiled once."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[str, jsonschema_rs.Draft202012Validator | None] = {}
+
+    def accept(self, schema: dict[str, Any], value: JsonValue) -> bool:
+        """Does `value` fit this schema, which holds no reference? One that is no schema accepts nothing."""
+        key = repr(schema)
+        if key not in self._compiled:
+            self._compiled[key] = _compiled(schema)
+        validator = self._compiled[key]
+        try:
+            return validator is not None and validator.is_valid(value)
+        except ValueError:
+            return False
 
 
 def _compiled(schema: Schema) -> jsonschema_rs.Draft202012Validator | None:

@@ -15,13 +15,15 @@ from .example_strings import format_sample, padded, pattern_sample
 
 __all__ = ["described", "number_sample", "role_sample", "string_samples"]
 
+LARGEST = 10**4000  # nearly the longest integer that can be read and written as JSON here
 SHOWN_CHARACTERS = 60  # of the prompt, in a command made of it
 # What to say where nothing was said. None of these does harm, or reaches anybody.
 _SAMPLES = {
     "email": "user@example.com", "recipient": "user@example.com", "url": "https://example.com/", "host": "example.com",
     "path": ".", "ip": "192.0.2.1", "expression": "1 + 1", "pattern": "example", "timezone": "UTC", "currency": "USD",
     "language": "English", "symbol": "EXMP", "unit": "metric", "place": "San Francisco, CA",
-    "origin": "San Francisco, CA", "destination": "New York, NY", "to": "user@example.com", "datetime": "2025-01-01T09:00:00Z",
+    "origin": "San Francisco, CA", "destination": "New York, NY", "to": "user@example.com",
+    "datetime": "2025-01-01T09:00:00Z",
     "date": "2025-01-01", "time": "09:00", "id": "1", "code": "print('hello')", "person": "Alex",
 }  # fmt: skip
 _EXAMPLE_OF = re.compile(
@@ -122,10 +124,8 @@ def _on_grid(low: Limit, high: Limit, step: Fraction, variant: int) -> Fraction:
     if low is not None and not _within(first * step, low, high):
         first = math.ceil(low[0] / step)
         first += 0 if _within(first * step, low, None) else 1
-    number = (first + variant) * step
-    if not _within(number, low, high):  # below the first there may still be some
-        number = (first - 1 - variant) * step
-    return number
+    numbers = [(first + variant) * step, (first - 1 - variant) * step, first * step]  # there may be some below, or one
+    return next((number for number in numbers if _within(number, low, high)), numbers[0])
 
 
 def _between(low: Limit, high: Limit, variant: int) -> Fraction:
@@ -142,6 +142,8 @@ def _between(low: Limit, high: Limit, variant: int) -> Fraction:
 
 
 def _as_json(number: Fraction, *, whole: bool) -> int | float:
+    if abs(number) > LARGEST:
+        return 0  # best effort: it could not be sent
     if whole or number.denominator == 1:
         return int(number)
     try:

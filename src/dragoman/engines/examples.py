@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from .example_nodes import NEVER_ENDS, Budget, Choices, Heights, key_of, kinds_of, matches_type, merge
-from .example_schemas import Checker, Document, JsonValue, Path, Schema, accepts
+from .example_schemas import Checker, Document, JsonValue, Leaves, Path, Schema
 from .example_values import described, number_sample, string_samples
 from .hints import STRONG, Candidate, Hints, Param
 
@@ -39,13 +39,13 @@ def fill(schema: Schema, hints: Hints, *, name: str = "") -> JsonValue:
     long to check, or that ask for more than MAX_ITEMS items, MAX_STEPS steps or MAX_DEPTH levels.
     """
     document = Document(schema)
-    checker = Checker(document)
+    checker, leaves = Checker(document), Leaves()
     best: tuple[int, JsonValue, Hints] | None = None
     for source in (hints, Hints.none()):
         choices, budget = Choices(), Budget(MAX_STEPS)
         for _ in range(MAX_ATTEMPTS):
             used = source.fresh()
-            value = _Maker(document, used, choices, budget).make(name)
+            value = _Maker(document, used, choices, budget, leaves).make(name)
             wrong = checker.wrong(value)
             if best is None or len(wrong or ()) < best[0]:
                 best = len(wrong or ()), value, used
@@ -92,13 +92,13 @@ class _Node:
 class _Maker:
     """Makes one value, with the choices as they stand."""
 
-    def __init__(self, document: Document, hints: Hints, choices: Choices, budget: Budget) -> None:
+    def __init__(self, document: Document, hints: Hints, choices: Choices, budget: Budget, leaves: Leaves) -> None:
         self._document = document
         self._hints = hints
         self._choices = choices
         self._budget = budget
         self._heights = Heights(document, budget)
-        self._fitting: dict[str, bool] = {}
+        self._leaves = leaves
 
     def make(self, name: str) -> JsonValue:
         node = self._node(self._document.root, (), name)
@@ -168,7 +168,7 @@ class _Maker:
         """How much of the prompt speaks of this branch: of the constants that tell it from others, or of its value."""
         if isinstance(branch, dict) and "$ref" in branch:
             branch = self._target(branch)
-        if not isinstance(branch, dict) or not self._hints.found:
+        if not isinstance(branch, dict) or not self._hints.text:
             return 0
         self._budget.spend(2)
         properties = branch.get("properties")
@@ -274,7 +274,7 @@ class _Maker:
         own = {key: node.flat[key] for key in _LEAF if key in node.flat} | {"type": node.kind}
         if patterns := node.flat.get("patterns"):
             own["allOf"] = [{"pattern": pattern} for pattern in patterns]
-        return accepts(own, _json(value))
+        return self._leaves.accept(own, _json(value))
 
     # Arrays.
 
@@ -353,7 +353,7 @@ class _Maker:
         if node.is_recursing or len(order) >= most:
             optional = []
         nodes = {
-            name: self._node(_property(flat, name), (*node.path, name), name, within=node, salt=node.salt)
+            name: self._node(self._property(flat, name), (*node.path, name), name, within=node, salt=node.salt)
             for name in [*order[:MAX_ITEMS], *optional]
             if properties.get(name) is not False
         }
@@ -412,6 +412,18 @@ class _Maker:
             if not isinstance(value, _Absent):
                 values[name] = value
 
+    def _property(self, flat: dict[str, Any], name: str) -> object:
+        """All that an object says of its property `name`."""
+        parts = [flat["properties"][name]] if name in flat.get("properties", {}) else []
+        for pattern, part in list(flat.get("patternProperties", {}).items())[:MAX_PARTS]:
+            if self._leaves.accept({"pattern": pattern}, name):
+                parts.append(part)
+        if not parts:
+            parts = [flat[key] for key in ("additionalProperties", "unevaluatedProperties") if key in flat][:1]
+        if False in parts:
+            return False
+        return parts[0] if len(parts) == 1 else {"allOf": parts} if parts else True
+
     def _invent(self, node: _Node, flat: dict[str, Any], values: dict[str, JsonValue], fewest: int) -> None:
         """Properties that the schema counts but does not name."""
         number = 0
@@ -422,7 +434,7 @@ class _Maker:
                 made = self._scalar(named, None)
                 name = made if isinstance(made, str) else name
             number += 1
-            if name not in values and (schema := _property(flat, name)) is not False:
+            if name not in values and (schema := self._property(flat, name)) is not False:
                 values[name] = _present(self._value(self._node(schema, (*node.path, name), name, within=node)))
 
 
@@ -445,19 +457,6 @@ def _bounds(flat: dict[str, Any], least: str, most: str) -> tuple[int, int]:
 
 def _names(required: Iterable[object]) -> list[str]:
     return list(dict.fromkeys(name for name in required if isinstance(name, str)))
-
-
-def _property(flat: dict[str, Any], name: str) -> object:
-    """All that an object says of its property `name`."""
-    parts = [flat["properties"][name]] if name in flat.get("properties", {}) else []
-    for pattern, part in list(flat.get("patternProperties", {}).items())[:MAX_PARTS]:
-        if accepts({"pattern": pattern}, name):
-            parts.append(part)
-    if not parts:
-        parts = [flat[key] for key in ("additionalProperties", "unevaluatedProperties") if key in flat][:1]
-    if False in parts:
-        return False
-    return parts[0] if len(parts) == 1 else {"allOf": parts} if parts else True
 
 
 def _singular(name: str) -> str:

@@ -122,6 +122,8 @@ _LIMITS = frozenset(stem(word) for word in "limit count n num number max top k s
 _LIMIT_LEADS = frozenset(stem(word) for word in "top first last limit maximum max up most least only".split())
 _ORDINALS = frozenset("a b c d x y z n m first second third num number value left right operand augend addend".split())
 _MONEY = frozenset(stem(word) for word in "price amount cost budget salary total payment fee".split())
+_POINTS = frozenset(stem(word) for word in "coordinate coordinates point position region x y".split())
+_IN_POINT = re.compile(r"(?:\b(?:at|from|to|coordinates?|position|point|region)\s|[(\[])\s?(?:[(\[]?-?\d+,?\s?){0,3}$")
 _SHARE = frozenset(stem(word) for word in "percent percentage rate discount tip ratio".split())
 
 
@@ -268,6 +270,8 @@ def _number_scores(param: Param, hint: Hint, text: str) -> Iterator[int]:
         yield 80
     if _ORDINALS.issuperset(word.rstrip("0123456789") for word in param.words):
         yield 65
+    if not names.isdisjoint(_POINTS) and _IN_POINT.search(text[max(0, hint.start - 40) : hint.start]):
+        yield 75
     if {last, hint.after} & param.about - GENERIC - STOP:
         yield 70
     if hint.is_context:

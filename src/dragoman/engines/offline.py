@@ -45,6 +45,7 @@ __all__ = ["OfflineEngine"]
 
 FRAGMENT_CHARACTERS = 12  # of a tool's input in one event
 QUOTED_CHARACTERS = 4_000  # of the prompt, in a reply
+READ_CHARACTERS = 10_000  # of the prompt, searched for values and for the tools that fit
 
 
 class Reply(Struct, frozen=True, kw_only=True):
@@ -75,7 +76,12 @@ class OfflineEngine:
         output = _Output(writer, model=model, limit=limit, at_limit=at_limit)
         yield writer.start()
         if request.max_tokens > 0:
-            reply = compose(request, model, prompt)
+            # Finding the tools that fit, among many with large schemas, takes tens of milliseconds.
+            reply = (
+                await asyncio.to_thread(compose, request, model, prompt)
+                if request.tools
+                else compose(request, model, prompt)
+            )
             for events in output.write(reply, request, sign=self._sign, new_tool_id=generation.new_tool_id):
                 yield events
         yield output.finish(prompt)
@@ -136,7 +142,7 @@ def compose(request: MessagesRequest, model: Model, prompt: Prompt) -> Reply:
         return Reply(thinking=_thinking(request, model, f"{names} can help here."), text=text, calls=calls)
     config = request.output_config
     if config is not None and config.format is not None:
-        value = fill(config.format.schema, Hints.of(prompt.said))
+        value = fill(config.format.schema, Hints.of(prompt.asked[:READ_CHARACTERS]))
         text = msgspec.json.encode(value).decode()
         return Reply(thinking=_thinking(request, model, "The answer has a fixed format."), text=text, calls=[])
     return Reply(
@@ -159,7 +165,7 @@ def _calls(request: MessagesRequest, prompt: Prompt) -> list[Call]:
         return []  # the results are the answer: so every tool loop ends
     return plan(
         _views(request),
-        prompt.said,
+        prompt.asked[:READ_CHARACTERS],
         choice=choice.__struct_config__.tag if choice is not None else "auto",  # type: ignore[arg-type]
         forced=choice.name if isinstance(choice, ToolChoiceTool) else None,
         parallel=not (choice is not None and choice.disable_parallel_tool_use),
@@ -184,10 +190,11 @@ def _text(model: Model, prompt: Prompt) -> str:
         return f" [dragoman's offline engine goes on from here] You said: {_quoted(prompt.said)}"
     if prompt.results:
         told = [
-            f"{result.name} {'failed with' if result.is_error else 'returned'}: {_quoted(result.text)}"
+            f"{result.call} {'failed with' if result.is_error else 'returned'}: {_quoted(result.text)}"
             for result in prompt.results
         ]
-        return "\n".join(["Here is what the tools gave (told by dragoman's offline engine):", *told])
+        said = [f"You said: {_quoted(prompt.said)}"] if prompt.said else []
+        return "\n".join(["Here is what the tools gave (told by dragoman's offline engine):", *told, *said])
     parts = [f"This is dragoman's offline engine in place of {model.id}: no model was asked."]
     if prompt.said:
         parts.append(f"You said: {_quoted(prompt.said)}")

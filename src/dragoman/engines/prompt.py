@@ -3,7 +3,7 @@
 Source: spec MSG-95, TOK-1 to 10. Imports only `wire`, the error tree, and this folder.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -53,7 +53,7 @@ Part = Block | ToolReference | BrowserState  # blocks, and what only a tool resu
 class Result(Struct, frozen=True):
     """One tool result of the last turn, with the call that it answers."""
 
-    name: str
+    call: str  # `get_weather({"city":"Tokyo"})`
     text: str
     is_error: bool
 
@@ -63,6 +63,7 @@ class Prompt(Struct, frozen=True, kw_only=True):
 
     tokens: int  # estimate of the whole input
     said: str  # the text of the last user turn
+    asked: str  # its last text block: where a turn has several, programs put context first and the request last
     system: str
     results: list[Result]  # tool results of the last turn
     attachments: list[str]  # what the last turn holds besides text, in words
@@ -89,8 +90,9 @@ def read_prompt(request: CountTokensRequest, model: Model) -> Prompt:
     return Prompt(
         tokens=total,
         said=_text(blocks),
+        asked=next((block.text for block in reversed(blocks) if isinstance(block, Text)), ""),
         system=_text(request.system),
-        results=_results(turns, blocks),
+        results=_results(turns, blocks, reader.attachments),
         attachments=[words for block in blocks if (words := reader.attachments.get(id(block)))],
         prefill=_text([placed.value for placed in turns[-1].blocks]) if is_continued else None,
     )
@@ -103,20 +105,25 @@ def _text(content: str | Sequence[Part] | None) -> str:
     return "\n".join(block.text for block in content if isinstance(block, Text))
 
 
-def _results(turns: Sequence[Turn], blocks: Sequence[Block]) -> list[Result]:
-    names = {p.value.id: p.value.name for turn in turns for p in turn.blocks if isinstance(p.value, ToolUse)}
-    return [
-        Result(names.get(block.tool_use_id, "tool"), _result_text(block), bool(block.is_error))
-        for block in blocks
-        if isinstance(block, ToolResult)
-    ]
+def _results(turns: Sequence[Turn], blocks: Sequence[Block], attachments: Mapping[int, str]) -> list[Result]:
+    calls = {p.value.id: p.value for turn in turns for p in turn.blocks if isinstance(p.value, ToolUse)}
+    found: list[Result] = []
+    for block in blocks:
+        if isinstance(block, ToolResult):
+            call = calls[block.tool_use_id]  # validation has paired them
+            shown = f"{call.name}({msgspec.json.encode(call.input).decode()[:SHOWN_CHARACTERS]})"
+            found.append(Result(shown, _result_text(block, attachments), bool(block.is_error)))
+    return found
 
 
-def _result_text(result: ToolResult) -> str:
+def _result_text(result: ToolResult, attachments: Mapping[int, str]) -> str:
     if result.content is None or isinstance(result.content, str):
         return result.content or ""
-    words = [part.text if isinstance(part, Text) else f"[{type(part).__name__.lower()}]" for part in result.content]
-    return "\n".join(words)
+    return "\n".join(part.text if isinstance(part, Text) else _in_words(part, attachments) for part in result.content)
+
+
+def _in_words(part: Part, attachments: Mapping[int, str]) -> str:
+    return attachments.get(id(part)) or f"[{part.__struct_config__.tag}]"
 
 
 class _Reader:

@@ -113,7 +113,7 @@ class Request:
     @cached_property
     def telling(self) -> frozenset[str]:
         """The words that say what is wanted."""
-        return self.stems - _STOP - _GENERIC
+        return frozenset(word for word in self.stems - _STOP - _GENERIC if not word.isdigit())
 
     @cached_property
     def kin(self) -> frozenset[str]:
@@ -155,7 +155,7 @@ def fit(tool: ToolView, request: Request) -> int:
           for one of its parameters. Where no word of the name tells (`read_file`, `search`): one of them is said, and
           a value for a parameter.
     70    There is arithmetic to do, and it calculates.
-    52-60 There is a path, an address or a command for it, and a word of its description or name; or nothing else at
+    52-59 There is a path, an address or a command for it, and a word of its description or name; or nothing else at
           all is said ("what's in /etc/hosts?"), and it only looks.
     50-59 Of what is asked a third of the telling words, and at least two, stand at the beginning of its description
           or in its parameters' names; or half of them, and there is a value for a parameter.
@@ -237,7 +237,8 @@ def _by_value(tool: ToolView, request: Request, values: list[Candidate]) -> int:
         return 0
     shared = sum(1 for word in request.stems - _STOP if not kin(word).isdisjoint((*tool.about, *tool.stems)))
     if shared:
-        return 55 + min(5, shared)
+        # Anything may be searched for or said: a path or an address tells more.
+        return (55 if kinds - {"search", "said"} else 51) + min(4, shared)
     return 52 if request.is_bare and not tool.acts else 0
 
 

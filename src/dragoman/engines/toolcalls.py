@@ -106,7 +106,8 @@ def _orders(tools: Sequence[ToolView], text: str) -> list[_Order]:
 
 
 _BOUNDARY = re.compile(
-    r"[.!?;](?:\s+|$)|\n+|,?\s+(?:and(?:\s+then|\s+also)?|then|also|plus|but|as\s+well\s+as)\s+|,\s+", re.IGNORECASE
+    r"[.!?;](?:\s+|$)|\n+|,?\s+(?:and(?:\s+then|\s+also)?|then|also|plus|but|as\s+well\s+as)\s+|(?<!\d),\s+|,\s+(?!\d)",
+    re.IGNORECASE,
 )
 
 

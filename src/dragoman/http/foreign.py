@@ -18,7 +18,7 @@ import os
 import socket
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterator, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -142,7 +142,7 @@ class HttpxTransport:
             self._exchanges.discard(exchange)
             _listening.reset(listening)
         if exchange.is_stale:
-            await response.aclose()
+            await _to_its_end(response.aclose())
             raise ReplyBroken(exchange.host, "had already sent a reply to no request")
         return _Reply(exchange, response)
 
@@ -304,6 +304,7 @@ class _Reply:
     """Response over an httpx2.Response; its own iterator of pieces."""
 
     def __init__(self, exchange: _Exchange, response: "httpx2.Response") -> None:
+        assert isinstance(response.stream, AsyncIterable)
         self.status = response.status_code
         self.headers = [
             (name.lower().decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw
@@ -311,7 +312,8 @@ class _Reply:
         self._host = exchange.host
         self._idle_s = exchange.timeouts.idle_s
         self._response = response
-        self._raw = response.aiter_raw()
+        # Not aiter_raw(), which closes the response by itself, and is cancelled in the middle of that.
+        self._raw = aiter(response.stream)
         self._count = 0  # bytes of the body as sent
         self._is_reading = False
         self._is_closed = False
@@ -330,14 +332,8 @@ class _Reply:
 
     async def __anext__(self) -> bytes:
         try:
-            while True:
-                for piece in self._unpacked:
-                    return piece
-                raw = await self._next_raw()
-                if self._inflate is None:
-                    return raw
-                self._unpacked = self._inflate.feed(raw)
-        except TransportError:
+            return await self._next()
+        except BaseException:  # an error, a cancellation or the end: each lets go of the connection
             await self.aclose()
             raise
 
@@ -356,9 +352,21 @@ class _Reply:
         if self._is_closed:
             return
         self._is_closed = True
-        if not self._is_reading:
+        await _to_its_end(self._close())
+
+    async def _close(self) -> None:
+        if not self._is_reading and isinstance(self._raw, AsyncGenerator):
             await self._raw.aclose()  # else a chain of suspended generators is left to the garbage collector
         await self._response.aclose()
+
+    async def _next(self) -> bytes:
+        while True:
+            for piece in self._unpacked:
+                return piece
+            raw = await self._next_raw()
+            if self._inflate is None:
+                return raw
+            self._unpacked = self._inflate.feed(raw)
 
     async def _next_raw(self) -> bytes:
         import httpx2
@@ -393,6 +401,23 @@ class _Reply:
         if "peer closed" in str(exc) or isinstance(exc, httpx2.NetworkError):
             return ReplyBroken(self._host, f"broke off the reply after {self._count} bytes of its body")
         return ReplyBroken(self._host, f"sent a body that is not HTTP: {_reason(exc)}")
+
+
+async def _to_its_end(closing: Coroutine[None, None, None]) -> None:
+    """Await `closing` whole, and only then be cancelled: it takes some turns of the loop, never the network.
+
+    Cut in the middle, httpcore2 keeps the request, body and all, in the pool's list for good.
+    """
+    task = asyncio.create_task(closing)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+    if cancelled is not None:
+        raise cancelled
+    task.result()
 
 
 class _Inflate:
