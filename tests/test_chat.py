@@ -282,6 +282,12 @@ def test_an_address_where_nobody_listens_is_told_with_the_remedy() -> None:
     assert result.stderr.endswith("`dragoman serve` starts a server; --base-url names another.\n")
 
 
+def test_a_name_that_no_host_can_have_is_told_as_one_that_does_not_answer() -> None:
+    result = CliRunner().invoke(app, ["chat", "--base-url", "http://a..b", "Hi"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: http://a..b does not answer: ")
+
+
 @pytest.mark.parametrize(
     ("answer", "shown"),
     [
@@ -376,9 +382,12 @@ async def test_this_machine_is_reached_without_the_proxy(monkeypatch: pytest.Mon
     assert result.stdout == "Hello\n"
 
 
-def test_a_proxy_that_cannot_be_one_is_a_matter_of_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "gopher://proxy")
-    with pytest.raises(ConfigError, match=r"^the proxy settings in the environment"):
+@pytest.mark.parametrize(("name", "value"), [("HTTP_PROXY", "gopher://proxy"), ("SSL_CERT_FILE", "absent.pem")])
+def test_settings_of_the_environment_that_cannot_be_used(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=r"^the environment's settings of a proxy"):
         connected()
 
 

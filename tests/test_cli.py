@@ -31,6 +31,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in os.environ:
         if name.startswith(("ANTHROPIC_", "DRAGOMAN_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+    for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DRAGOMAN_LISTEN", "127.0.0.1:0")  # the usual port may be taken
     return tmp_path
 
@@ -595,7 +597,10 @@ def test_providers_are_reached_without_a_request(monkeypatch: pytest.MonkeyPatch
             assert connection.recv(1) == b""  # closed, and nothing was sent
     assert found["provider here"] == ("ok", f"127.0.0.1:{port} takes connections", None)
     status, text, remedy = found["provider gone"]
-    assert (status, text) == ("fail", f"127.0.0.1:{refused}: Connection refused")
+    assert (status, text) == (
+        "fail",
+        f"http://127.0.0.1:{refused} cannot be reached: 127.0.0.1:{refused}: Connection refused",
+    )
     assert "--offline" in remedy
     assert "provider offline" not in found
     assert "provider gone" not in examined("--offline")
@@ -618,8 +623,8 @@ def test_a_provider_whose_name_is_unknown_or_slow_to_look_up_fails(monkeypatch: 
     found = examined(code=1)
     may_end.set()
     assert asked.is_set()
-    assert found["provider slow"][:2] == ("fail", "slow.test:443: no connection within 0.05 s")
-    assert found["provider unknown"][:2] == ("fail", "unknown.test:80: the name cannot be resolved")
+    assert found["provider slow"][:2] == ("fail", "https://slow.test cannot be reached: no connection within 0.05 s")
+    assert found["provider unknown"][1].endswith(" cannot be reached: unknown.test:80: the name cannot be resolved")
 
 
 def test_a_provider_is_reached_through_the_proxy() -> None:
@@ -628,6 +633,12 @@ def test_a_provider_is_reached_through_the_proxy() -> None:
         port = proxy.getsockname()[1]
         found = examined(HTTPS_PROXY=f"http://user:hidden@127.0.0.1:{port}")
     assert found["provider far"] == ("ok", f"the proxy 127.0.0.1:{port} takes connections", None)
+
+
+def test_a_provider_or_proxy_that_can_never_be_reached_is_a_finding_too() -> None:
+    write('[providers.far]\nbase_url = "https://a..b"')
+    assert examined(code=1)["provider far"][0] == "fail"
+    assert examined(code=1, HTTPS_PROXY="http://[x")["provider far"][0] == "fail"
 
 
 if __name__ == "__main__" and "--write" in sys.argv:

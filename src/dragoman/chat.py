@@ -144,7 +144,7 @@ class Server:
                 begun = True
                 self._check(response)
                 yield from _events(response)
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError) as error:  # the last: a host that IDNA does not take
             said = str(error) or type(error).__name__
             if begun:
                 raise ReplyFailed(f"the reply broke off: {said}") from error
@@ -213,8 +213,11 @@ def connect(base_url: str | None, api_key: str | None, env: Mapping[str, str]) -
         )
     except config_values.Refused as refused:
         raise ConfigError(f"the API key {refused.why}. {refused.remedy}") from refused
-    except (ValueError, ImportError, httpx2.InvalidURL) as error:
-        raise ConfigError(f"the proxy settings in the environment cannot be used: {error}") from error
+    except (ValueError, OSError, ImportError, httpx2.InvalidURL) as error:
+        raise ConfigError(
+            "the environment's settings of a proxy (HTTPS_PROXY ...) or of certificates (SSL_CERT_FILE, SSL_CERT_DIR) "
+            f"cannot be used: {error}"
+        ) from error
     with client:
         yield Server(client, url, has_key=bool(key))
 

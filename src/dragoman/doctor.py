@@ -14,7 +14,7 @@ from http.client import HTTPConnection, HTTPException
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from threading import Thread
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -137,7 +137,7 @@ def _who_listens(listen: Listen) -> str | None:
     connection = HTTPConnection(host, listen.port, timeout=PATIENCE_S)
     try:
         connection.connect()
-    except OSError:
+    except (OSError, UnicodeError):
         return None
     try:
         connection.request("GET", "/")
@@ -234,46 +234,56 @@ async def _list_keys(config: Config, env: Mapping[str, str]) -> Sequence[KeyReco
 # The providers
 
 
+class Way(NamedTuple):
+    """Where a request would connect to, and how to call that: the provider, or a proxy."""
+
+    host: str
+    port: int
+    shown: str
+
+
 def _reach_all(providers: Sequence[ProviderConfig]) -> list[Finding]:
     """Try all at once. A name look-up cannot be given a time limit nor be ended, so it is left behind in its thread."""
     found: dict[str, Finding] = {}
-    threads = []
-    for provider in providers:
-        threads.append(
-            Thread(target=lambda each: found.update({each.name: _reach(each)}), args=[provider], daemon=True)
-        )
-        threads[-1].start()
+    threads = [
+        Thread(target=lambda each: found.update({each.name: _reach(each)}), args=[each], daemon=True)
+        for each in providers
+    ]
+    for thread in threads:
+        thread.start()
     end = time.monotonic() + PATIENCE_S
     for thread in threads:
         thread.join(max(0.0, end - time.monotonic()))
     late = f"no connection within {PATIENCE_S:g} s"
-    return [found.get(each.name) or _unreachable(each, _way_to(each)[1], late) for each in providers]
+    return [found.get(each.name) or _unreachable(each, late) for each in providers]
 
 
 def _reach(provider: ProviderConfig) -> Finding:
-    (host, port), where = _way_to(provider)
     try:
-        socket.create_connection((host, port), timeout=PATIENCE_S).close()
+        way = _way_to(provider)
+        socket.create_connection((way.host, way.port), timeout=PATIENCE_S).close()
     except socket.gaierror:
-        return _unreachable(provider, where, "the name cannot be resolved")
-    except (OSError, UnicodeError) as error:  # UnicodeError: a name that IDNA does not take
-        return _unreachable(provider, where, getattr(error, "strerror", None) or str(error))
-    return Finding("ok", f"provider {provider.name}", f"{where} takes connections")
+        return _unreachable(provider, f"{way.shown}: the name cannot be resolved")
+    except OSError as error:
+        return _unreachable(provider, f"{way.shown}: {error.strerror or error}")
+    except ValueError as error:  # a proxy that is no URL, a name that IDNA does not take
+        return _unreachable(provider, str(error))
+    return Finding("ok", f"provider {provider.name}", f"{way.shown} takes connections")
 
 
-def _unreachable(provider: ProviderConfig, where: str, why: str) -> Finding:
+def _unreachable(provider: ProviderConfig, why: str) -> Finding:
     remedy = "Check base_url, the network and the proxy; --offline leaves this check out."
-    return Finding("fail", f"provider {provider.name}", f"{where}: {why}", remedy)
+    return Finding("fail", f"provider {provider.name}", f"{provider.base_url} cannot be reached: {why}", remedy)
 
 
-def _way_to(provider: ProviderConfig) -> tuple[tuple[str, int], str]:
-    """Host and port that a request would connect to, and how to call them: the provider's, or a proxy's."""
+def _way_to(provider: ProviderConfig) -> Way:
+    """Raises ValueError for a proxy that is no URL."""
     url = urlsplit(provider.base_url)
     host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
     proxies = getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")
     if not proxy or proxy_bypass(host):
-        return (host, port), str(Listen(host, port))
-    way = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-    host, port = way.hostname or "", way.port or (443 if way.scheme == "https" else 80)
-    return (host, port), f"the proxy {Listen(host, port)}"  # not its URL: that may hold a password
+        return Way(host, port, str(Listen(host, port)))
+    url = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
+    return Way(host, port, f"the proxy {Listen(host, port)}")  # not its URL: that may hold a password

@@ -15,7 +15,11 @@ from either import Client, connect, each, entered, listed, settled
 from PIL import Image as Pillow
 from running import Running
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    # Said by the SDK of claude-sonnet-4-5, before it sends anything.
+    pytest.mark.filterwarnings("ignore:The model 'claude-sonnet-4-5:DeprecationWarning"),
+]
 
 MODEL = "claude-opus-4-8"
 
@@ -221,13 +225,12 @@ async def test_thinking_comes_before_a_call(client: Client) -> None:
 
 async def finish(
     client: Client, prompt: str, tools: list[Any], answer: Callable[[Any], dict[str, Any]], **more: Any
-) -> Any:
-    """A tool loop by hand: the last message, and how many were needed. Ends by itself or fails."""
+) -> tuple[Any, int]:
+    """A tool loop by hand: the last message, and how many there were. Ends by itself or fails."""
+    params: dict[str, Any] = {"model": MODEL, "max_tokens": 2000, "tools": tools, **more}
     messages: list[Any] = [{"role": "user", "content": prompt}]
     for turn in range(1, 6):
-        message = await settled(
-            client.messages.create(model=MODEL, max_tokens=1000, messages=messages, tools=tools, **more)
-        )
+        message = await settled(client.messages.create(messages=messages, **params))
         if message.stop_reason != "tool_use":
             return message, turn
         results = [answer(call) for call in calls(message)]
@@ -246,15 +249,22 @@ async def test_a_loop_ends_in_a_text_with_the_results(client: Client) -> None:
     assert "get_time in Paris: 18" in said(message)
 
 
-async def test_a_loop_that_thinks_ends_too(client: Client) -> None:
+@pytest.mark.parametrize(
+    ("model", "thinking"),
+    [(MODEL, {"type": "adaptive"}), ("claude-sonnet-4-5", {"type": "enabled", "budget_tokens": 1024})],
+)
+async def test_a_loop_that_thinks_ends_too(client: Client, model: str, thinking: dict[str, Any]) -> None:
+    """MSG-58, 63: the thinking goes back with the call."""
     message, turns = await finish(
         client,
         "What is the weather in Tokyo?",
         [WEATHER],
         lambda call: result(call, "18 degrees"),
-        thinking={"type": "adaptive", "display": "summarized"},
+        model=model,
+        thinking=thinking,
     )
     assert turns == 2
+    assert [block.type for block in message.content] == ["thinking", "text"]
     assert "18 degrees" in said(message)
 
 

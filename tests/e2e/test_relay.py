@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 from failing import BLOCK, DELTA, START, served
-from misbehaving import LAST_CHUNK, Conn, chunk, sse_event, sse_head
+from misbehaving import LAST_CHUNK, Conn, chunk, reply, sse_event, sse_head
 from running import Running
 from tap import Exchange, Tap
 
@@ -122,14 +122,14 @@ def test_every_byte_passes_both_ways(
     http: httpx2.Client, tapped: Running, tap: Tap, path: str, body: bytes, status: int
 ) -> None:
     before = len(tap.exchanges)
-    reply = post(http, tapped, body, path)
+    answered = post(http, tapped, body, path)
     assert len(tap.exchanges) == before + 1
     sent = last(tap)
     assert (sent.method, sent.target, sent.body) == ("POST", path, body)
-    assert (reply.status_code, sent.status) == (status, status)
-    assert reply.content == sent.reply_body
-    assert reply.headers["content-type"] == sent.reply_headers["content-type"]
-    assert reply.headers["request-id"] == sent.reply_headers["request-id"]
+    assert (answered.status_code, sent.status) == (status, status)
+    assert answered.content == sent.reply_body
+    assert answered.headers["content-type"] == sent.reply_headers["content-type"]
+    assert answered.headers["request-id"] == sent.reply_headers["request-id"]
 
 
 @each_request
@@ -149,11 +149,11 @@ def test_an_alias_replaces_the_model_and_nothing_else(http: httpx2.Client, tappe
         b'{"system": "nickname",\n "model" :  "nickname" , "max_tokens":50, '
         b'"messages":[{"role": "user", "content": "My \\"model\\": \\u0022nickname\\u0022"}] }\n'
     )
-    reply = post(http, tapped, body)
+    answered = post(http, tapped, body)
     sent = last(tap)
     assert sent.body == body.replace(b'"model" :  "nickname"', b'"model" :  "claude-haiku-4-5"')
-    assert reply.content == sent.reply_body
-    assert reply.json()["model"] == "claude-haiku-4-5-20251001"
+    assert answered.content == sent.reply_body
+    assert answered.json()["model"] == "claude-haiku-4-5-20251001"
 
 
 def test_an_alias_works_for_streams_and_counts(http: httpx2.Client, tapped: Running, tap: Tap) -> None:
@@ -166,16 +166,16 @@ def test_an_alias_works_for_streams_and_counts(http: httpx2.Client, tapped: Runn
 
 
 def test_a_provider_may_be_named_before_the_model(http: httpx2.Client, tapped: Running, tap: Tap) -> None:
-    reply = post(http, tapped, ask(model=f"first/{MODEL}"))
+    answered = post(http, tapped, ask(model=f"first/{MODEL}"))
     assert last(tap).body == ask()
-    assert reply.content == last(tap).reply_body
+    assert answered.content == last(tap).reply_body
 
 
 @pytest.mark.parametrize("version", ["2023-06-01", "2026-10-21"])
 def test_version_and_betas_go_up_and_the_caller_s_key_does_not(
     http: httpx2.Client, offline: Running, tapped: Running, tap: Tap, version: str
 ) -> None:
-    reply = post(
+    answered = post(
         http,
         tapped,
         ask(),
@@ -185,7 +185,7 @@ def test_version_and_betas_go_up_and_the_caller_s_key_does_not(
         authorization=f"Bearer {KEY}",
         cookie="secret=1",
     )
-    assert reply.status_code == 200
+    assert answered.status_code == 200
     sent = last(tap)
     assert sent.headers["anthropic-version"] == version
     assert sent.headers["anthropic-beta"] == "interleaved-thinking-2025-05-14, some-new-beta"
@@ -229,24 +229,80 @@ def test_what_never_goes_up_is_refused_in_the_same_words(
     assert relayed.json()["request_id"] == relayed.headers["request-id"]
 
 
-def test_a_stream_is_handed_on_as_it_comes(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """SDK-71: the upstream sends its end only when the caller has seen the beginning."""
-    is_seen = threading.Event()
+# -- an upstream of another make --------------------------------------------------------------------------------------
+
+# Nothing here is as our own encoder would write it: order of keys, spaces, escapes, line ends, things unknown.
+ODD_REPLY = (
+    b'{ "usage":{"output_tokens":2,\t"input_tokens": 10, "novel": [1.0, 1e2]},\r\n "type" : "message", "role":"assistant",'
+    b'"id":"msg_odd", "model":"claude-opus-4-8","content":[{"text":"Caf\\u00e9 \\/ \xf0\x9f\xa6\x8a","type":"text"},'
+    b'{"type":"novelty","of":{"b":1,"a":null}}],"stop_reason":"end_turn","stop_sequence":null, "novel":true}  \n'
+)
+ODD_STREAM = (
+    b": a comment\r\n\r\n"
+    b'event: message_start\r\ndata: {"message":{"usage":{"output_tokens":1,"input_tokens":10},"type":"message","id":"msg_odd",'
+    b'"role":"assistant","model":"claude-opus-4-8","content":[],"stop_reason":null,"stop_sequence":null},'
+    b'"type":"message_start"      }\r\n\r\n'
+    b'event:ping\ndata:{"type":"ping"}\n\n'
+    b'event: novelty\nid: 7\nretry: 10\ndata: {"type": "novelty", "index": 0}\n\n'
+    b'event: content_block_start\ndata: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}  \n\n'
+    b": keep-alive\n\n"
+    b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,\n'
+    b'data: "delta":{"type":"text_delta","text":"Caf\\u00e9 \xe2\x80\xa8 \xf0\x9f\xa6\x8a"}}\n\n'
+    b'event: content_block_stop\rdata: {"type":"content_block_stop","index":0}\r\r'
+    b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn","novel":1},"usage":{"output_tokens":2}}\n\n'
+    b'event: message_stop\ndata: {"type":"message_stop" }\n\n'
+)
+
+
+@pytest.fixture(scope="module")
+def is_seen() -> threading.Event:
+    """Set by a test that has seen the beginning of a stream."""
+    return threading.Event()
+
+
+@pytest.fixture(scope="module")
+def foreign(is_seen: threading.Event, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A dragoman in front of an upstream that is none."""
 
     async def handler(conn: Conn) -> None:
-        await conn.read_request()
-        begun = [sse_event(event["type"], event) for event in (START, BLOCK, DELTA)]
-        await conn.send(sse_head() + b"".join(map(chunk, begun)))
-        assert await asyncio.to_thread(is_seen.wait, 10)
-        await conn.send(chunk(sse_event("message_stop", {"type": "message_stop"})) + LAST_CHUNK)
+        while (request := await conn.read_request()) is not None:
+            match request.json():
+                case {"model": "slow"}:
+                    begun = [sse_event(event["type"], event) for event in (START, BLOCK, DELTA)]
+                    await conn.send(sse_head() + b"".join(map(chunk, begun)))
+                    assert await asyncio.to_thread(is_seen.wait, 10)
+                    await conn.send(chunk(sse_event("message_stop", {"type": "message_stop"})) + LAST_CHUNK)
+                case {"stream": True}:
+                    await conn.send(sse_head() + b"".join(chunk(piece) for piece in pieces(ODD_STREAM)) + LAST_CHUNK)
+                case _:
+                    await conn.send(reply(ODD_REPLY, ("content-type", "application/json")))
 
     with served(handler) as upstream:
-        config = f'[providers.slow]\nbase_url = "{upstream.url}"\n'
-        with Running(tmp_path_factory.mktemp("slow"), config) as server, httpx2.Client(timeout=10) as http:
-            headers = {"x-api-key": server.key, "anthropic-version": "2023-06-01"}
-            url = server.url + MESSAGES
-            with http.stream("POST", url, content=ask(stream=True), headers=headers) as reply:
-                lines = reply.iter_lines()
-                assert any("Half of" in line for line in lines)
-                is_seen.set()
-                assert "event: message_stop" in list(lines)
+        config = f'[providers.foreign]\nbase_url = "{upstream.url}"\n'
+        with Running(tmp_path_factory.mktemp("foreign"), config) as server:
+            yield server
+    assert "Traceback" not in server.log()
+
+
+def pieces(data: bytes, size: int = 7) -> list[bytes]:
+    return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+def test_a_reply_in_no_usual_form_is_handed_on_as_it_is(http: httpx2.Client, foreign: Running) -> None:
+    assert post(http, foreign, ask()).content == ODD_REPLY
+
+
+def test_a_stream_in_no_usual_form_is_handed_on_as_it_is(http: httpx2.Client, foreign: Running) -> None:
+    """STR-4, STR-5: also when it comes in pieces of seven bytes."""
+    assert post(http, foreign, ask(stream=True)).content == ODD_STREAM
+
+
+def test_a_stream_is_handed_on_as_it_comes(http: httpx2.Client, foreign: Running, is_seen: threading.Event) -> None:
+    """SDK-71: the upstream sends its end only when the caller has seen the beginning."""
+    headers = {"x-api-key": foreign.key, "anthropic-version": "2023-06-01"}
+    body = ask(model="slow", stream=True)
+    with http.stream("POST", foreign.url + MESSAGES, content=body, headers=headers) as answered:
+        lines = answered.iter_lines()
+        assert any("Half of" in line for line in lines)
+        is_seen.set()
+        assert "event: message_stop" in list(lines)

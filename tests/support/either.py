@@ -6,21 +6,33 @@ async with entered(client.messages.stream(...)) as stream:
 """
 
 import inspect
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from unittest.mock import patch
 
-from anthropic import Anthropic, AsyncAnthropic
+from anthropic import Anthropic, AsyncAnthropic, DefaultAsyncHttpxClient, DefaultHttpxClient
 
 __all__ = ["Client", "connect", "each", "entered", "first", "listed", "settled"]
+
+TIMEOUT_S = 20
 
 Client = Anthropic | AsyncAnthropic
 
 
-def connect(face: str, url: str, key: str, **options: Any) -> Client:
-    """The "sync" or the "async" client. It never tries a request twice, so that a fault is seen."""
-    kind = {"sync": Anthropic, "async": AsyncAnthropic}[face]
-    return kind(base_url=url, api_key=key, max_retries=0, timeout=20, **options)
+def connect(face: str, url: str, key: str) -> Client:
+    """The "sync" or the "async" client. It never tries a request twice, so that a fault is seen.
+
+    Nothing of the machine's environment reaches it: no key, no headers, no proxy.
+    """
+    with patch.dict(os.environ):
+        for name in [name for name in os.environ if name.startswith("ANTHROPIC_")]:
+            del os.environ[name]
+        given: Any = {"base_url": url, "api_key": key, "max_retries": 0, "timeout": TIMEOUT_S}
+        if face == "sync":
+            return Anthropic(**given, http_client=DefaultHttpxClient(trust_env=False))
+        return AsyncAnthropic(**given, http_client=DefaultAsyncHttpxClient(trust_env=False))
 
 
 async def settled(value: Any) -> Any:

@@ -1,7 +1,6 @@
 """Stream events and their fold: spec STR-10 to 54, and the official SDK's own accumulation of the same bytes."""
 
 import json
-import threading
 from collections.abc import Iterator
 from random import Random
 from typing import Any
@@ -22,7 +21,6 @@ from dragoman.wire.events import (
     MessageStart,
     MessageStop,
     Ping,
-    TextDelta,
     decode_event,
     encode_event,
 )
@@ -549,23 +547,6 @@ def test_a_message_may_be_asked_for_again_and_again() -> None:
         assert folded.message() == current
     assert all(json.loads(encode(message)) == then for message, then in seen)
     assert len({json.dumps(then) for _, then in seen}) > 3
-
-
-def test_random_streams_fold_alike_in_two_threads() -> None:
-    """The readers of types are built at first use, and large requests are read in threads."""
-    rng = Random("threads")
-    streams = [legal_stream(rng) for _ in range(20)]
-    results: dict[int, list[Json]] = {}
-
-    def work(number: int) -> None:
-        results[number] = [message(events) for events in streams]
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert results[0] == results[1] == [message(events) for events in streams]
 
 
 def test_the_helpers_make_what_they_say() -> None:

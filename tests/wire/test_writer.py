@@ -1,4 +1,4 @@
-"""The block writer cannot be driven into an illegal order (DESIGN, principle 3), and the law finds every illegal one."""
+"""No order of calls makes the block writer break the law (DESIGN, principle 3), and the law finds every breach."""
 
 import json
 import re

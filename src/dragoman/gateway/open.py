@@ -1,21 +1,23 @@
 """Puts a gateway together out of a configuration: the one place that names every part.
 
-Kept apart from `pipeline.py` so that the pipeline can be read, and tested, without the parts.
+Kept apart from `pipeline.py` so that the pipeline can be read, and tested, without the parts. The parts of a gateway
+are imported when one is opened: `dragoman keys` needs only the store.
 """
 
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from dragoman.engines.offline import OfflineEngine
-from dragoman.http.base import Transport
-from dragoman.http.foreign import HttpxTransport
-from dragoman.providers.anthropic import Messages
 from dragoman.store.sql import SQLStore
 
 from .auth import Auth
 from .config import Config, ProviderConfig
-from .pipeline import Gateway
 from .secret import load_secret
+
+if TYPE_CHECKING:
+    from dragoman.http.base import Transport
+
+    from .pipeline import Gateway
 
 __all__ = ["open_auth", "open_gateway"]
 
@@ -27,8 +29,13 @@ def open_auth(config: Config, env: Mapping[str, str] = os.environ) -> tuple[SQLS
     return store, Auth(store, secret), secret
 
 
-def open_gateway(config: Config, env: Mapping[str, str] = os.environ) -> Gateway:
+def open_gateway(config: Config, env: Mapping[str, str] = os.environ) -> "Gateway":
     """A gateway to be entered: `async with open_gateway(config) as gateway`. Raises ConfigError."""
+    from dragoman.engines.offline import OfflineEngine
+    from dragoman.providers.anthropic import Messages
+
+    from .pipeline import Gateway
+
     store, auth, secret = open_auth(config, env)
     return Gateway(
         config,
@@ -40,5 +47,7 @@ def open_gateway(config: Config, env: Mapping[str, str] = os.environ) -> Gateway
     )
 
 
-def _transport(provider: ProviderConfig) -> Transport:
+def _transport(provider: ProviderConfig) -> "Transport":
+    from dragoman.http.foreign import HttpxTransport
+
     return HttpxTransport(ca_file=provider.ca_file)

@@ -8,7 +8,8 @@ Read in its sources (2.16) and httpcore2's, and why things here are as they are:
 - It tells a `trace` callback where a request stands, and hands over each new network stream. What it does not tell
   is whether any byte of the reply was seen, which decides about sending again: `_watch` counts at the stream.
 - A TLS handshake that is cancelled leaves its socket open; `_Exchange.abandon` closes it.
-- Bytes behind a reply stay in the connection's buffer and would answer the next request; see `_Exchange.is_stale`.
+- Bytes behind a reply stay in the connection's buffer. A whole reply there would answer the next request, see
+  `_Exchange.is_stale`; less than that breaks the next request, which cannot be helped from here.
 - It logs each URL, with the query, at INFO; set to WARNING here.
 """
 
@@ -110,9 +111,9 @@ class HttpxTransport:
         except ReplyBroken:
             if not exchange.is_stale:
                 raise
-        # RFC 9110, section 9.2.2 has a client send again by itself only what was surely not acted on. A server may
-        # close an idle connection while a request is on its way there; then no byte comes back, and the request was
-        # not read. A server that read it and died without a byte looks the same: rare, and it never replied.
+        # A server may close an idle connection while a request is on its way there: nothing was read, and no byte
+        # comes back. Every browser sends again then, a POST too. RFC 9110, section 9.2.2 would rather not, because a
+        # server that read the request and died looks the same; that is rare, and costs a provider's call, not data.
         return await self._attempt(_Exchange(request), self._unpooled)
 
     async def aclose(self) -> None:

@@ -6,7 +6,6 @@ Bare ASGI: a framework costs more than the work that is left here. Decides nothi
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -133,19 +132,12 @@ def _head(methods: dict[str, Handler]) -> set[str]:
 
 
 class App:
-    """The application over a gateway, which it opens and closes with the server's lifespan."""
+    """The application over a gateway that is open."""
 
-    def __init__(self, gateway: Gateway, *, on_ready: Callable[[Gateway], Awaitable[None]] | None = None) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._on_ready = on_ready
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
-
-    async def _http(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         settings = self._gateway.config.server
         watch = Watch(receive, send, ping_after_s=settings.ping_after_s)
         headers = Headers.from_bytes(scope["headers"])
@@ -191,17 +183,3 @@ class App:
         except Exception:
             log.exception("request %s failed by a fault of dragoman's", request_id)
             return Reply(request_id, error_answer(InternalError(OUR_FAULT), request_id))
-
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        async with AsyncExitStack() as stack:
-            await receive()
-            try:
-                gateway = await stack.enter_async_context(self._gateway)
-                if self._on_ready is not None:
-                    await self._on_ready(gateway)
-            except Exception as error:
-                await send({"type": "lifespan.startup.failed", "message": str(error)})
-                raise
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-        await send({"type": "lifespan.shutdown.complete"})

@@ -1,9 +1,12 @@
 """Runs the server: uvicorn with our protocol and application, and a few lines for the person who started it."""
 
+import asyncio
 import logging
+import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import TextIO
 
 import uvicorn
@@ -24,43 +27,44 @@ BACKLOG = 2048
 def serve(config: Config, env: Mapping[str, str], *, out: TextIO = sys.stdout) -> None:
     """Serve until SIGINT or SIGTERM; then take no new request and let running ones end.
 
-    Raises ConfigError for what stands in the way of a start: the address is taken, the database cannot be opened.
+    Raises ConfigError or StoreError for what stands in the way of a start: the address is taken, the database cannot
+    be opened, DRAGOMAN_API_KEY is not fit to be a key.
     """
-    sock = bind(config.server.listen)
-    address = _address(sock)
-    first_keys: list[str] = []
-    failures: list[ConfigError] = []
+    with closing(bind(config.server.listen)) as sock, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(config, env, sock, out))
 
-    async def prepare(gateway: Gateway) -> None:
-        try:
-            if preset := env.get("DRAGOMAN_API_KEY"):
-                await gateway.auth.preset(preset)
-            elif first := await gateway.auth.ensure_first():
-                first_keys.append(first)
-        except ConfigError as error:
-            failures.append(error)
-            raise
 
-    server = _Server(
-        uvicorn.Config(
-            App(open_gateway(config, env), on_ready=prepare),
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+async def _serve(config: Config, env: Mapping[str, str], sock: socket.socket, out: TextIO) -> None:
+    async with open_gateway(config, env) as gateway:
+        first_key = await _first_key(gateway, env)
+        settings = uvicorn.Config(
+            App(gateway),
             http=Protocol,
-            loop="uvloop" if sys.platform != "win32" else "asyncio",
-            lifespan="on",
+            lifespan="off",  # the gateway is opened and closed here, where its errors can be told
             log_config=None,
             access_log=False,  # the ledger says more, and is written whatever happens
             server_header=False,
             ws="none",
             timeout_graceful_shutdown=max(1, round(config.server.shutdown_grace_s)),
-        ),
-        on_started=lambda: _greet(out, config, address, first_keys[0] if first_keys else None, env),
-    )
-    try:
-        server.run(sockets=[sock])
-    except SystemExit as stop:
-        raise failures[0] if failures else ConfigError("The server could not start; the lines above say why.") from stop
-    finally:
-        sock.close()
+        )
+        greeting = _greeting(config, _address(sock), first_key, env)
+        await _Server(settings, on_started=lambda: print(greeting, file=out, flush=True)).serve(sockets=[sock])
+
+
+async def _first_key(gateway: Gateway, env: Mapping[str, str]) -> str | None:
+    """The key that is shown once: made when there is none, unless the environment presets one."""
+    if preset := env.get("DRAGOMAN_API_KEY"):
+        await gateway.auth.preset(preset)
+        return None
+    return await gateway.auth.ensure_first()
 
 
 def bind(listen: Listen) -> socket.socket:
@@ -71,10 +75,11 @@ def bind(listen: Listen) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((listen.host, listen.port))
         sock.listen(BACKLOG)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: a host name that cannot be one
         sock.close()
+        reason = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"cannot listen on {listen}: {error.strerror or error}. Stop what listens there, or choose another address "
+            f"cannot listen on {listen}: {reason}. Stop what listens there, or choose another address "
             "with --listen (port 0 takes a free one)."
         ) from error
     sock.setblocking(False)
@@ -89,7 +94,7 @@ def _address(sock: socket.socket) -> str:
 
 
 class _Server(uvicorn.Server):
-    """Says when it listens."""
+    """Says when it listens, and ends without raising the signal that ended it: what is open is still to be closed."""
 
     def __init__(self, config: uvicorn.Config, *, on_started: Callable[[], None]) -> None:
         super().__init__(config)
@@ -99,26 +104,36 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._on_started()
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
-def _greet(out: TextIO, config: Config, address: str, first_key: str | None, env: Mapping[str, str]) -> None:
+
+def _greeting(config: Config, address: str, first_key: str | None, env: Mapping[str, str]) -> str:
     """What answers, where, the first key (once), and a line to try."""
     default = config.route_provider
     if default.dialect == OFFLINE:
         what = f"the built-in offline engine ({default.origin})"
     else:
         what = f"{default.name} at {default.base_url} ({default.origin})"
-    shown = first_key or ("$DRAGOMAN_API_KEY" if env.get("DRAGOMAN_API_KEY") else "$YOUR_KEY")
     lines = [
         f"dragoman listens on {address}",
         f"Answering:  {what}",
         *(f"Note:       {note}" for note in config.notes),
     ]
+    shown = first_key or "$YOUR_KEY"
     if first_key is not None:
         lines.append(f"First key:  {first_key}  (shown this once; `dragoman keys create` makes more)")
-    elif not env.get("DRAGOMAN_API_KEY"):
+    elif env.get("DRAGOMAN_API_KEY"):
+        shown = "$DRAGOMAN_API_KEY"
+    else:
         lines.append("Keys:       those made before; `dragoman keys create` makes another")
-    lines += ["", "Try it:", _curl(address, shown), ""]
-    print("\n".join(lines), file=out, flush=True)
+    return "\n".join([*lines, "", "Try it:", _curl(address, shown), ""])
 
 
 def _curl(address: str, key: str) -> str:
