@@ -16,7 +16,7 @@ import pytest
 from failing import BLOCK, DELTA, START, served
 from misbehaving import LAST_CHUNK, Conn, chunk, reply, sse_event, sse_head
 from running import Running
-from tap import Exchange, Tap
+from tap import Tap
 
 MODEL = "claude-opus-4-8"
 MESSAGES, COUNT = "/v1/messages", "/v1/messages/count_tokens"
@@ -111,12 +111,6 @@ def post(http: httpx2.Client, server: Running, body: bytes, path: str = MESSAGES
     return http.post(server.url + path, content=body, headers={n: v for n, v in given.items() if v is not None})
 
 
-def last(tap: Tap) -> Exchange:
-    exchange = tap.exchanges[-1]
-    assert exchange.is_complete
-    return exchange
-
-
 @each_request
 def test_every_byte_passes_both_ways(
     http: httpx2.Client, tapped: Running, tap: Tap, path: str, body: bytes, status: int
@@ -124,7 +118,7 @@ def test_every_byte_passes_both_ways(
     before = len(tap.exchanges)
     answered = post(http, tapped, body, path)
     assert len(tap.exchanges) == before + 1
-    sent = last(tap)
+    sent = tap.last()
     assert (sent.method, sent.target, sent.body) == ("POST", path, body)
     assert (answered.status_code, sent.status) == (status, status)
     assert answered.content == sent.reply_body
@@ -150,7 +144,7 @@ def test_an_alias_replaces_the_model_and_nothing_else(http: httpx2.Client, tappe
         b'"messages":[{"role": "user", "content": "My \\"model\\": \\u0022nickname\\u0022"}] }\n'
     )
     answered = post(http, tapped, body)
-    sent = last(tap)
+    sent = tap.last()
     assert sent.body == body.replace(b'"model" :  "nickname"', b'"model" :  "claude-haiku-4-5"')
     assert answered.content == sent.reply_body
     assert answered.json()["model"] == "claude-haiku-4-5-20251001"
@@ -158,17 +152,17 @@ def test_an_alias_replaces_the_model_and_nothing_else(http: httpx2.Client, tappe
 
 def test_an_alias_works_for_streams_and_counts(http: httpx2.Client, tapped: Running, tap: Tap) -> None:
     streamed = post(http, tapped, ask(model="nickname", stream=True))
-    assert streamed.content == last(tap).reply_body
+    assert streamed.content == tap.last().reply_body
     assert b"event: message_stop" in streamed.content
     count = post(http, tapped, ask(model="nickname", max_tokens=None), COUNT)
-    assert count.content == last(tap).reply_body
-    assert json.loads(last(tap).body)["model"] == "claude-haiku-4-5"
+    assert count.content == tap.last().reply_body
+    assert json.loads(tap.last().body)["model"] == "claude-haiku-4-5"
 
 
 def test_a_provider_may_be_named_before_the_model(http: httpx2.Client, tapped: Running, tap: Tap) -> None:
     answered = post(http, tapped, ask(model=f"first/{MODEL}"))
-    assert last(tap).body == ask()
-    assert answered.content == last(tap).reply_body
+    assert tap.last().body == ask()
+    assert answered.content == tap.last().reply_body
 
 
 @pytest.mark.parametrize("version", ["2023-06-01", "2026-10-21"])
@@ -186,7 +180,7 @@ def test_version_and_betas_go_up_and_the_caller_s_key_does_not(
         cookie="secret=1",
     )
     assert answered.status_code == 200
-    sent = last(tap)
+    sent = tap.last()
     assert sent.headers["anthropic-version"] == version
     assert sent.headers["anthropic-beta"] == "interleaved-thinking-2025-05-14, some-new-beta"
     assert sent.headers["x-api-key"] == offline.key
@@ -233,23 +227,26 @@ def test_what_never_goes_up_is_refused_in_the_same_words(
 
 # Nothing here is as our own encoder would write it: order of keys, spaces, escapes, line ends, things unknown.
 ODD_REPLY = (
-    b'{ "usage":{"output_tokens":2,\t"input_tokens": 10, "novel": [1.0, 1e2]},\r\n "type" : "message", "role":"assistant",'
+    b'{ "usage":{"output_tokens":2,\t"input_tokens": 10, "novel": [1.0, 1e2]},\r\n "type" : "message",'
+    b' "role":"assistant",'
     b'"id":"msg_odd", "model":"claude-opus-4-8","content":[{"text":"Caf\\u00e9 \\/ \xf0\x9f\xa6\x8a","type":"text"},'
     b'{"type":"novelty","of":{"b":1,"a":null}}],"stop_reason":"end_turn","stop_sequence":null, "novel":true}  \n'
 )
 ODD_STREAM = (
     b": a comment\r\n\r\n"
-    b'event: message_start\r\ndata: {"message":{"usage":{"output_tokens":1,"input_tokens":10},"type":"message","id":"msg_odd",'
-    b'"role":"assistant","model":"claude-opus-4-8","content":[],"stop_reason":null,"stop_sequence":null},'
+    b'event: message_start\r\ndata: {"message":{"usage":{"output_tokens":1,"input_tokens":10},"type":"message",'
+    b'"id":"msg_odd","role":"assistant","model":"claude-opus-4-8","content":[],"stop_reason":null,"stop_sequence":null},'
     b'"type":"message_start"      }\r\n\r\n'
     b'event:ping\ndata:{"type":"ping"}\n\n'
     b'event: novelty\nid: 7\nretry: 10\ndata: {"type": "novelty", "index": 0}\n\n'
-    b'event: content_block_start\ndata: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}  \n\n'
+    b'event: content_block_start\ndata: {"type":"content_block_start","index":0,'
+    b'"content_block":{"type":"text","text":""}}  \n\n'
     b": keep-alive\n\n"
     b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,\n'
     b'data: "delta":{"type":"text_delta","text":"Caf\\u00e9 \xe2\x80\xa8 \xf0\x9f\xa6\x8a"}}\n\n'
     b'event: content_block_stop\rdata: {"type":"content_block_stop","index":0}\r\r'
-    b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn","novel":1},"usage":{"output_tokens":2}}\n\n'
+    b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn","novel":1},'
+    b'"usage":{"output_tokens":2}}\n\n'
     b'event: message_stop\ndata: {"type":"message_stop" }\n\n'
 )
 

@@ -183,7 +183,12 @@ async def exchange(url: str, data: bytes, *, method: str = "POST") -> Reply:
 
 
 def request(
-    method: str, target: str, body: bytes | None = None, *headers: tuple[str, str], key: str | None = KEY, version: str = "1.1"
+    method: str,
+    target: str,
+    body: bytes | None = None,
+    *headers: tuple[str, str],
+    key: str | None = KEY,
+    version: str = "1.1",
 ) -> bytes:
     """A request as its bytes. Adds host, content-length, and with a `key` what every caller of the API sends."""
     given = [("host", "dragoman.test")]

@@ -8,12 +8,15 @@ request, no task, no connection, no fault in the log.
 """
 
 import asyncio
+import functools
 import logging
 import re
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any, Self
+from unittest.mock import patch
 
 import uvicorn
 from uvicorn.server import ServerState
@@ -63,11 +66,13 @@ class Serving:
         self._settings = uvicorn.Config(App(self.gateway), http=Protocol, log_config=None, access_log=False, ws="none")
         self._settings.load()
         self._state = ServerState()
+        self._patch = patch("dragoman.http.foreign._tls_context", _one_trust_store)
 
     async def __aenter__(self) -> Self:
         for name in ("dragoman", "uvicorn", "asyncio"):
             logging.getLogger(name).addHandler(self._handler)
         logging.getLogger("dragoman").setLevel(logging.INFO)
+        self._patch.start()
         await self.gateway.__aenter__()
         await self.gateway.auth.preset(KEY)
         loop = asyncio.get_running_loop()
@@ -90,6 +95,7 @@ class Serving:
                 task.cancel()
             await asyncio.gather(*self._state.tasks, return_exceptions=True)
             await self.gateway.__aexit__(None, None, None)
+            self._patch.stop()
             for name in ("dragoman", "uvicorn", "asyncio"):
                 logging.getLogger(name).removeHandler(self._handler)
         assert not self.faults, self.faults
@@ -124,6 +130,12 @@ class Serving:
             if record.levelno >= logging.ERROR or record.exc_info:
                 found.append(logging.Formatter().format(record))
         return found
+
+
+@functools.cache
+def _one_trust_store(*_: object, **__: object) -> ssl.SSLContext:
+    """To read the system's takes 20 ms, and no test here speaks TLS."""
+    return ssl.create_default_context()
 
 
 class _Recorder(logging.Handler):

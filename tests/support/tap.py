@@ -6,6 +6,7 @@ with Tap(server.url) as tap:
 """
 
 import asyncio
+import threading
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from failing import Loop
 __all__ = ["Exchange", "Tap"]
 
 READ_BYTES = 64 * 1024
+PATIENCE_S = 5.0
 
 
 @dataclass
@@ -29,8 +31,8 @@ class Exchange:
     status: int = 0
     reply_headers: dict[str, str] = field(default_factory=dict)
     reply_body: bytes = b""
-    is_complete: bool = False  # the reply has been handed on to its end
     raw_request: bytes = b""
+    is_complete: threading.Event = field(default_factory=threading.Event)  # the reply has come to its end
 
 
 class _Requests:
@@ -85,7 +87,7 @@ class _Replies:
         self._own[self._number].reply_body += data
 
     def on_message_complete(self) -> None:
-        self._own[self._number].is_complete = True
+        self._own[self._number].is_complete.set()
 
 
 class Tap:
@@ -105,6 +107,11 @@ class Tap:
     def __exit__(self, *_: object) -> None:
         self._loop.run(self._stop())
         self._loop.close()
+
+    def last(self) -> Exchange:
+        """The newest exchange, whole: a client may know its reply before the last bytes of its framing have come."""
+        assert self.exchanges[-1].is_complete.wait(PATIENCE_S), "the reply was not read to its end"
+        return self.exchanges[-1]
 
     async def _start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
