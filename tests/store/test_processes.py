@@ -7,7 +7,8 @@ from pathlib import Path
 
 STARTER = """
 import asyncio, json, sys
-from dragoman.gateway.auth import Auth, load_secret
+from dragoman.gateway.auth import Auth
+from dragoman.gateway.secret import load_secret
 light = not {"sqlalchemy", "aiosqlite", "alembic"} & sys.modules.keys()
 from dragoman.store.sql import SQLStore
 

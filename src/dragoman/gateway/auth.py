@@ -206,7 +206,8 @@ class Auth:
             raise ConfigError(f"the hint {given} fits {', '.join(key.id for key in matches)}: name one of these ids")
         revoked = await self._store.revoke_key(matches[0].id, self._now()) if matches else None
         if revoked is None:
-            shown = given if len(given) < 32 or "..." in given else _hint(given)  # it may be a key, typed by mistake
+            # A long text without dots may be a whole key, given by mistake: it is not repeated.
+            shown = given if 0 < len(given) < 32 or "..." in given else _hint(given)
             raise ConfigError(f"no key has the id or hint {shown}: `dragoman keys list` shows those that are there")
         self._known.drop(revoked.hash)
         return revoked
