@@ -1,4 +1,4 @@
-"""dragoman's server inside the test's own event loop: real sockets, the real protocol and application, and a look inside.
+"""dragoman's server inside the test's own event loop: real sockets, the real protocol, and a look inside.
 
     async with Serving(upstream=upstream.url) as server:
         ... server.url, server.gateway, server.rows, server.faults ...
@@ -19,6 +19,7 @@ from typing import Any, Self
 from unittest.mock import patch
 
 import uvicorn
+from rawhttp import KEY
 from uvicorn.server import ServerState
 
 from dragoman.gateway.config import OFFLINE, Config, Listen, ProviderConfig, Secret, ServerConfig
@@ -26,7 +27,6 @@ from dragoman.gateway.open import open_gateway
 from dragoman.gateway.pipeline import Gateway
 from dragoman.server.app import App
 from dragoman.server.protocol import Protocol
-from rawhttp import KEY
 
 __all__ = ["UPSTREAM_KEY", "Serving", "ledger_rows", "wait_until"]
 
@@ -125,11 +125,8 @@ class Serving:
     @property
     def faults(self) -> list[str]:
         """What only a fault of dragoman's writes: errors, and anything with a traceback."""
-        found = []
-        for record in self._records:
-            if record.levelno >= logging.ERROR or record.exc_info:
-                found.append(logging.Formatter().format(record))
-        return found
+        bad = [record for record in self._records if record.levelno >= logging.ERROR or record.exc_info]
+        return [logging.Formatter().format(record) for record in bad]
 
 
 @functools.cache
@@ -163,6 +160,6 @@ async def wait_until(is_so: Callable[[], bool], *, within_s: float = PATIENCE_S)
     """Wait for a condition that nothing announces; the seconds it took. Raises TimeoutError."""
     began = time.monotonic()
     async with asyncio.timeout(within_s):
-        while not is_so():
+        while not is_so():  # noqa: ASYNC110 (the server knows no event of the tests)
             await asyncio.sleep(0.002)
     return time.monotonic() - began

@@ -132,7 +132,7 @@ def test_a_required_field_that_may_be_null_may_be_missing() -> None:
         "message",
         5,
         {},
-        *({k: item for k, item in MESSAGE.items() if k != gone} for gone in ("model", "id", "role", "content", "usage")),
+        *({k: v for k, v in MESSAGE.items() if k != gone} for gone in ("model", "id", "role", "content", "usage")),
         MESSAGE | {"usage": None},
         MESSAGE | {"usage": []},
         MESSAGE | {"usage": {"input_tokens": 1}},

@@ -1,19 +1,23 @@
-"""All schemas that apply to one value, merged into one flat set of keywords; and the choices made on the way.
+"""The places of a value: what a schema says of each, which way it is read, and what was said that fits there.
 
 Where a schema leaves a choice (anyOf, oneOf, if, a type of several) the first sensible one is taken; `Choices` lets
-the next attempt take another at just the place that proved wrong. Pure; imports only `example_schemas`.
+the next attempt take another at just the place that proved wrong. Pure; imports only what stands beside it.
 """
 
-import json
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from .example_schemas import Document, JsonValue, Path
+from .example_merge import kinds_of, matches_type, merge
+from .example_schemas import Document, Leaves, Path, Schema, as_json
+from .hints import STRONG, Candidate, Hints, Param
 
-__all__ = ["Budget", "Choices", "Heights", "key_of", "kinds_of", "matches_type", "merge"]
+__all__ = ["MAX_PARTS", "SAMPLES", "Budget", "Choices", "Heights", "Node", "Reader"]
 
 MAX_VARIANTS = 12  # of one choice that are tried
+MAX_PARTS = 200  # schemas that apply to one value
+SAMPLES = 6  # different values that are tried where one is refused
+SCALARS = frozenset({"string", "number", "integer", "boolean", "null"})
 NEVER_ENDS = 99  # the height of a schema whose values cannot be finite
 
 
@@ -42,14 +46,8 @@ class Choices:
         self._known.setdefault(path, {})[label] = count
         return self._chosen.get((path, label), 0) % count
 
-    def change(self, wrong: Iterable[Path]) -> bool:
-        """Choose otherwise for each wrong value. False when everything was tried."""
-        moved = False
-        for path in dict.fromkeys(wrong):
-            moved = self._change(path) or moved
-        return moved
-
-    def _change(self, path: Path) -> bool:
+    def change(self, path: Path) -> bool:
+        """Choose otherwise for the wrong value at `path`. False when everything was tried."""
         for length in range(len(path), -1, -1):  # the value itself first, then what it lies in
             if self._advance(path[:length]):
                 return True
@@ -69,158 +67,6 @@ class Choices:
     def _forget_below(self, path: Path) -> None:
         for key in [key for key in self._chosen if len(key[0]) > len(path) and key[0][: len(path)] == path]:
             del self._chosen[key]
-
-
-# Merging.
-
-
-def _is_number(value: object) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int | float) and _is_number(value) and value >= 0 and value == int(value)
-
-
-def _is_types(value: object) -> bool:
-    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(item, str) for item in value))
-
-
-def _is_schema(value: object) -> bool:
-    return isinstance(value, dict | bool)
-
-
-def _is_object(value: object) -> bool:
-    return isinstance(value, dict)
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list)
-
-
-def _is_string(value: object) -> bool:
-    return isinstance(value, str)
-
-
-# What a keyword's value must be to be obeyed. Keywords that are not here apply other schemas, or say nothing of values.
-_SHAPES: dict[str, Callable[[object], bool]] = {
-    "type": _is_types, "enum": _is_list, "const": lambda value: True, "default": lambda value: True,
-    "examples": _is_list, "description": _is_string,
-    "minimum": _is_number, "maximum": _is_number, "exclusiveMinimum": _is_number, "exclusiveMaximum": _is_number,
-    "multipleOf": lambda value: _is_number(value) and value > 0,  # type: ignore[operator]
-    "minLength": _is_count, "maxLength": _is_count, "pattern": _is_string, "format": _is_string,
-    "items": _is_schema, "prefixItems": _is_list, "contains": _is_schema, "minItems": _is_count, "maxItems": _is_count,
-    "minContains": _is_count, "maxContains": _is_count, "uniqueItems": lambda value: isinstance(value, bool),
-    "properties": _is_object, "required": _is_list, "additionalProperties": _is_schema,
-    "patternProperties": _is_object, "propertyNames": _is_schema, "minProperties": _is_count,
-    "maxProperties": _is_count, "dependentRequired": _is_object, "dependentSchemas": _is_object,
-    "unevaluatedProperties": _is_schema, "unevaluatedItems": _is_schema,
-}  # fmt: skip
-
-
-def merge(flat: dict[str, Any], part: dict[str, Any]) -> None:
-    """Add a schema's own keywords to `flat`, so that what fits `flat` fits both. Ill-formed keywords are left out."""
-    for key, value in part.items():
-        shape = _SHAPES.get(key)
-        if shape is None or not shape(value):
-            continue
-        if key == "pattern":
-            flat["patterns"] = (*flat.get("patterns", ()), value)
-        elif key not in flat:
-            flat[key] = value
-        elif key in _COMBINED:
-            flat[key] = _COMBINED[key](flat[key], value)
-
-
-def _both(first: Any, second: Any) -> Any:
-    """A schema for what fits both."""
-    if first is True or first == {} or second is False:
-        return second
-    return first if second is True or second == {} else {"allOf": [first, second]}
-
-
-def _both_of_each(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    return first | {key: _both(first[key], value) if key in first else value for key, value in second.items()}
-
-
-def _joined(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    both = {key: [*first[key], *second[key]] for key in first.keys() & second.keys() if isinstance(first[key], list)}
-    return {**first, **second, **both}
-
-
-def _common_types(first: Any, second: Any) -> list[str]:
-    others = _as_list(second)
-    both = [kind for kind in _as_list(first) if kind in others or (kind == "integer" and "number" in others)]
-    if "integer" in others and "number" in _as_list(first) and "integer" not in both:
-        both.append("integer")
-    return both
-
-
-def _common_values(first: list[JsonValue], second: list[JsonValue]) -> list[JsonValue]:
-    others = {key_of(value) for value in second}
-    return [value for value in first if key_of(value) in others]
-
-
-def _common_multiple(first: float, second: float) -> float:
-    if isinstance(first, int) and isinstance(second, int):
-        return math.lcm(first, second)
-    return max(first, second)
-
-
-_COMBINED: dict[str, Callable[[Any, Any], Any]] = {
-    "type": _common_types, "enum": _common_values, "multipleOf": _common_multiple,
-    **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties", "minContains"), max),
-    **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties", "maxContains"), min),
-    **dict.fromkeys(("items", "additionalProperties", "propertyNames", "unevaluatedProperties"), _both),
-    **dict.fromkeys(("properties", "patternProperties", "dependentSchemas"), _both_of_each),
-    "required": lambda first, second: list(dict.fromkeys(n for n in (*first, *second) if isinstance(n, str))),
-    "dependentRequired": _joined,
-    "uniqueItems": lambda first, second: first or second,
-}  # fmt: skip
-
-
-def key_of(value: JsonValue) -> str:
-    """Equal for equal JSON values: 1 and 1.0 are equal, 1 and true are not."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    try:
-        return json.dumps(value, sort_keys=True)
-    except (ValueError, RecursionError):  # integers of more than 4,300 digits, arrays some 1,000 deep
-        return f"{type(value).__name__} {id(value)}"
-
-
-# Types.
-
-_BY_KEYWORD = (
-    ("object", "properties required additionalProperties patternProperties propertyNames minProperties maxProperties"),
-    ("array", "items prefixItems contains minItems maxItems uniqueItems"),
-    ("string", "patterns format minLength maxLength"),
-    ("number", "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf"),
-)
-_TYPES: dict[str, Callable[[Any], bool]] = {
-    "string": _is_string, "number": _is_number, "object": _is_object, "array": _is_list,
-    "boolean": lambda value: isinstance(value, bool),
-    "null": lambda value: value is None,
-    "integer": lambda value: _is_number(value) and value == int(value),
-}  # fmt: skip
-
-
-def kinds_of(flat: dict[str, Any]) -> list[str]:
-    """The types that a value may have, the likeliest first: null last; by its keywords where it does not say."""
-    if "type" in flat:
-        named = [kind for kind in _as_list(flat["type"]) if kind in _TYPES]
-        return sorted(dict.fromkeys(named), key=lambda kind: kind == "null") or ["string"]
-    return [kind for kind, keywords in _BY_KEYWORD if any(key in flat for key in keywords.split())][:1] or ["string"]
-
-
-def matches_type(value: object, flat: dict[str, Any]) -> bool:
-    return "type" not in flat or any(_TYPES[kind](value) for kind in _as_list(flat["type"]) if kind in _TYPES)
-
-
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 class Heights:
@@ -271,3 +117,151 @@ class Heights:
             prefix = flat.get("prefixItems", [])[: int(flat["minItems"])]
             inner = [*prefix, *([flat["items"]] if len(prefix) < flat["minItems"] and "items" in flat else [])]
         return all(self._fits(part, height - 1, 0) for part in inner)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A place in the value, and all that applies to it."""
+
+    path: Path
+    name: str  # of the nearest property
+    flat: dict[str, Any]  # merged keywords
+    kind: str  # the type to make
+    opened: tuple[int, ...]  # references that were followed on the way here, by the id of what they name
+    is_recursing: bool  # it lies within a value of its own kind: to be kept small
+    salt: int = 0  # tells the items of an array apart
+
+    @property
+    def param(self) -> Param:
+        options = [self.flat["const"]] if "const" in self.flat else self.flat.get("enum", [])
+        text = self.flat.get("description", "")
+        return Param(self.name, self.kind, text, self.flat.get("format", ""), tuple(options))
+
+    @property
+    def is_scalar(self) -> bool:
+        return self.kind in SCALARS or "const" in self.flat or "enum" in self.flat
+
+
+_LEAF = ("minLength", "maxLength", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+
+
+class Reader:
+    """Reads a schema place by place: what applies there, as the choices stand, and what was said that fits."""
+
+    def __init__(self, document: Document, hints: Hints, budget: Budget) -> None:
+        self.choices = Choices()
+        self.leaves = Leaves()
+        self._document = document
+        self._hints = hints
+        self._budget = budget
+        self._heights = Heights(document, budget)
+
+    def node(self, schema: object, path: Path, name: str, *, within: Node | None = None, salt: int = 0) -> Node:
+        """Merge everything that applies to one place."""
+        opened = within.opened if within else ()
+        before = frozenset(opened)
+        flat: dict[str, Any] = {}
+        pending, seen, recursing = [schema], set[int](), within is not None and within.is_recursing
+        while pending and len(seen) < MAX_PARTS:
+            part = pending.pop(0)
+            if not isinstance(part, dict) or id(part) in seen:
+                continue
+            seen.add(id(part))
+            merge(flat, part)
+            self._budget.spend(1 + len(flat.get("properties", ())) // 20)
+            if "$ref" in part or "$dynamicRef" in part:
+                target = self._target(part)
+                recursing = recursing or id(target) in before
+                opened = (*opened, id(target))
+                pending.append(target)
+            pending += self._chosen(part, path, name, len(seen), opened=opened, is_recursing=recursing)
+        kinds = kinds_of(flat)
+        if recursing:
+            kinds = sorted(kinds, key=lambda kind: kind not in SCALARS)
+        kind = kinds[self.choices.pick(path, "type", len(kinds))]
+        return Node(
+            path=path, name=name, flat=flat, kind=kind, opened=opened, is_recursing=recursing, salt=salt
+        )  # fmt: skip
+
+    def _target(self, part: dict[str, Any]) -> Schema | None:
+        """What a reference names; None when it is not in this document."""
+        if "$ref" in part:
+            return self._document.resolve(part, part["$ref"])
+        return next(iter(self._document.anchored(part["$dynamicRef"])), None)
+
+    def _chosen(
+        self, part: dict[str, Any], path: Path, name: str, number: int, *, opened: tuple[int, ...], is_recursing: bool
+    ) -> list[object]:
+        """The subschemas of `part` that this value is to obey."""
+        chosen = list(part["allOf"]) if isinstance(part.get("allOf"), list) else []
+        for keyword in ("anyOf", "oneOf"):
+            if isinstance(branches := part.get(keyword), list) and branches:
+                order = self._preferred(branches, name, opened, is_recursing=is_recursing)
+                chosen.append(branches[order[self.choices.pick(path, f"{keyword}{number}", len(order))]])
+        if "if" in part and ("then" in part or "else" in part):
+            met = [part["if"], part.get("then", True)]
+            cases = [met, [part.get("else", True)], [part.get("then", True)]]
+            chosen += cases[self.choices.pick(path, f"if{number}", len(cases))]
+        return chosen
+
+    def _preferred(
+        self, branches: list[object], name: str, opened: tuple[int, ...], *, is_recursing: bool
+    ) -> list[int]:
+        """The branches in the order to try: those that the user speaks of; null, and what goes on and on, come last."""
+        branches = branches[:MAX_PARTS]
+        heights = [self._heights.of(branch) for branch in branches]
+        said = [self._said(branch, name) for branch in branches]
+
+        def order(index: int) -> tuple[bool, bool, int, int, bool]:
+            branch, height = branches[index], heights[index]
+            goes_on = self._opens(branch, opened)
+            return height == NEVER_ENDS, goes_on, is_recursing * height, -said[index], branch == {"type": "null"}
+
+        return sorted(range(len(heights)), key=order)
+
+    def recurs(self, schema: object, within: Node) -> bool:
+        """Would a value of `schema` lie within one of its own kind?"""
+        return within.is_recursing or self._opens(schema, within.opened)
+
+    def _opens(self, schema: object, opened: tuple[int, ...]) -> bool:
+        return isinstance(schema, dict) and "$ref" in schema and id(self._target(schema)) in opened
+
+    def _said(self, branch: object, name: str) -> int:
+        """How much of the prompt speaks of this branch: of the constants that tell it from others, or of its value."""
+        if isinstance(branch, dict) and "$ref" in branch:
+            branch = self._target(branch)
+        if not isinstance(branch, dict) or not self._hints.text:
+            return 0
+        self._budget.spend(2)
+        properties = branch.get("properties")
+        if not isinstance(properties, dict):
+            return int(any(c.score >= STRONG for c in self.offers(self._node_of_branch(branch, name))))
+        marks = [
+            self._node_of_branch(schema, key)
+            for key, schema in list(properties.items())[:20]
+            if isinstance(schema, dict) and ("const" in schema or "enum" in schema)
+        ]
+        return max((c.score for mark in marks for c in self._hints.candidates(mark.param)[:1]), default=0)
+
+    def _node_of_branch(self, schema: dict[str, Any], name: str) -> Node:
+        flat: dict[str, Any] = {}
+        merge(flat, schema)
+        return Node(path=(), name=name, flat=flat, kind=kinds_of(flat)[0], opened=(), is_recursing=False)
+
+    def offers(self, node: Node) -> list[Candidate]:
+        """What the user said that this place could hold, best first."""
+        if not self._hints.text or node.kind == "null" or "const" in node.flat:
+            return []
+        self._budget.spend(1 + (len(self._hints.found) + len(node.flat.get("enum", ()))) // 20)
+        least = STRONG if "default" in node.flat else 1  # a guess is worse than the schema's own value
+        offers = self._hints.candidates(node.param)
+        return [offer for offer in offers if offer.score >= least and self.fits(node, offer.value)]
+
+    def fits(self, node: Node, value: object) -> bool:
+        """Is the value allowed here, as far as the place's own keywords say? Its options were looked at before."""
+        if "enum" in node.flat:
+            return matches_type(value, node.flat)
+        own = {key: node.flat[key] for key in _LEAF if key in node.flat} | {"type": node.kind}
+        if patterns := node.flat.get("patterns"):
+            own["allOf"] = [{"pattern": pattern} for pattern in patterns]
+        return self.leaves.accept(own, as_json(value))

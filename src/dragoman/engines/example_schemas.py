@@ -5,13 +5,12 @@ cost is worked out first (`weigh`), and a check that is too dear is not made. Im
 """
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any, TypeAlias
 from urllib.parse import unquote, urljoin
 
 import jsonschema_rs
 
-__all__ = ["Checker", "Document", "JsonValue", "Leaves", "Path", "Schema", "TooCostly", "weigh"]
+__all__ = ["Checker", "Document", "JsonValue", "Leaves", "Path", "Schema", "TooCostly", "as_json", "weigh"]
 
 JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
 Schema: TypeAlias = dict[str, Any] | bool
@@ -21,13 +20,17 @@ MAX_SCHEMA_NODES = 20_000  # objects, arrays and scalars; a compiled schema of t
 MAX_VISITS = 100_000  # (schema, value) pairs in one check: some 10 ms
 MAX_WEIGHING = 300_000  # steps of the weighing itself: some 0.2 s
 MAX_IN_PLACE = 100  # references and allOf that apply to one value, one inside the other
-MAX_ERRORS = 8  # read from one check
 BACKTRACK_LIMIT = 10_000  # steps of one regular expression that needs backtracking
 
 # Keywords whose value is data, not a schema: an "$id" in them means nothing.
 _DATA = frozenset({"const", "default", "enum", "examples"})
 _SAME_VALUE_LISTS = ("allOf", "anyOf", "oneOf")
 _SAME_VALUE = ("not", "if", "then", "else")
+
+
+def as_json(value: Any) -> JsonValue:
+    """What came out of a schema or a hint is JSON: says so to the type checker."""
+    return value  # type: ignore[no-any-return]
 
 
 class TooCostly(Exception):
@@ -133,9 +136,10 @@ class Checker:
     def __init__(self, document: Document) -> None:
         self._document = document
         self._validator = None if document.too_large else _compiled(document.root)
+        self.visits = 0  # what the last check cost: (schema, value) pairs
 
-    def wrong(self, value: JsonValue) -> list[Path] | None:
-        """Paths of values that break the schema: none when it is valid; None when that cannot be said.
+    def wrong(self, value: JsonValue) -> Path | None:
+        """The path of the first value that breaks the schema; None when none does, or when it cannot be said.
 
         It cannot be said of a schema that is none, refers to elsewhere, nests deeper than the validator takes
         (some 250 levels) or would cost too much to check.
@@ -143,12 +147,16 @@ class Checker:
         if self._validator is None:
             return None
         try:
-            if weigh(self._document, value) > MAX_VISITS:
+            self.visits = weigh(self._document, value)
+            if self.visits > MAX_VISITS or self._validator.is_valid(value):
                 return None
-            errors = islice(self._validator.iter_errors(value), MAX_ERRORS)
-            return [tuple(error.instance_path) for error in errors]
+            # Not iter_errors: it finds all errors at once, each with a copy of the value.
+            self._validator.validate(value)
+        except jsonschema_rs.ValidationError as error:
+            return tuple(error.instance_path)
         except (TooCostly, RecursionError, ValueError):  # ValueError: lone surrogates
             return None
+        return None
 
 
 class Leaves:

@@ -16,6 +16,7 @@ from .hint_words import (
     DATE_WORDS,
     FORMATS,
     GENERIC,
+    IMPERATIVES,
     LANGUAGES,
     STOP,
     UNITS,
@@ -48,6 +49,8 @@ def names(text: str) -> list[Hint]:
         if length:
             hint = _named(text, words[index : index + length])
             if hint.kind:
+                if found and found[-1].kind == "initial" and is_separator(text[found[-1].end : hint.start]):
+                    found[-1] = replace(found[-1], kind="proper")  # the first of a list of names is one, too
                 found.append(_joined(text, found[-1], hint) if found else hint)
             while index + length < len(words) and words[index + length].start() < hint.end:
                 length += 1  # the land that belongs to a place is no name of its own
@@ -86,7 +89,7 @@ def _is_common(text: str, word: re.Match[str]) -> bool:
         return False
     if lower in DATE_WORDS or (lower in STOP and not (lower == "the" and not begins)):
         return True
-    return begins and (lower in GENERIC or lower in ACTIONS or len(kin(stem(lower))) > 1)
+    return begins and (lower in GENERIC | ACTIONS | IMPERATIVES or len(kin(stem(lower))) > 1)
 
 
 def _begins_sentence(text: str, start: int) -> bool:
@@ -96,7 +99,9 @@ def _begins_sentence(text: str, start: int) -> bool:
 
 def _named(text: str, words: list[re.Match[str]]) -> Hint:
     start, end = words[0].start(), words[-1].end()
-    name = re.sub(r"['\u2019]s?$", "", text[start:end])
+    name = text[start:end]
+    if not re.search(r"\bat\s$", text[max(0, start - 4) : start]):  # "at Luigi's" is called so
+        name = re.sub(r"['\u2019]s?$", "", name)
     end = start + len(name)
     lower = name.lower()
     if lower not in COUNTRIES and (land := _land(text, end)):
@@ -127,6 +132,8 @@ def _name_kind(text: str, start: int, name: str, lower: str) -> str:
         return "from"
     if lead in {"to", "into", "towards", "toward"}:
         return "to"
+    if lead == "by":
+        return "by"
     if name.isupper() and 2 <= len(name) <= 5:
         return "caps"
     return "initial" if _begins_sentence(text, start) and " " not in name else "proper"
@@ -158,7 +165,7 @@ def _journeys(text: str, found: list[Hint]) -> list[Hint]:
 # What is said in small letters: "weather in tokyo", "from here to there".
 
 _PHRASE_KINDS = {
-    **dict.fromkeys(("in", "at", "near", "around", "for", "inside", "outside"), "spot"),
+    **dict.fromkeys(("in", "at", "near", "around", "for", "inside", "outside"), "spot"),  # "inside" with an article
     "from": "from",
     "to": "to",
     **dict.fromkeys(("of", "on", "with", "about", "by", "into"), "thing"),
@@ -171,18 +178,22 @@ _NOT_A_PLACE = frozenset(
 
 
 def phrases(text: str) -> Iterator[Hint]:
-    lower = text.lower() if text.isupper() else text
+    lower = text.lower() if text.isupper() and len(text.lower()) == len(text) else text
     words = list(_NAME_WORD.finditer(lower))
     for index, word in enumerate(words):
         kind = _PHRASE_KINDS.get(word[0])
         if kind is None:
             continue
         position = index + 1
+        if position == len(words) or lower[word.end() : words[position].start()] != " ":
+            continue
         while position < len(words) and (length := _phrase(lower, words, position)):
             first, last = words[position], words[position + length - 1]
+            found = kind
             if first[0] in _DETERMINERS:
-                kind, first = "thing", words[position + 1]
-            yield Hint(kind, text[first.start() : last.end()], first.start(), last.end())
+                found, first = "inside" if word[0] in {"in", "at", "inside"} else "thing", words[position + 1]
+            if not re.match(r"\s[\d\x00]", text[last.end() : last.end() + 2]):  # "for zip code 94105" is no place
+                yield Hint(found, text[first.start() : last.end()], first.start(), last.end())
             position += length
             if position >= len(words) or not is_separator(lower[last.end() : words[position].start()]):
                 # "and" is a word of its own

@@ -60,6 +60,9 @@ _PREAMBLE = re.compile(
     r"(?:information|info|articles?|papers?|news|documents?|facts?)\s(?:about|on)\s",
     re.IGNORECASE,
 )
+_SQL = re.compile(
+    r"\b(?:SELECT\s|INSERT\sINTO\s|UPDATE\s\w+\sSET\s|DELETE\sFROM\s|CREATE\sTABLE\s|WITH\s\w+\sAS\s)[^;`]{1,2000};?"
+)
 _PRONOUNS = frozenset("it this that them these those him her me you us".split())
 _NOT_A_COMMAND = frozenset("the a an my our your this that these those some any all it".split())
 
@@ -76,7 +79,8 @@ def objects(text: str, rest: str) -> list[Hint]:
             known = found.get((kind, hint.end))
             if known is None or (known.start < hint.start and kind != "said"):
                 found[kind, hint.end] = hint
-    return list(found.values())
+    statements = (Hint("sql", match[0].strip(), *match.span()) for match in _SQL.finditer(text))
+    return [*found.values(), *statements]
 
 
 def _object(kind: str, start: int, text: str, rest: str) -> Hint | None:

@@ -1,12 +1,15 @@
 """Which options of an enum, and which switches, a text speaks of. Pure; imports only the tables beside it."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from .hint_types import Candidate, Hint
 from .hint_words import kin, split_name, stem
 
 __all__ = ["flag", "mentions"]
+
+Span = tuple[int, int]
 
 MAX_OPTIONS = 500  # of one enum that are looked for
 PAIR, SAID, ALIKE = 100, 90, 75
@@ -49,19 +52,26 @@ def mentions(
     options: Sequence[object], hints: Sequence[Hint], text: str, *, names: frozenset[str], direction: str
 ) -> Iterator[Candidate]:
     """Where the text speaks of an option: by its own words, by words that mean the same, as a number or a pair."""
-    words: dict[str, list[re.Match[str]]] = {}
-    for match in _WORD.finditer(text):
-        words.setdefault(stem(match[0]), []).append(match)
+    words, lower = _words(text), text.lower()
     for option in options[:MAX_OPTIONS]:
         if isinstance(option, str):
             yield from _pairs(option, hints, names)
             yield from (
                 Candidate(score + _way(direction, text, start), option, "option", start, end)
-                for score, start, end in _places(option, words, text)
+                for score, start, end in _places(option, words, text, lower)
             )
         elif isinstance(option, int | float) and not isinstance(option, bool):
             same = (h for h in hints if h.number == option)
             yield from (Candidate(SAID if not h.is_context else 45, option, "option", h.start, h.end) for h in same)
+
+
+@lru_cache(maxsize=8)
+def _words(text: str) -> Mapping[str, list[Span]]:
+    """Where each word of the text stands, by its stem."""
+    words: dict[str, list[Span]] = {}
+    for match in _WORD.finditer(text):
+        words.setdefault(stem(match[0]), []).append(match.span())
+    return words
 
 
 def _pairs(option: str, hints: Iterable[Hint], names: frozenset[str]) -> Iterator[Candidate]:
@@ -71,13 +81,13 @@ def _pairs(option: str, hints: Iterable[Hint], names: frozenset[str]) -> Iterato
             yield Candidate(PAIR, option, "option", hint.start, hint.end)
 
 
-def _places(option: str, words: dict[str, list[re.Match[str]]], text: str) -> Iterator[tuple[int, int, int]]:
+def _places(option: str, words: Mapping[str, list[Span]], text: str, lower: str) -> Iterator[tuple[int, int, int]]:
     """(score, start, end) of each mention."""
     if len(option) > 100 or not option.strip():
         return
     if len(option) == 1 and option.isalpha():
         found = [] if option in "aI" else list(re.finditer(rf"(?<![\w']){option}(?![\w'])", text))
-    elif option[0].isalnum():
+    elif option[0].isalnum() and re.split(r"[\s_-]", option.lower())[0] in lower:  # quick, for long lists
         spaced = r"[\s_-]".join(re.escape(part) for part in re.split(r"[\s_-]+", option) if part)
         found = list(re.finditer(rf"(?<![\w]){spaced}(?![\w])", text, re.IGNORECASE))
     else:
@@ -87,8 +97,7 @@ def _places(option: str, words: dict[str, list[re.Match[str]]], text: str) -> It
         return
     parts = [stem(word) for word in split_name(option)]
     if parts and all(part in words for part in parts):
-        first = words[parts[0]][0]
-        yield SAID - 5, *first.span()
+        yield SAID - 5, *words[parts[0]][0]
         return
     for sign in _SIGNS.get(option.lower(), ()):
         if match := re.search(sign if not sign.isalpha() else rf"\b{sign}\b", text, re.IGNORECASE):
@@ -96,7 +105,7 @@ def _places(option: str, words: dict[str, list[re.Match[str]]], text: str) -> It
             return
     if len(parts) == 1:
         alike = [words[other][0] for other in sorted(kin(parts[0])) if other in words]
-        yield from ((ALIKE, *match.span()) for match in sorted(alike, key=lambda match: match.start())[:1])
+        yield from ((ALIKE, *span) for span in sorted(alike)[:1])
 
 
 def _way(direction: str, text: str, start: int) -> int:
@@ -116,11 +125,10 @@ def flag(names: frozenset[str], hints: Iterable[Hint], text: str) -> Iterator[Ca
                 yield Candidate(PAIR, value in {"true", "yes", "on"}, "flag", hint.start, hint.end)
                 return
     wanted = names - _SWITCHING
-    words = [(match, stem(match[0])) for match in _WORD.finditer(text)]
-    if not wanted or not wanted <= {stemmed for _, stemmed in words}:
+    words = _words(text)
+    if not wanted or not wanted <= words.keys():
         return
-    index = next(index for index, (_, stemmed) in enumerate(words) if stemmed in wanted)
-    near = {match[0].lower() for match, _ in words[max(0, index - 2) : index]}
-    match = words[index][0]
+    start = min(words[word][0] for word in wanted)[0]
+    near = {word.lower() for word in _WORD.findall(text[max(0, start - 30) : start])[-2:]}
     # A word may be part of several switches and of a name: nothing is used up.
-    yield Candidate(SAID, near.isdisjoint(_NEGATIONS), "flag", match.start(), match.start())
+    yield Candidate(SAID, near.isdisjoint(_NEGATIONS), "flag", start, start)

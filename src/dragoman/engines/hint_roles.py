@@ -35,7 +35,9 @@ _ROLES: tuple[tuple[str, str], ...] = (
     ("language", "language lang locale"),
     ("symbol", "symbol ticker stock"),
     ("unit", "unit units"),
-    ("place", "city location place town country region address area state venue airport station where"),
+    ("owner", "owner org organization"),
+    ("repo", "repo repository"),
+    ("place", "city location place town country region address area state venue airport station where room"),
     ("origin", "origin departure"),
     ("destination", "destination dest arrival"),
     ("datetime", "datetime timestamp when deadline due"),
@@ -43,13 +45,14 @@ _ROLES: tuple[tuple[str, str], ...] = (
     ("time", "time"),
     ("id", "id uuid identifier zip zipcode postcode postal phone isbn sku"),
     ("topic", "topic subject theme about"),
-    ("query", "query search q term terms keyword keywords lookup"),
+    ("query", "query search q term terms keyword keywords lookup sql"),
     ("question", "question"),
     ("code", "snippet source code program"),
     ("text", "text message content contents body input prompt instruction instructions task request summary description"
              " note comment reason thought reasoning explanation string str sentence paragraph value data statement"
              " msg detail details"),
-    ("person", "person user author contact owner assignee customer recipient sender who"),
+    ("maker", "artist author creator composer director singer band writer"),
+    ("person", "person user contact assignee customer recipient sender who"),
     ("name", "name title label username called"),
 )  # fmt: skip
 _ROLE_OF = {word: (order, role) for order, (role, words) in reversed(list(enumerate(_ROLES))) for word in words.split()}
@@ -83,35 +86,49 @@ _FIT: dict[str, dict[str, int]] = {
     },
     "unit": {"unit": 90},
     "place": {
-        "place": 90, "proper": 72, "caps": 62, "spot": 70, "to": 62, "from": 60, "quoted": 50, "initial": 45,
-        "thing": 30,
+        "place": 90, "zip": 88, "proper": 72, "spot": 70, "caps": 62, "to": 62, "from": 60, "inside": 58, "quoted": 50,
+        "initial": 45, "thing": 30,
     },
-    "origin": {"from": 95, "place": 45, "proper": 42, "caps": 42, "spot": 38, "initial": 30, "quoted": 30},
+    "origin": {
+        "from": 95, "path": 62, "currency": 62, "language": 62, "place": 45, "proper": 42, "caps": 42, "spot": 38,
+        "initial": 30, "quoted": 30,
+    },
     "destination": {
-        "to": 95, "place": 64, "proper": 60, "spot": 60, "caps": 45, "initial": 30, "quoted": 30,
+        "to": 95, "place": 64, "path": 62, "currency": 62, "language": 62, "proper": 60, "spot": 60, "caps": 45,
+        "initial": 30, "quoted": 30,
     },
-    "to": {"email": 96, "to": 95, "place": 64, "proper": 60, "spot": 60, "named": 60, "initial": 30, "quoted": 30},
+    "to": {
+        "email": 96, "to": 95, "place": 64, "path": 62, "currency": 62, "language": 62, "proper": 60, "spot": 60,
+        "named": 60, "initial": 30, "quoted": 30,
+    },
     "datetime": {"datetime": 95, "date": 78, "date_word": 70, "time": 65},
     "date": {"date": 95, "datetime": 80, "date_word": 80},
     "time": {"time": 95, "datetime": 62, "date_word": 50},
-    "id": {"uuid": 95, "ident": 85, "number": 66, "caps": 45, "quoted": 64, "named": 50},
-    "topic": {"about": 92, "quoted": 72, "search": 60, "thing": 50, "proper": 50, "whole": 20},
-    "query": {"search": 92, "quoted": 80, "about": 66, "code": 50, "whole": 30},
+    "owner": {"owner": 90, "named": 60, "quoted": 50, "ident": 45, "proper": 40},
+    "repo": {"repo": 90, "pathish": 66, "url": 60, "named": 60, "quoted": 58, "ident": 50, "path": 40},
+    "maker": {"by": 90, "named": 62, "quoted": 45, "proper": 45, "initial": 30},
+    "id": {"uuid": 95, "zip": 90, "ident": 85, "number": 66, "caps": 45, "quoted": 64, "named": 50},
+    "topic": {"rest": 22, "about": 92, "quoted": 72, "search": 60, "thing": 50, "proper": 50, "whole": 20},
+    "query": {"sql": 96, "search": 92, "quoted": 80, "about": 66, "code": 50, "whole": 30},
     "question": {"whole": 60, "quoted": 55},
     "code": {"code": 95, "quoted": 50, "whole": 15},
     "text": {"said": 92, "quoted": 85, "type": 75, "code": 45, "search": 40, "about": 35, "whole": 30},
-    "person": {"named": 90, "to": 66, "proper": 66, "place": 50, "initial": 45, "quoted": 60, "email": 45, "ident": 40},
+    "person": {
+        "named": 90, "to": 66, "proper": 66, "by": 62, "quoted": 60, "place": 50, "initial": 45, "email": 45,
+        "ident": 40,
+    },
     "name": {
         "named": 95, "quoted": 78, "code": 52, "proper": 50, "ident": 45, "place": 40, "initial": 35, "thing": 30,
     },
     "": {
+        "sql": 62, "currency": 50, "by": 48, "inside": 44, "rest": 14,
         "quoted": 58, "named": 50, "code": 50, "caps": 48, "proper": 48, "place": 46, "said": 45, "about": 45,
         "ident": 45, "search": 42, "thing": 40, "spot": 40, "language": 38, "path": 35, "email": 35, "url": 35,
         "initial": 30, "number": 20, "date": 20, "date_word": 18, "whole": 12,
     },
 }  # fmt: skip
 _NAMEABLE = frozenset("quoted code proper caps ident number place initial uuid to from".split())
-_SOURCE = frozenset("from source src origin start departure depart old current".split())
+_SOURCE = frozenset("from base source src origin start departure depart old current".split())
 _TARGET = frozenset("to target destination dest end arrival new into".split())
 _TARGET_LEADS = frozenset("to into with by as until till".split())
 # Words of a numeric parameter's name that do not say what it counts.
@@ -169,15 +186,14 @@ class Param:
 def _role(words: Iterable[str], *, heads: bool = True) -> str:
     words = list(words)
     if heads and words:
+        if len(words) == 1 and words[0] in _SOURCE | _TARGET:
+            # "to" may be an address or a destination: both are called so.
+            return "to" if words == ["to"] else "origin" if words[0] in _SOURCE else "destination"
         joined = "".join(words)
         if joined in _ROLE_OF:
             return _ROLE_OF[joined][1]
         if words[-1] in _HEADS:
             return _ROLE_OF[words[-1]][1]
-        if words == ["to"]:
-            return "to"  # an address or a destination: both are called so
-        if len(words) == 1 and words[0] in _SOURCE | _TARGET:
-            return "origin" if words[0] in _SOURCE else "destination"
     # A `zip_code` is not code: only "code" alone is.
     known = [_ROLE_OF[word] for word in words if word in _ROLE_OF and not (word == "code" and len(words) > 1)]
     return min(known)[1] if known else ""
@@ -194,10 +210,25 @@ def candidates(param: Param, hints: Iterable[Hint], text: str) -> list[Candidate
         found = [c for hint in hints if (c := _number(param, hint, text)) is not None]
     else:
         found = [c for hint in hints if (c := _string(param, hint)) is not None]
-        whole = _FIT[param.role].get("whole", 0) if param.role in _FIT else 0
-        if whole and text.strip():
-            found.append(Candidate(whole, text.strip(), "whole", 0, len(text)))
+        found += _fallbacks(param.role, text)
     return sorted(found, key=lambda c: (-c.score, c.start))
+
+
+_REQUEST = re.compile(
+    r"(?:(?:please|can you|could you|would you|i want to|i'd like to)\s)?(?P<verb>[a-z]+)\s"
+    r"(?:(?:me|us|the|a|an|for|up|of)\s){0,3}(?P<rest>\S.{0,80})",
+    re.IGNORECASE,
+)
+
+
+def _fallbacks(role: str, text: str) -> Iterator[Candidate]:
+    """The whole text, and a short one without its verb: "define serendipity" is about serendipity."""
+    fit, text = _FIT.get(role, {}), text.strip()
+    if text and (score := fit.get("whole", 0)):
+        yield Candidate(score, text, "whole", 0, len(text))
+    match = _REQUEST.fullmatch(text)
+    if match and (score := fit.get("rest", 0)) and match["verb"].lower() not in STOP:
+        yield Candidate(score, match["rest"].rstrip(" .!?"), "rest", 0, len(text))
 
 
 def _is_keyed(param: Param, hint: Hint) -> bool:

@@ -88,6 +88,10 @@ def tokens(text: str) -> Iterator[Hint]:
         start = match.start() + opening
         if kind := _kind_of(word):
             yield Hint(kind, word, start, start + len(word))
+            if kind == "pathish" and word.count("/") == 1:
+                owner, _, repo = word.partition("/")
+                yield Hint("owner", owner, start, start + len(owner))
+                yield Hint("repo", repo, start + len(owner) + 1, start + len(word))
         elif word == "/" and not re.search(r"[\d)]\s*$", text[:start][-8:]):
             yield Hint("path", word, start, start + 1)
 
@@ -124,7 +128,8 @@ def numbers(text: str) -> Iterator[Hint]:
         for digits in match[0].split(",") if is_point else [match[0]]:  # "100,200" is one number, but for a point
             number = _number(digits.replace(",", ""))
             if abs(number) != float("inf"):
-                yield Hint("number", digits, start, start + len(digits), number=number)
+                is_zip = re.search(r"\b(?:zip|postal)(?:\s?code)?\s$", text[max(0, start - 14) : start], re.IGNORECASE)
+                yield Hint("zip" if is_zip else "number", digits, start, start + len(digits), number=number)
             start += len(digits) + 1
     for match in _WORDS.finditer(text):
         if (value := NUMBER_WORDS.get(match[0].lower())) is not None:

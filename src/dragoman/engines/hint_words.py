@@ -7,31 +7,32 @@ import re
 from functools import lru_cache
 
 __all__ = [
-    "ACTIONS", "COUNTRIES", "CURRENCIES", "DATE_WORDS", "FORMATS", "GENERIC", "LANGUAGES", "NUMBER_WORDS", "STOP",
-    "UNITS", "is_separator", "kin", "split_name", "stem", "stems",
+    "ACTIONS", "COUNTRIES", "CURRENCIES", "DATE_WORDS", "FORMATS", "GENERIC", "IMPERATIVES", "LANGUAGES",
+    "NUMBER_WORDS", "STOP", "UNITS", "is_separator", "kin", "singular", "split_name", "stem", "stems",
 ]  # fmt: skip
 
 # Words that say nothing about what is asked.
 STOP = frozenset(
     """a about after all also am an and any anything are as at be because been before being but by can cannot could did
-    do does doing don done down dont during each else etc even ever every few first for from further had has have
-    having he hello help her here hers hey hi him his how however i if im in instead into is it its itself just
-    kindly know last let lets like make many may me might mine more most much must my need no nor not now of off
-    ok okay on once one only or other ought our out over own please quick quickly quite rather really s same she
-    should so some something such sure t tell than thank thanks that thats the their them then there theres these
-    they thing things this those to too under until up us using very via want wants was we were what whats when
-    where wheres which while who whom whose why will wish with without would yes yet you your youre""".split()
+    do does doing don done down dont during each else etc even ever every few first for from further had has
+    have having he hello help her here hers hey hi him his how however i if im in instead into is it its itself
+    just kindly know last let lets like make many may me might mine more most much must my need no nor not now
+    of off ok okay on once one only or other ought our out over own please quick quickly quite rather really s
+    same she should so some something such sure t tell than thank thanks that thats the their them then there
+    theres these they thing things this those to too under until up us using very via want wants was we were
+    what whats when where wheres which while who whom whose why will wish with without would yes yet you your
+    youre""".split()
 )
 
 # Words in a tool's name that many tools share: they do not tell one tool from another.
 GENERIC = frozenset(
     """access action add agent api app apply ask assistant base based batch call change check client close command
     context count create current data default delete detail details do document edit entry exec execute fetch
-    field file files find full function general generate get give handle handler helper id info information input
-    insert invoke item items list load local lookup main make manage manager mcp my new object obj open operation
-    output perform process provide put query read record remote remove request resource response result results
-    retrieve return run save search send server service set show simple single status store submit system task
-    tool tools update use user util utils value view write""".split()
+    field file files find full function general generate get give handle handler helper id info information
+    input insert invoke item items list load local lookup main make manage manager mcp my new number numbers
+    object obj open operation output perform process provide put query read record remote remove request
+    resource response result results retrieve return run save search send server service set show simple single
+    status store submit system task tool tools update use user util utils value view word write""".split()
 )
 
 # Verbs of tools that change something: "I love email" is no order to send one.
@@ -39,6 +40,15 @@ ACTIONS = frozenset(
     """add append book buy cancel close copy create delete drop edit insert install kill make modify move order pay
     place post publish put remove rename replace reply reserve save schedule send set start stop submit transfer
     turn update upload write""".split()
+)
+
+# Other words that begin a sentence with a capital and are no names.
+IMPERATIVES = frozenset(
+    """analyse analyze browse build calculate classify click commit compare compute convert count debug deploy describe
+    detect download draw drag estimate explain extract filter fix generate go hello hey hi identify implement
+    install list merge navigate order plan play predict press pull push recognize recommend refactor remember
+    remind review roll schedule scroll sort start suggest summarise summarize test tell thanks transcribe
+    translate try type visit wait want weather welcome""".split()
 )
 
 # Words that mean the same to a tool: one of them in the request is as good as another in the tool's name.
@@ -60,7 +70,7 @@ _KIN = (
     "stock share ticker",
     "time clock hour",
     "date day today",
-    "image picture photo",
+    "image picture photo draw drawing",
     "translate translation translator",
     "convert conversion converter exchange",
     "sum add plus total",
@@ -83,6 +93,7 @@ _KIN = (
     "random roll",
     "summarize summary summarise",
     "todo todos",
+    "define definition meaning",
     "memory remember recall memorize",
 )
 
@@ -108,14 +119,14 @@ CURRENCIES = frozenset("USD EUR GBP JPY CHF CAD AUD NZD CNY INR BRL MXN SEK NOK 
 FORMATS = frozenset("JSON XML CSV PDF HTML YAML TOML SQL HTTP HTTPS API URL URI ID OK FAQ ASAP AM PM I A TODO".split())
 # Behind a comma these belong to the place before it: "Paris, France", "San Francisco, California".
 COUNTRIES = frozenset(
-    """argentina australia austria belgium brazil canada chile china colombia croatia cuba czechia denmark egypt england
-    ethiopia finland france germany ghana greece hungary iceland india indonesia iran iraq ireland israel italy
-    jamaica japan kenya malaysia mexico morocco nepal netherlands nigeria norway pakistan peru philippines poland
-    portugal romania russia scotland serbia spain sweden switzerland taiwan thailand tunisia turkey uganda
-    ukraine uk usa uruguay vietnam wales alabama alaska arizona arkansas california colorado connecticut delaware
-    florida georgia hawaii idaho illinois indiana iowa kansas kentucky louisiana maine maryland massachusetts
-    michigan minnesota mississippi missouri montana nebraska nevada ohio oklahoma oregon pennsylvania tennessee
-    texas utah vermont virginia washington wisconsin wyoming ontario quebec""".split()
+    """argentina australia austria belgium brazil canada chile china colombia croatia cuba czechia denmark egypt
+    england ethiopia finland france germany ghana greece hungary iceland india indonesia iran iraq ireland
+    israel italy jamaica japan kenya malaysia mexico morocco nepal netherlands nigeria norway pakistan peru
+    philippines poland portugal romania russia scotland serbia spain sweden switzerland taiwan thailand tunisia
+    turkey uganda ukraine uk usa uruguay vietnam wales alabama alaska arizona arkansas california colorado
+    connecticut delaware florida georgia hawaii idaho illinois indiana iowa kansas kentucky louisiana maine
+    maryland massachusetts michigan minnesota mississippi missouri montana nebraska nevada ohio oklahoma oregon
+    pennsylvania tennessee texas utah vermont virginia washington wisconsin wyoming ontario quebec""".split()
 )
 # Not "one": it is more often a pronoun.
 NUMBER_WORDS = {
@@ -135,6 +146,13 @@ def stems(text: str) -> list[str]:
 def split_name(name: str) -> list[str]:
     """The words of an identifier, in lower case: `get_weather`, `getWeather` and `get-weather` are the same."""
     return [word.lower() for word in _HUMPS.split(name) if word and not word.isdigit()]
+
+
+def singular(name: str) -> str:
+    """ "cities" holds a city: the name of one item of a list, by the list's name."""
+    if name.endswith("ies"):
+        return f"{name[:-3]}y"
+    return name[:-1] if name.endswith("s") and not name.endswith("ss") else name
 
 
 @lru_cache(maxsize=4096)

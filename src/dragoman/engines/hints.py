@@ -5,7 +5,7 @@ Pure reading of text, in linear time, by rules and tables. The readers are `hint
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from .hint_names import known_words, names, phrases
@@ -18,7 +18,7 @@ from .hint_words import stem
 __all__ = ["STRONG", "Candidate", "Hint", "Hints", "Param", "Taken"]
 
 MAX_TEXT = 8_000  # characters that are read: of a longer text its two ends
-MAX_HINTS = 400
+MAX_HINTS = 120  # of one text: the first and the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Hints:
         self.text = text
         self.found = tuple(found)
         self.taken: list[Taken] = []
+        self._candidates: dict[str, list[Candidate]] = {}  # what was found out once, for all copies
 
     @classmethod
     def of(cls, prompt: str, *, context: str = "") -> "Hints":
@@ -49,7 +50,7 @@ class Hints:
                 replace(hint, start=hint.start + behind, end=hint.end + behind, is_context=True)
                 for hint in _read(_shortened(context))
             ]
-        return cls(text, found[:MAX_HINTS])
+        return cls(text, found)
 
     @classmethod
     def none(cls) -> "Hints":
@@ -58,14 +59,23 @@ class Hints:
 
     def candidates(self, param: Param) -> list[Candidate]:
         """Everything that could be this parameter's value, best first, used or not."""
-        return candidates(param, self.found, self.text)
+        key = repr(param)
+        if key not in self._candidates:
+            self._candidates[key] = candidates(param, self.found, self.text)
+        return self._candidates[key]
 
     def take(
-        self, param: Param, *, least: int = 1, fits: Callable[[Candidate], bool] | None = None
+        self, param: Param, *, among: Iterable[Candidate] | None = None, least: int = 1, may_share: bool = False
     ) -> Candidate | None:
-        """The best unused value of at least that score, which is now used; None when there is none."""
-        offers = [c for c in self.candidates(param) if c.score >= least and (fits is None or fits(c))]
+        """The best value of at least that score, which is now used; None when there is none.
+
+        `among` are the candidates that are allowed. With `may_share` it may be one that another parameter has, if it
+        fits well and nothing else does.
+        """
+        offers = [c for c in (self.candidates(param) if among is None else among) if c.score >= least]
         chosen = next((c for c in offers if self.is_free(c)), None)
+        if chosen is None and may_share:
+            chosen = next((c for c in offers if c.score >= STRONG), None)
         if chosen is not None:
             self.use(param, chosen, offers)
         return chosen
@@ -75,14 +85,29 @@ class Hints:
 
     def is_free(self, candidate: Candidate) -> bool:
         """Is no part of it used? The whole text is always free: it is what one falls back on. So are mere signs."""
-        if candidate.kind == "whole" or candidate.start == candidate.end:
+        if candidate.kind in _FALLBACKS or candidate.start == candidate.end:
             return True
-        used = (taken.candidate for taken in self.taken if taken.candidate.kind != "whole")
-        return not any(candidate.start < c.end and c.start < candidate.end for c in used if c.start < c.end)
+        used = (taken.candidate for taken in self.taken if taken.candidate.kind not in _FALLBACKS)
+        return not any(_clash(candidate, other) for other in used)
 
     def fresh(self) -> "Hints":
         """The same hints, none of them used."""
-        return Hints(self.text, self.found)
+        copy = Hints(self.text, self.found)
+        copy._candidates = self._candidates
+        return copy
+
+
+_FALLBACKS = frozenset({"whole", "rest"})
+_PHRASES = frozenset({"search", "said", "about"})
+_DETAILS = frozenset({"date", "time", "datetime", "date_word", "number", "option"})
+
+
+def _clash(one: Candidate, other: Candidate) -> bool:
+    """Do they share a word? In "call mom tomorrow" the day may be told twice: as a date and in the text."""
+    kinds = {one.kind, other.kind}
+    if kinds & _PHRASES and kinds & _DETAILS:
+        return False
+    return one.start < other.end and other.start < one.end and other.start < other.end
 
 
 def _shortened(text: str) -> str:
@@ -109,7 +134,10 @@ def _read(text: str) -> list[Hint]:
     # Arithmetic may stand in quotes, and "x" in it looks like part of an identifier.
     reckoned = expressions(blank(text, [*addresses, *dated, *(word for word in words if word.kind != "ident")]))
     everything = [*values, *reckoned, *pairs(text), *objects(text, rest)]
-    return sorted((_in_place(text, hint) for hint in everything), key=lambda hint: (hint.start, hint.end))
+    everything.sort(key=lambda hint: (hint.start, hint.end))
+    if len(everything) > MAX_HINTS:
+        everything = everything[: MAX_HINTS // 2] + everything[-MAX_HINTS // 2 :]
+    return [_in_place(text, hint) for hint in everything]
 
 
 _LINKS = frozenset("is are was be equals as the of to a an at with set should must named called no number nr".split())

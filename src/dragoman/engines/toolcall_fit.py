@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from .example_nodes import kinds_of, merge
-from .hint_words import ACTIONS, GENERIC, STOP, kin, split_name, stem, stems
+from .example_merge import kinds_of, merge
+from .hint_words import ACTIONS, GENERIC, STOP, kin, singular, split_name, stem, stems
 from .hints import STRONG, Candidate, Hints, Param
 
 __all__ = ["FITS", "Request", "ToolView", "fit", "is_named", "refuses_all", "values_for"]
@@ -21,9 +21,13 @@ MAX_PARAMS = 50  # properties of one tool that are looked at
 _STOP = frozenset(stem(word) for word in STOP)
 _GENERIC = frozenset(stem(word) for word in GENERIC)
 _ACTIONS = frozenset(stem(word) for word in ACTIONS)
-_NOT = r"\b(?:do\snot|don'?t|without|never|avoid|no)\s(?:\w+\s){0,2}?"
-_REFUSED = re.compile(rf"{_NOT}(?:us(?:e|ing)|call(?:ing)?|invok(?:e|ing))\b", re.IGNORECASE)
-_REFUSED_ALL = re.compile(rf"{_NOT}(?:(?:any|your|the)\s)?(?:tools?|functions?)\b", re.IGNORECASE)
+# These are one and the same to the user: "add a todo" is for TodoWrite.
+_MAKING = frozenset(stem(word) for word in "write create add make save insert append put set update edit".split())
+_NOT_TO_USE = r"(?:do\snot|don'?t|never)\s(?:use|call|invoke)|(?:avoid|without)\s(?:using|calling|invoking)"
+_REFUSED = re.compile(rf"\b(?:{_NOT_TO_USE})\b", re.IGNORECASE)
+_REFUSED_ALL = re.compile(
+    rf"\b(?:{_NOT_TO_USE}|avoid|without|no)\s(?:any\s|the\s|your\s)?(?:tools|tool\scalls|functions)\b", re.IGNORECASE
+)
 # Hints that are of one kind whatever the words around them are.
 _UNMISTAKABLE = frozenset({"path", "glob", "url", "email", "math", "run", "code", "search", "said"})
 
@@ -92,7 +96,7 @@ def _param(name: str, schema: object) -> Param | None:
     merge(flat, schema)
     kind = kinds_of(flat)[0]
     if kind == "array" and isinstance(flat.get("items"), dict) and flat["items"].get("type") != "array":
-        return _param(name.removesuffix("s"), flat["items"])
+        return _param(singular(name), flat["items"])
     if kind not in {"string", "integer", "number", "boolean"}:
         return None
     options = [flat["const"]] if "const" in flat else flat.get("enum", [])
@@ -149,11 +153,10 @@ def fit(tool: ToolView, request: Request) -> int:
 
     100   Its name is said: `get_weather`, "get weather"; a name that is one plain word, only as "use bash",
           "the bash tool" or in backticks.
-    60-95 At least half of the telling words of its name are said, or words that mean the same ("forecast" for
-          weather). Words that many names share, such as get, tool or file, do not tell. A tool that changes something
-          (send, delete, book ...) wants an order, too: a verb of that sort, and more than half of the words or a value
-          for one of its parameters. Where no word of the name tells (`read_file`, `search`): one of them is said, and
-          a value for a parameter.
+    60-95 More than half of the telling words of its name are said, or words that mean the same ("forecast" for
+          weather); or half of them, and a value for one of its parameters. Words that many names share, such as get,
+          tool or file, do not tell; where no word of the name does (`read_file`, `search`), one of them is said, and a
+          value for a parameter (50-59 when it is not the first of them).
     70    There is arithmetic to do, and it calculates.
     52-59 There is a path, an address or a command for it, and a word of its description or name; or nothing else at
           all is said ("what's in /etc/hosts?"), and it only looks.
@@ -161,7 +164,9 @@ def fit(tool: ToolView, request: Request) -> int:
           or in its parameters' names; or half of them, and there is a value for a parameter.
     0     Otherwise; and where the clause says not to use it.
 
-    A tool whose name has the clause's first word, or one that means the same, has 2 more.
+    A tool that changes something (send, delete, book ...) is called only when that is said: by its verb, by its noun as
+    a verb ("email bob@x.org"), or by its name. A tool whose name has the clause's first word, or one that means the
+    same, has 2 more.
     """
     if request.is_refusal or not request.text.strip():
         return 0
@@ -170,9 +175,11 @@ def fit(tool: ToolView, request: Request) -> int:
     if not (request.kinds or request.kin & (tool.about | frozenset(tool.stems))):
         return 0  # not a word in common: most tools, most of the time
     values = values_for(tool, request.hints)
+    if not _is_order(tool, request, values):
+        return 0
     score = max(
         _by_name(tool, request, has_value=bool(values)),
-        _by_value(tool, request, values),
+        _by_value(tool, request),
         _by_description(tool, request, has_value=bool(values)),
     )
     return score + 2 if score and request.first & frozenset(tool.stems) else score
@@ -194,10 +201,10 @@ def is_named(tool: ToolView, text: str) -> bool:
     return re.search(rf"{called}|`{name}`|\b{name}[`\"']?\s(?:tool|function)\b", text, re.IGNORECASE) is not None
 
 
-def values_for(tool: ToolView, hints: Hints) -> list[Candidate]:
-    """What the user gave for its required parameters (for any, when none is required)."""
-    params = [param for param, needed in tool.params if needed] or [param for param, _ in tool.params]
-    best = [hints.candidates(param)[:1] for param in params[:20]]
+def values_for(tool: ToolView, hints: Hints, *, needed: bool = False) -> list[Candidate]:
+    """What the user gave for its parameters; with `needed` only for those that a call must have, if there are any."""
+    params = [param for param, is_needed in tool.params if is_needed] if needed else []
+    best = [hints.candidates(param)[:1] for param in (params or [param for param, _ in tool.params])[:20]]
     return [c for offers in best for c in offers if c.score >= STRONG and c.kind not in {"whole", "flag"}]
 
 
@@ -206,19 +213,26 @@ def _by_name(tool: ToolView, request: Request, *, has_value: bool) -> int:
     telling = [word for word in tool.stems if word not in _GENERIC and word not in _STOP]
     generic = sum(1 for word in tool.stems if word in _GENERIC and said[word] == 1)
     if not telling:
-        best = max(said.values(), default=0)
-        return 62 + 3 * generic if best and has_value else 0
+        if not (has_value and any(said.values())):
+            return 0
+        # The verb comes first: "list the files" speaks of files, but not of reading them.
+        return (62 if said[tool.stems[0]] else 50) + 3 * generic
     share = sum(said[word] for word in telling) / len(telling)
-    if share < 0.5:
-        return 0
-    if not _is_order(tool, request, has_value=has_value) or (tool.acts and share <= 0.5 and not has_value):
+    if share < 0.5 or (share == 0.5 and not has_value):
         return 0
     return 60 + int(20 * share) + min(15, 5 * generic)
 
 
-def _is_order(tool: ToolView, request: Request, *, has_value: bool) -> bool:
+def _is_order(tool: ToolView, request: Request, values: list[Candidate]) -> bool:
     """What changes something wants to be told to."""
-    return not tool.acts or has_value or not _ACTIONS.isdisjoint(request.stems)
+    if not tool.acts or any(word in _ACTIONS and _is_said(word, request.stems) for word in tool.stems):
+        return True
+    if not (_MAKING.isdisjoint(tool.stems) or _MAKING.isdisjoint(request.stems)):
+        return True
+    # A tool for many things that is told which: "view a.txt"; or its noun as a verb: "email bob@x.org".
+    if any(value.kind == "option" for value in values):
+        return True
+    return bool(values) and not request.first.isdisjoint(word for word in tool.stems if word not in _GENERIC)
 
 
 def _is_said(word: str, said: frozenset[str]) -> float:
@@ -228,14 +242,15 @@ def _is_said(word: str, said: frozenset[str]) -> float:
     return 0 if kin(word).isdisjoint(said) else 0.8
 
 
-def _by_value(tool: ToolView, request: Request, values: list[Candidate]) -> int:
-    kinds = {value.kind for value in values} & _UNMISTAKABLE
+def _by_value(tool: ToolView, request: Request) -> int:
+    kinds = {value.kind for value in values_for(tool, request.hints, needed=True)} & _UNMISTAKABLE
     calculates = not kin("calculat").isdisjoint((*tool.stems, *tool.about))
     if "math" in kinds or (calculates and "math" in request.kinds):
         return 70
     if not kinds:
         return 0
     shared = sum(1 for word in request.stems - _STOP if not kin(word).isdisjoint((*tool.about, *tool.stems)))
+    shared += 3 * len(kinds & frozenset(tool.stems))
     if shared:
         # Anything may be searched for or said: a path or an address tells more.
         return (55 if kinds - {"search", "said"} else 51) + min(4, shared)
@@ -243,8 +258,6 @@ def _by_value(tool: ToolView, request: Request, values: list[Candidate]) -> int:
 
 
 def _by_description(tool: ToolView, request: Request, *, has_value: bool) -> int:
-    if not _is_order(tool, request, has_value=has_value):
-        return 0
     shared = request.telling & (tool.about | frozenset(tool.stems))
     share = len(shared) / len(request.telling) if request.telling else 0
     if len(shared) >= 2 and share >= 1 / 3:

@@ -11,10 +11,10 @@ from itertools import pairwise
 from typing import Any
 
 from .builtin_tools import builtin_schema, toolset_members
-from .example_nodes import key_of
-from .examples import fill
+from .example_merge import key_of
+from .examples import MAX_STEPS, fill
 from .hint_types import blank
-from .hint_words import DATE_WORDS, is_separator
+from .hint_words import DATE_WORDS, UNITS, is_separator
 from .hints import Candidate, Hints, Taken
 from .toolcall_fit import FITS, NAMED, Request, ToolView, fit, is_named, refuses_all, values_for
 
@@ -75,7 +75,7 @@ def plan(
         orders = [_Order(_likeliest(tools, text), 0, len(text))]
     calls: dict[str, Call] = {}
     for order in orders:
-        for call in _calls(order, text, parallel=parallel):
+        for call in _calls(order, text, parallel=parallel, made=len(calls)):
             calls.setdefault(key_of([call.name, call.input]), call)
             if len(calls) == (MAX_CALLS if parallel else 1):
                 return list(calls.values())
@@ -88,14 +88,19 @@ def plan(
 def _orders(tools: Sequence[ToolView], text: str) -> list[_Order]:
     """The tools that are asked for, each with its part of the text, in the order of the text."""
     orders: list[_Order] = []
+    begin = 0
     for start, end in _clauses(text):
-        fitting = _fitting(tools, text, start, end)
+        request = Request(text[start:end], Hints.of(text[start:end]))
+        if request.is_refusal:
+            begin = end
+            continue
+        fitting = _fitting(tools, request)
         last = orders[-1] if orders else None
         if last is not None and _goes_on(last, fitting):
             orders[-1] = _Order(last.tool, last.start, end)
         else:
             # What comes before the first order belongs to it: "I am in Tokyo. What is the weather?"
-            orders += [_Order(tool, start if orders else 0, end) for _, tool in fitting]
+            orders += [_Order(tool, start if orders else begin, end) for _, tool in fitting]
     if orders:
         return orders
     if len(text) > LONG:
@@ -106,7 +111,7 @@ def _orders(tools: Sequence[ToolView], text: str) -> list[_Order]:
 
 
 _BOUNDARY = re.compile(
-    r"[.!?;](?:\s+|$)|\n+|,?\s+(?:and(?:\s+then|\s+also)?|then|also|plus|but|as\s+well\s+as)\s+|(?<!\d),\s+|,\s+(?!\d)",
+    r"[.!?;](?:\s+|$)|\n+|,?\s{1,4}(?:and(?:\sthen|\salso)?|then|also|plus|but|as\swell\sas)\s+|(?<!\d),\s+|,\s+(?!\d)",
     re.IGNORECASE,
 )
 
@@ -127,9 +132,8 @@ def _clauses(text: str) -> list[tuple[int, int]]:
     return clauses if len(clauses) <= MAX_CLAUSES else clauses[:half] + clauses[-half:]
 
 
-def _fitting(tools: Sequence[ToolView], text: str, start: int, end: int) -> list[tuple[int, ToolView]]:
+def _fitting(tools: Sequence[ToolView], request: Request) -> list[tuple[int, ToolView]]:
     """The tool that fits a clause best; several only when the clause names several."""
-    request = Request(text[start:end], Hints.of(text[start:end]))
     scores = [(score, tool) for tool in tools if (score := fit(tool, request)) >= FITS]
     named = [pair for pair in scores if pair[0] == NAMED]
     return named or sorted(scores, key=lambda pair: -pair[0])[:1]
@@ -154,29 +158,31 @@ def _likeliest(tools: Sequence[ToolView], text: str) -> ToolView:
 # The calls of one order.
 
 
-def _calls(order: _Order, text: str, *, parallel: bool) -> list[Call]:
+def _calls(order: _Order, text: str, *, parallel: bool, made: int) -> list[Call]:
+    """`made` calls were made before: these take their share of the work that one prompt may cost."""
     own, others = text[order.start : order.end], f"{text[: order.start]}\n{text[order.end :]}"
     hints = Hints.of(own, context=others.strip())
-    call = _call(order.tool, hints)
+    call = _call(order.tool, hints, made)
     if not parallel:
         return [call]
     for taken in hints.taken:
         if texts := _one_by_one(taken, hints):
-            return [_call(order.tool, Hints.of(part, context=others.strip())) for part in texts[:MAX_CALLS]]
+            parts = [Hints.of(part, context=others.strip()) for part in texts[:MAX_CALLS]]
+            return [_call(order.tool, part, made + number) for number, part in enumerate(parts)]
     return [call]
 
 
-def _call(tool: ToolView, hints: Hints) -> Call:
-    value = fill(tool.schema, hints)
+def _call(tool: ToolView, hints: Hints, made: int) -> Call:
+    value = fill(tool.schema, hints, steps=MAX_STEPS // (1 + made))
     return Call(tool.name, value if isinstance(value, dict) else {})  # an input is an object (TOOL-20)
 
 
 # Hints whose lists are lists of values; what is said or searched for is one text, whatever it holds.
 _LISTED = frozenset(
-    """place spot from to proper caps initial path pathish url host email ip uuid ident number quoted code date
-    date_word time option language currency""".split()
+    """place spot inside by from to proper caps initial path pathish url host email ip uuid ident number quoted code
+    date date_word time option language currency""".split()
 )
-_JOINING = DATE_WORDS | frozenset("and then also in at for on the of from this next also with to".split())
+_JOINING = DATE_WORDS | UNITS | frozenset("and then also in at for on the of from this next also with to".split())
 
 
 def _one_by_one(taken: Taken, hints: Hints) -> list[str]:

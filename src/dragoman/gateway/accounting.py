@@ -50,7 +50,7 @@ class Entry:
         self._is_settled = True
         if outcome is not None:
             self.outcome = outcome
-        log.info(" ".join(f"{name}={value}" for name, value in self._fields() if value is not None))
+        log.info(" ".join(f"{name}={_word(value)}" for name, value in self._fields() if value is not None))
 
     def _fields(self) -> list[tuple[str, object]]:
         first = self._first_content
@@ -62,9 +62,9 @@ class Entry:
             ("status", self.status),
             ("error", self.error),
             ("key", self.key_id),
-            ("model", None if self.model is None else _quoted(self.model)),
-            ("target", None if self.target is None else _quoted(self.target)),
-            ("upstream_request_id", None if self.upstream_request_id is None else _quoted(self.upstream_request_id)),
+            ("model", self.model),
+            ("target", self.target),
+            ("upstream_request_id", self.upstream_request_id),
             ("stream", "yes" if self.stream else "no"),
             ("input_tokens", usage and usage.input_tokens),
             ("cache_creation_input_tokens", usage and usage.cache_creation_input_tokens),
@@ -75,10 +75,12 @@ class Entry:
         ]
 
 
-def _quoted(text: str) -> str:
-    """One word of a log line, whatever a caller put into it."""
-    word = text[:200]
-    return word if word.isascii() and word.isprintable() and " " not in word else ascii(word)
+def _word(value: object) -> str:
+    """One word of a log line, whatever a caller or an upstream put into it: a number may turn out to be none."""
+    word = str(value)[:200]
+    if word and word.isascii() and word.isprintable() and " " not in word:
+        return word
+    return ascii(word).replace(" ", "\\x20")
 
 
 class Ledger:

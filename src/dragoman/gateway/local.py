@@ -51,7 +51,9 @@ class Local:
         if asked.stream:
             # The engine refuses before its first event or not at all: so it is awaited before the status is said.
             first = await anext(events)
-            return Answer(stream=self._streamed(first, events, entry))
+            stream = self._streamed(first, events, entry)
+            await anext(stream)  # now it has begun, and closing it closes the engine's
+            return Answer(stream=stream)
         return Answer(body=await self._folded(events, entry))
 
     def _validated(self, asked: Asked, model: Model) -> MessagesRequest:
@@ -80,7 +82,9 @@ class Local:
     async def _streamed(
         self, first: list[Event], events: AsyncGenerator[list[Event], None], entry: Entry
     ) -> AsyncGenerator[bytes, None]:
+        """An empty piece, then the events."""
         async with aclosing(events):
+            yield b""
             async for ready in _after(first, events):
                 for event in ready:
                     _note(event, entry)

@@ -18,12 +18,12 @@ import msgspec
 from dragoman.engines.base import Engine
 from dragoman.errors import ApiError, InternalError
 from dragoman.http.base import Transport
-from dragoman.providers.base import Adapter
+from dragoman.providers.base import Adapter, Operation
 from dragoman.store.base import Store
 from dragoman.wire.headers import Headers, base62
 from dragoman.wire.sse import encode_sse
 
-from .accounting import Entry, Ledger
+from .accounting import Entry, Ledger, Outcome
 from .auth import Auth, Principal
 from .call import Answer, Asked, Call
 from .catalogue import Catalogue
@@ -33,7 +33,7 @@ from .local import Local
 from .routing import Route, Router, aliases
 from .upstream import Upstream
 
-__all__ = ["OUR_FAULT", "Gateway", "Reply", "answer", "error_answer", "identify", "new_id"]
+__all__ = ["OUR_FAULT", "Gateway", "Reply", "answer", "error_answer", "identify", "new_id", "refuse"]
 
 log = logging.getLogger("dragoman.gateway")
 
@@ -119,8 +119,14 @@ async def answer(gateway: Gateway, call: Call) -> "Reply":
         log.exception("request %s failed by a fault of dragoman's", call.request_id)
         return _refusal(InternalError(OUR_FAULT), principal=principal, entry=entry, hold=hold)
     except BaseException:  # the caller hung up, or the server is stopped
-        _end(entry, hold, is_abandoned=True)
+        _end(entry, hold, "abandoned")
         raise
+
+
+def refuse(gateway: Gateway, operation: Operation, error: ApiError, *, request_id: str) -> "Reply":
+    """The reply to a request whose body could not be taken: there is no call, but it is accounted."""
+    entry = gateway.ledger.open(request_id, operation.value, arrived=gateway.clock())
+    return _refusal(error, principal=None, entry=entry, hold=None)
 
 
 async def identify(gateway: Gateway, headers: Headers) -> Principal:
@@ -156,8 +162,8 @@ class Reply:
         self._entry = entry
         self._hold = hold
 
-    async def aclose(self, *, abandoned: bool = False) -> None:
-        """Stop what still runs, then settle. `abandoned`: the caller hung up before the end."""
+    async def aclose(self, outcome: Outcome | None = None) -> None:
+        """Stop what still runs, then settle. `outcome`: what became of it, if it did not come to its end."""
         try:
             if self.stream is not None:
                 await self.stream.aclose()
@@ -165,7 +171,7 @@ class Reply:
                 await self._inner.aclose()
         finally:
             if self._entry is not None:
-                _end(self._entry, self._hold, is_abandoned=abandoned)
+                _end(self._entry, self._hold, outcome)
 
 
 async def _guarded(
@@ -184,10 +190,10 @@ async def _guarded(
         yield encode_sse("error", msgspec.json.encode(fault.body(request_id)))
 
 
-def _end(entry: Entry, hold: Hold | None, *, is_abandoned: bool) -> None:
+def _end(entry: Entry, hold: Hold | None, outcome: Outcome | None) -> None:
     if hold is not None:
         hold.release()
-    entry.settle("abandoned" if is_abandoned else None)
+    entry.settle(outcome)
 
 
 def _refusal(error: ApiError, *, principal: Principal | None, entry: Entry, hold: Hold | None) -> Reply:

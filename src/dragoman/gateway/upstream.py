@@ -6,6 +6,7 @@ status, after it an `error` event (DESIGN, principle 5). Names no provider.
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
 import msgspec
@@ -31,6 +32,7 @@ DRAIN_S = 0.5  # how long the end of a finished stream is waited for, so that it
 # Headers of a reply that are the caller's business; the rest is between the provider and us.
 PASSED_BACK = frozenset({"request-id", "retry-after", "retry-after-ms", "x-should-retry"})
 PASSED_BACK_FAMILIES = ("anthropic-ratelimit-", "anthropic-priority-", "anthropic-fast-")
+VISIBLE = re.compile(r"[\t\x20-\x7e\x80-\xff]+")  # what a value may hold; a control character cannot be sent on
 
 
 class Upstream:
@@ -47,22 +49,31 @@ class Upstream:
         self._transport_of = transport_of
         self._transports: dict[str, Transport] = {}
         self._hold_s = hold_s
+        self._drains: set[asyncio.Task[None]] = set()
 
     async def aclose(self) -> None:
+        for drain in self._drains:
+            drain.cancel()
+        await asyncio.gather(*self._drains, return_exceptions=True)
         for transport in self._transports.values():
             await transport.aclose()
 
     async def ask(self, asked: Asked, route: Route, entry: Entry) -> Answer:
         """The provider's answer, errors of its own included. Raises ApiError where there is none."""
-        exchange = _Exchange(
-            self._adapters[route.provider.dialect], self._transport(route.provider), asked, route, entry
-        )
+        adapter = self._adapters[route.provider.dialect]
+        exchange = _Exchange(adapter, self._transport(route.provider), asked, route, entry, drain=self._drain)
         if asked.stream:
             return await _held(exchange, hold_s=self._hold_s)
         try:
             return await exchange.whole()
         finally:
             await exchange.aclose()
+
+    def _drain(self, response: Response, pieces: AsyncIterator[bytes]) -> None:
+        """Read the end of a stream whose message is complete, while its caller is already told of the end."""
+        drain = asyncio.create_task(_drained(response, pieces))
+        self._drains.add(drain)
+        drain.add_done_callback(self._drains.discard)
 
     def _transport(self, provider: ProviderConfig) -> Transport:
         if provider.name not in self._transports:
@@ -81,7 +92,9 @@ async def _held(exchange: "_Exchange", *, hold_s: float) -> Answer:
             early = b""
         else:
             early = exchange.commit()
-        return Answer(headers=exchange.headers, stream=_resumed(early, first, stream))
+        resumed = _resumed(early, first, stream)
+        await anext(resumed)  # now it has begun, and closing it closes what is behind it
+        return Answer(headers=exchange.headers, stream=resumed)
     except _Refused as refused:
         return refused.answer
     except BaseException:
@@ -94,8 +107,9 @@ async def _held(exchange: "_Exchange", *, hold_s: float) -> Answer:
 async def _resumed(
     early: bytes, first: "asyncio.Future[bytes | None]", rest: AsyncGenerator[bytes, None]
 ) -> AsyncGenerator[bytes, None]:
-    """What was held back, then the piece that is being waited for, then the rest."""
+    """An empty piece; what was held back; the piece that is being waited for; the rest."""
     try:
+        yield b""
         if early:
             yield early
         if (piece := await first) is not None:
@@ -119,14 +133,25 @@ class _Refused(Exception):
 class _Exchange:
     """One request to an upstream and its reply on the way through."""
 
-    def __init__(self, adapter: Adapter, transport: Transport, asked: Asked, route: Route, entry: Entry) -> None:
+    def __init__(
+        self,
+        adapter: Adapter,
+        transport: Transport,
+        asked: Asked,
+        route: Route,
+        entry: Entry,
+        *,
+        drain: Callable[[Response, AsyncIterator[bytes]], None],
+    ) -> None:
         self.headers: list[tuple[str, str]] = []  # of the reply, for the caller; empty until it begins
         self._adapter = adapter
         self._transport = transport
         self._asked = asked
         self._route = route
         self._entry = entry
+        self._drain = drain
         self._response: Response | None = None
+        self._request_id = asked.call.request_id  # that the reply's headers tell
         self._is_committed = False
         self._early: list[bytes] = []  # events from before the first content
 
@@ -137,6 +162,7 @@ class _Exchange:
     def commit(self) -> bytes:
         """From now on failures are events. Returns what was held back."""
         self._is_committed = True
+        self._request_id = dict(self.headers).get("request-id", self._request_id)
         early = b"".join(self._early)
         self._early.clear()
         return early
@@ -177,12 +203,12 @@ class _Exchange:
             if not self._is_committed:
                 raise
             self._entry.outcome = "cut"
-            yield encode_sse("error", refused.answer.body)
+            yield encode_sse("error", msgspec.json.format(refused.answer.body, indent=-1))  # on one line
         except ApiError as error:
             if not self._is_committed:
                 raise
             self._entry.outcome, self._entry.error = "cut", error.kind
-            yield encode_sse("error", msgspec.json.encode(error.body(self._asked.call.request_id)))
+            yield encode_sse("error", msgspec.json.encode(error.body(self._request_id)))
         finally:
             self._entry.usage = reader.usage
             await self.aclose()
@@ -229,7 +255,8 @@ class _Exchange:
                         self._entry.outcome = "cut"
                         self._entry.error = str(msgspec.json.decode(reader.error)["error"]["type"])
                     yield ready
-                    await _drain(pieces)
+                    self._response = None  # closed when drained
+                    self._drain(response, pieces)
                     return
                 if ready:
                     yield ready
@@ -243,12 +270,13 @@ class _RelayedError(ApiError):
 
     def __init__(self, envelope: bytes) -> None:
         error = msgspec.json.decode(envelope)["error"]
-        super().__init__(str(error["message"]), details=error.get("details"))
+        details = error.get("details")
+        super().__init__(str(error["message"]), details=details if isinstance(details, dict) else None)
         self.kind = str(error["type"])  # type: ignore[misc]  # of this one error, not of a class of them
         self.status = status_of(self.kind)  # type: ignore[misc]
 
 
-async def _drain(pieces: AsyncIterator[bytes]) -> None:
+async def _drained(response: Response, pieces: AsyncIterator[bytes]) -> None:
     """Read the few bytes that end the body; a body that goes on is not waited for."""
     try:
         async with asyncio.timeout(DRAIN_S):
@@ -256,6 +284,8 @@ async def _drain(pieces: AsyncIterator[bytes]) -> None:
                 continue
     except (TimeoutError, TransportError) as error:
         log.debug("the end of a finished stream did not come: %s", error)
+    finally:
+        await response.aclose()
 
 
 async def _body(response: Response, limit_bytes: int) -> bytes:
@@ -296,5 +326,5 @@ def _passed_back(response: Response) -> list[tuple[str, str]]:
     return [
         (name, value)
         for name, value in response.headers
-        if name in PASSED_BACK or name.startswith(PASSED_BACK_FAMILIES)
+        if (name in PASSED_BACK or name.startswith(PASSED_BACK_FAMILIES)) and VISIBLE.fullmatch(value)
     ]

@@ -75,6 +75,7 @@ class Messages:
                 msgspec.json.decode(body, type=_Count)
                 return Answered(body=body, usage=None)
             reply = msgspec.json.decode(body, type=_Reply)
+            body.decode()  # fields that are skipped are not decoded, so their UTF-8 must be checked here
             if reply.type != "message":
                 raise UpstreamFailed("The upstream answered with something that is not a message.")
             return Answered(body=body, usage=read(Usage, msgspec.json.decode(reply.usage)))
@@ -85,6 +86,7 @@ class Messages:
         """An envelope as it came; anything else (a proxy's page) is put into one, without its text."""
         try:
             msgspec.json.decode(body, type=_ErrorReply)
+            msgspec.json.decode(body)  # all of it: others will read more than these fields
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             kind = _KINDS.get(status, "api_error" if status >= 500 else "invalid_request_error")
             message = f"The upstream answered with status {status} and no error of the Messages API."

@@ -14,8 +14,9 @@ from msgspec import Struct
 
 from dragoman import __version__
 from dragoman.errors import ApiError, InternalError, MethodNotAllowed, NotFound, StoreError, Unavailable
+from dragoman.gateway.accounting import Outcome
 from dragoman.gateway.call import Answer, Call
-from dragoman.gateway.pipeline import OUR_FAULT, Gateway, Reply, answer, error_answer, identify, new_id
+from dragoman.gateway.pipeline import OUR_FAULT, Gateway, Reply, answer, error_answer, identify, new_id, refuse
 from dragoman.providers.base import Operation
 from dragoman.wire.headers import Headers, version
 
@@ -141,8 +142,9 @@ class App:
         settings = self._gateway.config.server
         watch = Watch(receive, send, ping_after_s=settings.ping_after_s)
         headers = Headers.from_bytes(scope["headers"])
+        request_id = new_id("req")
         reply: Reply | None = None
-        is_gone = False
+        outcome: Outcome | None = None
         try:
             body: bytes | ApiError
             try:
@@ -150,23 +152,23 @@ class App:
             except ApiError as error:
                 body = error
             async with watch.running():
-                reply = await self._reply(scope, headers, body)
+                reply = await self._reply(scope, headers, body, request_id)
                 await send_reply(reply, watch)
         except ClientGone:
-            is_gone = True
+            outcome = "abandoned"
         except asyncio.CancelledError:  # the server stops, and its patience is at an end
-            await send_farewell(reply, watch)
+            outcome = "cut"
+            await send_farewell(reply, watch, request_id=request_id)
         finally:
             if reply is not None:
-                await reply.aclose(abandoned=is_gone)
+                await reply.aclose(outcome)
 
-    async def _reply(self, scope: dict[str, Any], headers: Headers, body: bytes | ApiError) -> Reply:
+    async def _reply(self, scope: dict[str, Any], headers: Headers, body: bytes | ApiError, request_id: str) -> Reply:
         """The reply to one request; what stood in the way of its body is told first."""
-        request_id = new_id("req")
+        path = scope["raw_path"].decode("latin-1")
         try:
             if isinstance(body, ApiError):
                 raise body
-            path = scope["raw_path"].decode("latin-1")
             handler = find_handler(scope["method"], path)
             incoming = Incoming(
                 gateway=self._gateway,
@@ -179,6 +181,8 @@ class App:
             )
             return await handler(incoming)
         except ApiError as error:
+            if error is body and ROUTES.get(path, {}).get(scope["method"]) is ask_model:
+                return refuse(self._gateway, Operation(path), error, request_id=request_id)
             return Reply(request_id, error_answer(error, request_id))
         except Exception:
             log.exception("request %s failed by a fault of dragoman's", request_id)

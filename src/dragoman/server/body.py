@@ -1,7 +1,7 @@
 """Reads a request's body: bounded, and unpacked where it came compressed. Source: spec ERR-24, ERR-25."""
 
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from dragoman.errors import InvalidRequest, RequestTooLarge
@@ -24,22 +24,26 @@ class ClientGone(Exception):
 async def read_body(receive: Receive, headers: Headers, *, limit_bytes: int) -> bytes:
     """The whole body. Raises RequestTooLarge, InvalidRequest (an encoding that cannot be undone), or ClientGone."""
     length = headers.get("content-length")
-    if length is not None and length.isdecimal() and int(length) > limit_bytes:
-        if "expect" not in headers:  # else the client waits for leave to send, and this is the answer
-            await _drain(receive, 0)
+    is_too_large = length is not None and length.isdecimal() and int(length) > limit_bytes
+    if is_too_large and "expect" in headers:  # the client waits for leave to send, and this is the answer
         raise RequestTooLarge(TOO_LARGE)
     pieces: list[bytes] = []
     size = 0
     async for piece in _pieces(receive):
         size += len(piece)
         if size > limit_bytes:
-            await _drain(receive, size)
-            raise RequestTooLarge(TOO_LARGE)
-        pieces.append(piece)
+            is_too_large = True
+            pieces.clear()
+        if size > DRAIN_BYTES:
+            break
+        if not is_too_large:
+            pieces.append(piece)
+    if is_too_large:
+        raise RequestTooLarge(TOO_LARGE)
     return _unpacked(b"".join(pieces), headers.get("content-encoding"), limit_bytes)
 
 
-async def _pieces(receive: Receive) -> Any:
+async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -47,13 +51,6 @@ async def _pieces(receive: Receive) -> Any:
         if piece := message.get("body", b""):
             yield piece
         if not message.get("more_body", False):
-            return
-
-
-async def _drain(receive: Receive, size: int) -> None:
-    async for piece in _pieces(receive):
-        size += len(piece)
-        if size > DRAIN_BYTES:
             return
 
 

@@ -59,6 +59,13 @@ class Protocol(HttpToolsProtocol):
             self._running.message_event.set()
         super().connection_lost(exc)
 
+    def shutdown(self) -> None:
+        """Let the request at work end; those behind it were not begun."""
+        if self._running is not None and not self._running.response_complete:
+            self.pipeline.clear()
+            self.cycle = self._running
+        super().shutdown()
+
     def _feed(self, data: bytes) -> None:
         """Offers of an upgrade are declined (RFC 9110, section 7.8: a server may ignore them).
 

@@ -5,13 +5,13 @@ Source: spec STR-1, STR-7, STR-8, HDR-30 to 32.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import msgspec
 
 from dragoman.errors import Overloaded
-from dragoman.gateway.pipeline import Reply, new_id
+from dragoman.gateway.pipeline import Reply
 from dragoman.wire.events import Ping, encode_event
 from dragoman.wire.sse import encode_sse
 
@@ -28,6 +28,7 @@ STREAM_HEADERS = [
     ("x-accel-buffering", "no"),  # asks a proxy in front of us not to hold events back
 ]
 STALLED_S = 300.0  # a client that takes no byte for so long is taken for gone
+FAREWELL_S = 0.5
 
 
 class Watch:
@@ -114,24 +115,26 @@ class Watch:
         self._timer = self._loop.call_at(due, self._tick)
 
 
-async def send_farewell(reply: Reply | None, watch: Watch) -> None:
+async def send_farewell(reply: Reply | None, watch: Watch, *, request_id: str) -> None:
     """End a request that the server's stop has cut: an error where none was due, so that clients try again."""
     error = Overloaded("The server is shutting down. Please try again.")
-    request_id = reply.request_id if reply is not None else new_id("req")
+    if reply is not None:
+        request_id = reply.request_id
     body = msgspec.json.encode(error.body(request_id))
-    if not watch.has_started:
-        headers = [("request-id", request_id), ("content-type", "application/json"), ("content-length", str(len(body)))]
-        await watch.send(_start(error.status, headers))
-        await watch.send({"type": "http.response.body", "body": body})
-    elif reply is not None and reply.stream is not None:
-        await watch.send({"type": "http.response.body", "body": encode_sse("error", body)})
+    with suppress(TimeoutError):  # a caller who takes nothing cannot be told either
+        async with asyncio.timeout(FAREWELL_S):
+            if not watch.has_started:
+                headers = [("request-id", request_id), *_json_headers(body)]
+                await watch.send(_start(error.status, headers))
+                await watch.send({"type": "http.response.body", "body": body})
+            elif reply is not None and reply.stream is not None:
+                await watch.send({"type": "http.response.body", "body": encode_sse("error", body)})
 
 
 async def send_reply(reply: Reply, watch: Watch) -> None:
     """Send the reply to its end."""
     if reply.stream is None:
-        headers = [*reply.headers, ("content-type", "application/json"), ("content-length", str(len(reply.body)))]
-        await watch.send(_start(reply.status, headers))
+        await watch.send(_start(reply.status, [*reply.headers, *_json_headers(reply.body)]))
         await watch.send({"type": "http.response.body", "body": reply.body})
         return
     watch.start_pings()  # before the first byte, so that silence before it counts
@@ -140,6 +143,10 @@ async def send_reply(reply: Reply, watch: Watch) -> None:
         await watch.send({"type": "http.response.body", "body": piece, "more_body": True})
     await watch.stop_pings()
     await watch.send({"type": "http.response.body", "body": b""})
+
+
+def _json_headers(body: bytes) -> list[tuple[str, str]]:
+    return [("content-type", "application/json"), ("content-length", str(len(body)))]
 
 
 def _start(status: int, headers: Iterable[tuple[str, str]]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from .protocol import Protocol
 __all__ = ["bind", "serve"]
 
 BACKLOG = 2048
+LAST_WORDS_S = 1.0  # for the requests that a stop has cut to tell their callers
 
 
 def serve(config: Config, env: Mapping[str, str], *, out: TextIO = sys.stdout) -> None:
@@ -51,6 +52,7 @@ async def _serve(config: Config, env: Mapping[str, str], sock: socket.socket, ou
             lifespan="off",  # the gateway is opened and closed here, where its errors can be told
             log_config=None,
             access_log=False,  # the ledger says more, and is written whatever happens
+            proxy_headers=False,  # nobody asks for the client's address
             server_header=False,
             ws="none",
             timeout_graceful_shutdown=max(1, round(config.server.shutdown_grace_s)),
@@ -103,6 +105,14 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """uvicorn cancels what has not ended in its time, and leaves it; here it is waited for, and cut off."""
+        await super().shutdown(sockets)
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=LAST_WORDS_S)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()  # of a client that does not read it would never end
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

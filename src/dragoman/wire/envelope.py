@@ -22,6 +22,11 @@ KEY = re.compile(rb'[ \t\r\n]*"([^"\\]*)"[ \t\r\n]*:[ \t\r\n]*')
 AFTER_VALUE = re.compile(rb"[ \t\r\n]*([,}])")
 REST = re.compile(rb"[ \t\r\n]*\Z")
 
+# Levels of a body that we read ourselves. The decoder takes some hundreds more, just below where Python's recursion
+# ends (how many depends on its version), and then whoever walks or writes the value fails.
+MAX_DEPTH = 400
+CONTAINERS = (dict, list)
+
 _decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -64,9 +69,10 @@ class Envelope:
         return stream
 
     def parse(self) -> dict[str, Any]:
-        """The whole body, parsed."""
+        """The whole body, parsed. Raises InvalidRequest where it is nested more than MAX_DEPTH levels deep."""
         value = _parse(self.body)
         assert isinstance(value, dict)
+        _must_not_be_deep(value)
         return value
 
     def encode(self, **replaced: Any) -> bytes:
@@ -110,6 +116,20 @@ def _parse(raw: bytes | msgspec.Raw) -> Any:
         raise InvalidRequest(f"{NOT_JSON}: nested too deeply") from None
     except (UnicodeDecodeError, msgspec.DecodeError) as error:
         raise InvalidRequest(f"{NOT_JSON}: {_reason(error)}") from None
+
+
+def _must_not_be_deep(value: dict[str, Any]) -> None:
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for part in level
+            for inner in (part.values() if isinstance(part, dict) else part)
+            if isinstance(inner, CONTAINERS)
+        ]
+        if not level:
+            return
+    raise InvalidRequest(f"{NOT_JSON}: nested too deeply")
 
 
 def _reason(error: Exception) -> str:
