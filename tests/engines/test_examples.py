@@ -306,10 +306,10 @@ RUBBISH: list[Any] = [
     [{}], {"type": "string"}, [{"type": 5}], "integer", ["string", 7], "\x00",
 ]  # fmt: skip
 KEYWORDS = (
-    "type properties required items prefixItems enum const anyOf oneOf allOf not if then else $ref $dynamicRef $id $anchor "
-    "minItems maxItems minLength maxLength pattern format minimum exclusiveMinimum multipleOf uniqueItems contains "
-    "minContains minProperties maxProperties propertyNames patternProperties additionalProperties dependentRequired "
-    "dependentSchemas unevaluatedProperties unevaluatedItems default examples description $defs $schema"
+    "type properties required items prefixItems enum const anyOf oneOf allOf not if then else $ref $dynamicRef $id "
+    "$anchor minItems maxItems minLength maxLength pattern format minimum exclusiveMinimum multipleOf uniqueItems "
+    "contains minContains minProperties maxProperties propertyNames patternProperties additionalProperties "
+    "dependentRequired dependentSchemas unevaluatedProperties unevaluatedItems default examples description $defs"
 ).split()
 
 
@@ -409,11 +409,10 @@ HOSTILE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-@pytest.mark.parametrize("prompt", ["", "v5 word k c7 in Tokyo 'x' " * 300], ids=["silent", "talkative"])
-def test_hostile_schemas_end_quickly(name: str, prompt: str) -> None:
-    """Measured: at most 1 s for any of these, mostly below 0.1 s; nothing raises, hangs or grows without bound."""
+def test_hostile_schemas_end_quickly(name: str) -> None:
+    """Measured: below 0.5 s for any of these, mostly below 0.1 s; nothing raises, hangs or grows without bound."""
     started = time.perf_counter()
-    value = fill(HOSTILE[name], Hints.of(prompt))
+    value = fill(HOSTILE[name], Hints.of("v5 word k c7 in Tokyo 'x' " * 300))
     assert time.perf_counter() - started < 5
     assert len(repr(value)) < 2_000_000
 

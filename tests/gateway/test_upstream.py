@@ -671,23 +671,28 @@ async def test_a_key_in_a_body_or_query_is_nobodys_business() -> None:
     assert upstream.requests[0].target == "/v1/messages"
 
 
-@pytest.mark.parametrize(
-    "value", ["a\x01b", "\x7f", "é", "a\tb", "", " " * 50, "x" * 60_000, "\x1b[31m", "a b"], ids=repr
-)
+VALUES = ["a\x01b", "\x7f", "é", "a\tb", "", " " * 50, "x" * 60_000, "\x1b[31m", "a b"]
+
+
 @pytest.mark.parametrize("name", ["request-id", "retry-after", "x-should-retry", "anthropic-ratelimit-requests-limit"])
 @pytest.mark.parametrize("asked", [HELLO, ASKING], ids=["json", "stream"])
-async def test_no_header_of_an_upstream_breaks_the_reply(name: str, value: str, asked: Any) -> None:
+async def test_no_header_of_an_upstream_breaks_the_reply(name: str, asked: Any) -> None:
     """The API has no such values; but what an upstream sends must not become a fault of ours."""
-    given = [(name, value)]
-    raw = json_reply(MESSAGE, *given) if asked is HELLO else sse_head(*given) + chunk(sse(*STREAM)) + LAST_CHUNK
-    answered = await ask(then(raw, and_then="close"), asked)
-    assert answered.status in (200, 502)
-    assert answered.header("request-id")
-    if answered.status == 502:
-        error(answered, 502)
-    raw = json_reply(envelope(), *given, status=529)
-    answered = await ask(then(raw, and_then="close"), asked)
-    assert answered.status in (529, 502)
+    good = json_reply if asked is HELLO else _stream
+    raws = [good(MESSAGE, (name, value)) for value in VALUES]
+    raws += [json_reply(envelope(), (name, value), status=529) for value in VALUES]
+    async with relay(in_turn(*(then(raw, and_then="close") for raw in raws))) as (server, _):
+        for number in range(len(raws)):
+            answered = await exchange(server.url, post(asked))
+            if answered.status == 502:
+                error(answered, 502)  # a reply that could not be read
+            else:
+                assert answered.status == (200 if number < len(VALUES) else 529)
+            assert answered.header("request-id")
+
+
+def _stream(_: Any, *headers: tuple[str, str]) -> bytes:
+    return sse_head(*headers) + chunk(sse(*STREAM)) + LAST_CHUNK
 
 
 async def test_request_ids_that_come_twice_come_once() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from canned import well_behaved
 from misbehaving import Misbehaving
-from rawhttp import HELLO, Reply, Wire, chunks, error, exchange, json_bytes, post, request
+from rawhttp import HELLO, Wire, chunks, error, exchange, json_bytes, post, request
 from serving import Serving, wait_until
 
 MB = 1024 * 1024
@@ -169,58 +169,55 @@ async def test_a_bomb_is_refused_before_it_goes_off(name: str) -> None:
 # -- JSON -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b" ",
-        b"null",
-        b"[]",
-        b'"text"',
-        b"5",
-        b"{",
-        b"{]",
-        b"[" * 100_000,
-        b'{"a":' * 100_000,
-        b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
-        HELLO_BYTES[:-1] + b', "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-        HELLO_BYTES[:-1] + b', "metadata": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001,
-        b"\xff\xfe",
-        HELLO_BYTES + b"x",
-        HELLO_BYTES.replace(b"Hello", b"\xff\xff"),
-        HELLO_BYTES.replace(b"Hello", b"\x00"),
-        HELLO_BYTES.replace(b"Hello", b"\xed\xa0\x80"),
-        HELLO_BYTES.replace(b"Hello", b"\\ud800"),
-        HELLO_BYTES.replace(b"64", b"1e999"),
-        HELLO_BYTES.replace(b"64", b"9" * 10_000),
-        HELLO_BYTES.replace(b"64", b"NaN"),
-        HELLO_BYTES.replace(b"64", b"-0"),
-        HELLO_BYTES.decode().encode("utf-16"),
-        HELLO_BYTES.replace(b"claude-opus-4-8", b"\\ud800"),
-        HELLO_BYTES.replace(b"claude-opus-4-8", b"x" * 200_000),
-        HELLO_BYTES.replace(b"claude-opus-4-8", b"\\u0000\\n\\r offline/claude-opus-4-8"),
-        b'{"model": "claude-opus-4-8"}' * 2,
-        b'{"\\ud800": 1}',
-    ],
-    ids=lambda body: repr(body[:20] + body[-20:]),
-)
+NO_REQUESTS = [
+    b"",
+    b" ",
+    b"null",
+    b"[]",
+    b'"text"',
+    b"5",
+    b"{",
+    b"{]",
+    b"[" * 100_000,
+    b'{"a":' * 100_000,
+    b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+    HELLO_BYTES[:-1] + b', "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    HELLO_BYTES[:-1] + b', "metadata": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001,
+    b"\xff\xfe",
+    HELLO_BYTES + b"x",
+    HELLO_BYTES.replace(b"Hello", b"\xff\xff"),
+    HELLO_BYTES.replace(b"Hello", b"\x00"),
+    HELLO_BYTES.replace(b"Hello", b"\xed\xa0\x80"),
+    HELLO_BYTES.replace(b"Hello", b"\\ud800"),
+    HELLO_BYTES.replace(b"64", b"1e999"),
+    HELLO_BYTES.replace(b"64", b"9" * 10_000),
+    HELLO_BYTES.replace(b"64", b"NaN"),
+    HELLO_BYTES.replace(b"64", b"-0"),
+    HELLO_BYTES.decode().encode("utf-16"),
+    HELLO_BYTES.replace(b"claude-opus-4-8", b"\\ud800"),
+    HELLO_BYTES.replace(b"claude-opus-4-8", b"x" * 200_000),
+    HELLO_BYTES.replace(b"claude-opus-4-8", b"\\u0000\\n\\r offline/claude-opus-4-8"),
+    b'{"model": "claude-opus-4-8"}' * 2,
+    b'{"\\ud800": 1}',
+]
+
+
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("through", ["offline", "upstream"])
-async def test_a_body_that_is_no_request_is_refused_in_the_envelope(body: bytes, path: str, through: str) -> None:
+async def test_a_body_that_is_no_request_is_refused_in_the_envelope(path: str, through: str) -> None:
     """MSG-33. Through to an upstream as well, which must not be sent what is no JSON."""
     async with (
         Misbehaving(well_behaved) as upstream,
         Serving(upstream=upstream.url if through == "upstream" else None) as server,
     ):
-        reply = await exchange(server.url, post(body, path=path))
-        if reply.status != 200:
-            error(reply, 400, 404)
-        await server.settled()
-        assert len(server.rows) == 1
-
-
-async def replies(server: Serving, *raws: bytes) -> list[Reply]:
-    return [await exchange(server.url, raw) for raw in raws]
+        for number, body in enumerate(NO_REQUESTS, start=1):
+            reply = await exchange(server.url, post(body, path=path))
+            assert reply.status == 200 or error(reply, 400, 404), body[:100]
+            await server.settled()
+            assert len(server.rows) == number
+        for seen in upstream.requests:
+            seen.body.decode()
+            assert seen.body in NO_REQUESTS
 
 
 async def test_a_broken_body_leaves_the_connection_usable_or_closed() -> None:

@@ -362,11 +362,11 @@ async def test_a_large_reply_reaches_a_slow_caller_whole() -> None:
     async with (
         Misbehaving(then(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body)) as upstream,
         Serving(upstream=upstream.url) as server,
+        await Wire.connect(server.url, receive_bytes=4096) as wire,
     ):
-        async with await Wire.connect(server.url, receive_bytes=4096) as wire:
-            await wire.send(post(HELLO, ("connection", "close")))
-            await server.settled()
-            assert (await wire.reply()).body == body
+        await wire.send(post(HELLO, ("connection", "close")))
+        await server.settled()
+        assert (await wire.reply()).body == body
 
 
 async def test_a_caller_who_half_closes_counts_as_gone() -> None:

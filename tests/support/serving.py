@@ -11,7 +11,6 @@ import asyncio
 import functools
 import logging
 import re
-import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from dragoman.gateway.open import open_gateway
 from dragoman.gateway.pipeline import Gateway
 from dragoman.server.app import App
 from dragoman.server.protocol import Protocol
+from dragoman.server.run import bind
 
 __all__ = ["UPSTREAM_KEY", "Serving", "ledger_rows", "wait_until"]
 
@@ -76,7 +76,7 @@ class Serving:
         await self.gateway.__aenter__()
         await self.gateway.auth.preset(KEY)
         loop = asyncio.get_running_loop()
-        listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        listener = bind(self.config.server.listen)
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         self._server = await loop.create_server(
             lambda: Protocol(config=self._settings, server_state=self._state, app_state={}, _loop=loop), sock=listener

@@ -110,7 +110,9 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 def mutate(rng: Random, value: Json) -> None:
     """Change a request in one place."""
-    part, key = rng.choice(list(places(value)) or [(value, "model")])
+    if not value:
+        value.update(body())
+    part, key = rng.choice(list(places(value)))
     donor, taken = rng.choice(list(places(rng.choice(REAL))))
     match rng.randrange(7):
         case 0:

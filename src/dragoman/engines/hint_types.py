@@ -1,4 +1,4 @@
-"""What a hint is, and what it is worth to a parameter. Imports nothing."""
+"""What a hint is, and what it is worth to a parameter. Imports nothing of this package."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

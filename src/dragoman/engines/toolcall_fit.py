@@ -43,11 +43,24 @@ class ToolView:
     @cached_property
     def words(self) -> tuple[str, ...]:
         """Of the name; of `mcp__server__tool` the last part."""
-        return tuple(split_name(self.name.rpartition("__")[2])) or tuple(split_name(self.name))
+        found = split_name(self.name.rpartition("__")[2]) or split_name(self.name)
+        return tuple(found) or (self.name.lower(),)
 
     @cached_property
     def stems(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(stem(word) for word in self.words))
+
+    @cached_property
+    def spoken(self) -> re.Pattern[str]:
+        """The ways to name it. A plain word is a name only where it is used as one."""
+        name = re.escape(self.name)
+        if len(self.words) > 1:
+            words = r"[\s_-]?".join(re.escape(word) for word in self.words)
+            name = f"(?:{name}|{words})"
+        elif self.name.isalpha():
+            called = rf"\b(?:us(?:e|ing)|call(?:ing)?|invoke|try|with)\s(?:the\s)?[`\"']?{name}\b"
+            return re.compile(rf"{called}|`{name}`|\b{name}[`\"']?\s(?:tool|function)\b", re.IGNORECASE)
+        return re.compile(rf"(?<![\w-]){name}(?![\w-])", re.IGNORECASE)
 
     @cached_property
     def acts(self) -> bool:
@@ -191,14 +204,8 @@ def refuses_all(text: str) -> bool:
 
 
 def is_named(tool: ToolView, text: str) -> bool:
-    name = re.escape(tool.name)
-    if len(tool.words) > 1:
-        spoken = r"[\s_-]?".join(re.escape(word) for word in tool.words)
-        return re.search(rf"(?<![\w-])(?:{name}|{spoken})(?![\w-])", text, re.IGNORECASE) is not None
-    if not tool.name.isalpha():
-        return re.search(rf"(?<![\w-]){name}(?![\w-])", text) is not None
-    called = rf"\b(?:us(?:e|ing)|call(?:ing)?|invoke|try|with)\s(?:the\s)?[`\"']?{name}\b"
-    return re.search(rf"{called}|`{name}`|\b{name}[`\"']?\s(?:tool|function)\b", text, re.IGNORECASE) is not None
+    """Is the tool's very name said? (The first test is for speed: of a thousand tools few are.)"""
+    return tool.words[-1] in text.lower() and tool.spoken.search(text) is not None
 
 
 def values_for(tool: ToolView, hints: Hints, *, needed: bool = False) -> list[Candidate]:

@@ -21,6 +21,7 @@ from .toolcall_fit import FITS, NAMED, Request, ToolView, fit, is_named, refuses
 __all__ = ["Call", "ToolView", "builtin_schema", "plan", "toolset_members"]
 
 MAX_CALLS = 10  # of one reply
+MAX_TOOLS = 1_000  # of one request that are looked at, unless one is forced
 MAX_CLAUSES = 24  # of one prompt that are looked at
 LONG = 2_000  # characters from which on a prompt is a document, in which every word may occur
 ENDS = 600  # characters at the two ends of a long prompt in which the request is looked for
@@ -67,9 +68,10 @@ def plan(
     if choice == "none" or not tools:
         return []
     text = Hints.of(prompt).text
+    named = [tool for tool in tools if tool.name == forced][:1]
+    tools = tools[:MAX_TOOLS]
     orders = [] if refuses_all(text) else _orders(tools, text)
     if choice == "tool":
-        named = [tool for tool in tools if tool.name == forced][:1]
         orders = [order for order in orders if order.tool in named] or [_Order(t, 0, len(text)) for t in named]
     elif choice == "any" and not orders:
         orders = [_Order(_likeliest(tools, text), 0, len(text))]

@@ -157,8 +157,9 @@ class App:
         except ClientGone:
             outcome = "abandoned"
         except asyncio.CancelledError:  # the server stops, and its patience is at an end
-            outcome = "cut"
-            await send_farewell(reply, watch, request_id=request_id)
+            if not watch.has_ended:
+                outcome = "cut"
+                await send_farewell(reply, watch, request_id=request_id)
         finally:
             if reply is not None:
                 await reply.aclose(outcome)

@@ -41,6 +41,7 @@ class Watch:
 
     def __init__(self, receive: Receive, send: Send, *, ping_after_s: float) -> None:
         self.has_started = False  # something was sent
+        self.has_ended = False  # everything was
         self._receive = receive
         self._send = send
         self._ping_after_s = ping_after_s
@@ -74,6 +75,7 @@ class Watch:
         self.has_started = True
         try:
             await self._send(message)
+            self.has_ended = message["type"] == "http.response.body" and not message.get("more_body")
         finally:
             self._sending_since = None
             self._last_piece = self._loop.time()

@@ -72,7 +72,8 @@ async def _first_key(gateway: Gateway, env: Mapping[str, str]) -> str | None:
 def bind(listen: Listen) -> socket.socket:
     """A listening socket's address, taken before anything else starts. Raises ConfigError."""
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol is named because asyncio's own loop (on Windows) asks for it before it switches Nagle's delay off.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((listen.host, listen.port))
