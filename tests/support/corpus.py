@@ -8,7 +8,17 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["FOR_A_REAL_MODEL", "NASTY", "REQUESTS", "TEXTS", "counting", "mutated", "random_json", "scrambled"]
+__all__ = [
+    "FOR_A_REAL_MODEL",
+    "NASTY",
+    "REQUESTS",
+    "TEXTS",
+    "changed",
+    "counting",
+    "mutated",
+    "random_json",
+    "scrambled",
+]
 
 Json = Any
 
@@ -291,6 +301,16 @@ def _places(value: Json) -> list[tuple[Json, Any]]:
             if isinstance(item[key], list | dict) and item[key]:
                 pending.append(item[key])
     return found or [({"x": 1}, "x")]
+
+
+def changed(rng: random.Random, value: Json) -> bytes:
+    """Any JSON value with a change or two, as bytes."""
+    value = json.loads(json.dumps(value))
+    for _ in range(rng.choice([0, 1, 1, 2])):
+        holder, key = rng.choice(_places(value))
+        rng.choice(_CHANGES)(rng, holder, key, value)
+    body = json.dumps(value, ensure_ascii=rng.random() < 0.8).encode("utf-8", "surrogatepass")
+    return scrambled(rng, body) if rng.random() < 0.15 else body
 
 
 def _free_place(rng: random.Random, request: Json) -> tuple[Json, Any]:

@@ -31,7 +31,7 @@ def open_auth(config: Config, env: Mapping[str, str] = os.environ) -> tuple[SQLS
 
 def open_gateway(config: Config, env: Mapping[str, str] = os.environ) -> "Gateway":
     """A gateway to be entered: `async with open_gateway(config) as gateway`. Raises ConfigError."""
-    from dragoman.engines.offline import OfflineEngine
+    from dragoman.engines.offline.engine import OfflineEngine
     from dragoman.providers.anthropic import Messages
 
     from .pipeline import Gateway

@@ -1,11 +1,9 @@
 """Rules about tool definitions, tool choice and cache breakpoints.
 
-Source: spec TOOL-1 to 18, CCH-1 to 13. Pure; imports only this folder, the error tree and jsonschema_rs (a function
-of a schema: no I/O).
+Source: spec TOOL-1 to 18, CCH-1 to 13. Pure; imports only this folder and the error tree.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from dragoman.errors import InvalidRequest
 
@@ -43,7 +41,7 @@ def check_tools(tools: Sequence[AnyTool]) -> None:
 
 
 def _check_input_schema(tool: CustomTool, path: str) -> None:
-    import jsonschema_rs  # here, because the client imports this folder and never checks a schema
+    from .jsonschema import Checker, Document, is_schema  # here: the client imports this folder, and checks no schema
 
     # `$schema` may name another draft; the API reads every schema as 2020-12 (TOOL-2).
     schema = {key: value for key, value in tool.input_schema.items() if key != "$schema"}
@@ -53,49 +51,17 @@ def _check_input_schema(tool: CustomTool, path: str) -> None:
         raise InvalidRequest(f"{path}.input_schema.type: Input should be 'object'")
     for key in [key for key in ("properties", "required") if schema.get(key, "") is None]:
         del schema[key]
-    if not jsonschema_rs.meta.is_valid(schema):
+    if not is_schema(schema):
         raise InvalidRequest(
             f"{path}.input_schema: JSON schema is invalid. It must match JSON Schema draft 2020-12 "
             "(https://json-schema.org/draft/2020-12). Learn more about tool use at "
             "https://docs.claude.com/en/docs/tool-use."
         )
-    if tool.input_examples and not _refers(schema):
-        fits = _validator(schema)
+    if tool.input_examples:
+        checker = Checker(Document(schema))
         for at, example in enumerate(tool.input_examples):
-            if not fits(example):
+            if checker.wrong(example) is not None:
                 raise InvalidRequest(f"{path}.input_examples.{at}: does not match the tool's input_schema")
-
-
-def _refers(schema: dict[str, Any]) -> bool:
-    """Whether a schema holds references.
-
-    With them a few lines can cost the validator more time than there is (two references a level, forty levels), and
-    it cannot be interrupted: the examples of such a schema are not checked.
-    """
-    rest: list[Any] = [schema]
-    while rest:
-        part = rest.pop()
-        if isinstance(part, dict):
-            if "$ref" in part or "$dynamicRef" in part:
-                return True
-            rest.extend(part.values())
-        elif isinstance(part, list):
-            rest.extend(part)
-    return False
-
-
-def _validator(schema: dict[str, Any]) -> Any:
-    """Whether a value fits a schema, which holds no references. One that cannot be compiled fits nothing."""
-    import jsonschema_rs
-
-    try:
-        return jsonschema_rs.Draft202012Validator(
-            schema,
-            offline=True,  # nothing is ever fetched, whatever a schema names
-            pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=BACKTRACK_LIMIT),
-        ).is_valid
-    except (ValueError, jsonschema_rs.ReferencingError):
-        return lambda value: False
 
 
 def forces_a_tool(request: CountTokensRequest) -> bool:

@@ -1,4 +1,4 @@
-"""A JSON Schema as the filler of `examples` needs it: references resolved, values checked, nothing ever fetched.
+"""JSON Schemas of callers: references resolved, values checked, nothing ever fetched.
 
 A client's schema may be hostile, and the validator is native code that cannot be interrupted: so what a check will
 cost is worked out first (`weigh`), and a check that is too dear is not made. Imports nothing of this package.
@@ -10,7 +10,7 @@ from urllib.parse import unquote, urljoin
 
 import jsonschema_rs
 
-__all__ = ["Checker", "Document", "JsonValue", "Leaves", "Path", "Schema", "TooCostly", "as_json", "weigh"]
+__all__ = ["Checker", "Document", "JsonValue", "Leaves", "Path", "Schema", "TooCostly", "as_json", "is_schema", "weigh"]
 
 JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
 Schema: TypeAlias = dict[str, Any] | bool
@@ -31,6 +31,11 @@ _SAME_VALUE = ("not", "if", "then", "else")
 def as_json(value: Any) -> JsonValue:
     """What came out of a schema or a hint is JSON: says so to the type checker."""
     return value  # type: ignore[no-any-return]
+
+
+def is_schema(value: dict[str, Any]) -> bool:
+    """Whether `value` is a JSON Schema, by the draft that its `$schema` names or else 2020-12. Linear in the value."""
+    return bool(jsonschema_rs.meta.is_valid(value))
 
 
 class TooCostly(Exception):

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
-from .hint_types import Hint
-from .hint_words import (
+from .types import Hint
+from .words import (
     ACTIONS,
     COUNTRIES,
     CURRENCIES,

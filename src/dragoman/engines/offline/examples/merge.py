@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from .example_schemas import JsonValue
+from dragoman.wire.jsonschema import JsonValue
 
 __all__ = ["key_of", "kinds_of", "matches_type", "merge"]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dragoman.engines.tokens import TOKENIZERS, count, cut, split, streamed
+from dragoman.engines.offline.tokens import TOKENIZERS, count, cut, split, streamed
 
 PROSE = """
 The harbour was quiet when we came down the hill, and the boats lay still against the wall. My brother carried

@@ -15,6 +15,10 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from dragoman.engines.base import Generation
+from dragoman.engines.offline.examples.fill import fill
+from dragoman.engines.offline.hints.hints import Hints
+from dragoman.engines.offline.tools.plan import Call, ToolView, builtin_schema, plan
 from dragoman.errors import InvalidRequest
 from dragoman.wire.events import DeltaUsage, Event
 from dragoman.wire.modelrules import thinks
@@ -35,11 +39,7 @@ from dragoman.wire.types import (
 from dragoman.wire.writer import BlockWriter
 
 from . import tokens
-from .base import Generation
-from .examples import fill
-from .hints import Hints
 from .prompt import Prompt, read_prompt, shortened
-from .toolcalls import Call, ToolView, builtin_schema, plan
 
 __all__ = ["OfflineEngine"]
 

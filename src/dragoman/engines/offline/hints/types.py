@@ -12,7 +12,7 @@ STRONG = 60  # a score from which on the user can be said to have meant this par
 class Hint:
     """Something in a text that could be a value. `start` and `end` are where it stands, its quotes included."""
 
-    kind: str  # "path", "number", "place" ...: the readers of `hint_reading` and `hint_names` give them
+    kind: str  # "path", "number", "place" ...: the readers of this folder give them
     text: str  # as the user wrote it, without quotes
     start: int
     end: int

@@ -1,6 +1,6 @@
 """Which tools the offline engine calls for a prompt, how often, and with what input. Pure: same prompt, same calls.
 
-When a tool fits is told in `toolcall_fit.fit`, how an input is made in `examples.fill`. Imports only these, the
+When a tool fits is told in `fit.fit`, how an input is made in `examples.fill`. Imports only these, the
 hints, and the schemas of the API's own tools.
 """
 
@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from .builtin_tools import builtin_schema, toolset_members
-from .example_merge import key_of
-from .examples import MAX_STEPS, fill
-from .hint_types import blank
-from .hint_words import DATE_WORDS, UNITS, is_separator
-from .hints import Candidate, Hints, Taken
-from .toolcall_fit import FITS, NAMED, Request, ToolView, fit, is_named, refuses_all, values_for
+from dragoman.engines.offline.examples.fill import MAX_STEPS, fill
+from dragoman.engines.offline.examples.merge import key_of
+from dragoman.engines.offline.hints.hints import Candidate, Hints, Taken
+from dragoman.engines.offline.hints.types import blank
+from dragoman.engines.offline.hints.words import DATE_WORDS, UNITS, is_separator
+
+from .builtin import builtin_schema, toolset_members
+from .fit import FITS, NAMED, Request, ToolView, fit, is_named, refuses_all, values_for
 
 __all__ = ["Call", "ToolView", "builtin_schema", "plan", "toolset_members"]
 
@@ -56,7 +57,7 @@ def plan(
     """The calls that `prompt` asks for, at most MAX_CALLS.
 
     `choice` is the type of the request's tool_choice (TOOL-10 to 13). With "auto" those tools are called that fit a
-    clause of the prompt, by the rule of `toolcall_fit.fit`; with "any" at least one is, the best or else the first;
+    clause of the prompt, by the rule of `fit.fit`; with "any" at least one is, the best or else the first;
     with "tool" the one named `forced` (none when there is none of that name). Without `parallel` it is at most one
     call (TOOL-15).
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from .example_merge import kinds_of, merge
-from .hint_words import ACTIONS, GENERIC, STOP, kin, singular, split_name, stem, stems
-from .hints import STRONG, Candidate, Hints, Param
+from dragoman.engines.offline.examples.merge import kinds_of, merge
+from dragoman.engines.offline.hints.hints import STRONG, Candidate, Hints, Param
+from dragoman.engines.offline.hints.words import ACTIONS, GENERIC, STOP, kin, singular, split_name, stem, stems
 
 __all__ = ["FITS", "Request", "ToolView", "fit", "is_named", "refuses_all", "values_for"]
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
-from .hint_types import Candidate, Hint
-from .hint_words import kin, split_name, stem
+from .types import Candidate, Hint
+from .words import kin, split_name, stem
 
 __all__ = ["flag", "mentions"]
 

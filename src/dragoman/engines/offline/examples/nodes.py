@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .example_merge import kinds_of, matches_type, merge
-from .example_schemas import Document, Leaves, Path, Schema, as_json
-from .hints import STRONG, Candidate, Hints, Param
+from dragoman.engines.offline.hints.hints import STRONG, Candidate, Hints, Param
+from dragoman.wire.jsonschema import Document, Leaves, Path, Schema, as_json
+
+from .merge import kinds_of, matches_type, merge
 
 __all__ = ["MAX_PARTS", "SAMPLES", "Budget", "Choices", "Heights", "Node", "Reader"]
 

@@ -9,10 +9,10 @@ import jsonschema_rs
 import pytest
 from jsonschema import Draft202012Validator
 
-from dragoman.engines.example_schemas import Checker, Document, TooCostly, weigh
-from dragoman.engines.example_strings import MAX_STRING, format_sample, pattern_sample
-from dragoman.engines.examples import MAX_ITEMS, fill
-from dragoman.engines.hints import Hints
+from dragoman.engines.offline.examples.fill import MAX_ITEMS, fill
+from dragoman.engines.offline.examples.strings import MAX_STRING, format_sample, pattern_sample
+from dragoman.engines.offline.hints.hints import Hints
+from dragoman.wire.jsonschema import Checker, Document, TooCostly, weigh
 
 TEXT, NUMBER, WHOLE = {"type": "string"}, {"type": "number"}, {"type": "integer"}
 

@@ -1,7 +1,7 @@
 """English as far as the offline engine knows it: tables of words, and how a word is brought to its stem.
 
-Facts only: what they are used for stands in the other `hint_` files and in `toolcall_fit`. Imports nothing of this
-package.
+Facts only: what they are used for stands in the other files of this folder and in `tools/fit.py`. Imports nothing of
+this package.
 """
 
 import re

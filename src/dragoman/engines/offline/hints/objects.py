@@ -6,8 +6,8 @@ Readers of text, pure. Imports only what stands beside it.
 import re
 from collections.abc import Iterator
 
-from .hint_types import BLANK, Hint
-from .hint_words import LANGUAGES
+from .types import BLANK, Hint
+from .words import LANGUAGES
 
 __all__ = ["objects", "pairs"]
 

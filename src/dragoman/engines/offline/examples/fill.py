@@ -1,6 +1,6 @@
 """An example value for a JSON Schema, made of what the user said where it fits: the input of the engine's calls.
 
-Imports only what stands beside it: `example_nodes` reads the schema, `example_schemas` checks the value, and `hints`
+Imports only what stands beside it: `nodes` reads the schema, `wire.jsonschema` checks the value, and `hints`
 says what the user said.
 """
 
@@ -10,12 +10,13 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
-from .example_merge import key_of, matches_type, merge
-from .example_nodes import MAX_PARTS, SAMPLES, Budget, Node, Reader
-from .example_schemas import Checker, Document, JsonValue, Schema, as_json
-from .example_values import described, number_sample, string_samples
-from .hint_words import singular
-from .hints import STRONG, Candidate, Hints
+from dragoman.engines.offline.hints.hints import STRONG, Candidate, Hints
+from dragoman.engines.offline.hints.words import singular
+from dragoman.wire.jsonschema import Checker, Document, JsonValue, Schema, as_json
+
+from .merge import key_of, matches_type, merge
+from .nodes import MAX_PARTS, SAMPLES, Budget, Node, Reader
+from .values import described, number_sample, string_samples
 
 __all__ = ["MAX_STEPS", "JsonValue", "fill"]
 

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from dragoman.engines.hint_words import kin, singular, split_name, stem
-from dragoman.engines.hints import STRONG, Hints, Param
+from dragoman.engines.offline.hints.hints import STRONG, Hints, Param
+from dragoman.engines.offline.hints.words import kin, singular, split_name, stem
 
 
 def kinds(text: str) -> dict[str, list[str]]:

@@ -1,19 +1,19 @@
 """What a request says that a tool could use: quoted strings, paths, places, numbers, dates, expressions, pairs.
 
-Pure reading of text, in linear time, by rules and tables. The readers are `hint_values`, `hint_names` and
-`hint_objects`; what fits which parameter is decided in `hint_roles`. Imports only these.
+Pure reading of text, in linear time, by rules and tables. The readers are `values`, `names` and
+`objects`; what fits which parameter is decided in `roles`. Imports only these.
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from .hint_names import known_words, names, phrases
-from .hint_objects import objects, pairs
-from .hint_roles import Param, candidates
-from .hint_types import BLANK, STRONG, Candidate, Hint, blank
-from .hint_values import ADDRESSES, DATES, by_pattern, expressions, inside, numbers, quoted, tokens
-from .hint_words import stem
+from .names import known_words, names, phrases
+from .objects import objects, pairs
+from .roles import Param, candidates
+from .types import BLANK, STRONG, Candidate, Hint, blank
+from .values import ADDRESSES, DATES, by_pattern, expressions, inside, numbers, quoted, tokens
+from .words import stem
 
 __all__ = ["STRONG", "Candidate", "Hint", "Hints", "Param", "Taken"]
 

@@ -12,7 +12,7 @@ import zlib
 import pytest
 from PIL import Image as Pillow
 
-from dragoman.engines.images import Image, describe, from_base64, image_tokens, measure, resized
+from dragoman.engines.offline.images import Image, describe, from_base64, image_tokens, measure, resized
 from dragoman.errors import InvalidRequest
 
 LOC = "messages.0.content.1"
@@ -393,5 +393,5 @@ def test_an_image_is_described() -> None:
 
 
 def test_pillow_is_imported_at_the_first_image_only() -> None:
-    code = "import sys, dragoman.engines.images; sys.exit('PIL' in sys.modules)"
+    code = "import sys, dragoman.engines.offline.images; sys.exit('PIL' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

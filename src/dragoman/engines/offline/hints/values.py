@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from .hint_types import Hint, blank
-from .hint_words import NUMBER_WORDS
+from .types import Hint, blank
+from .words import NUMBER_WORDS
 
 __all__ = ["ADDRESSES", "DATES", "by_pattern", "expressions", "inside", "numbers", "quoted", "tokens"]
 

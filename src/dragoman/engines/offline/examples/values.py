@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
-from .example_schemas import JsonValue
-from .example_strings import format_sample, padded, pattern_sample
+from dragoman.wire.jsonschema import JsonValue
+
+from .strings import format_sample, padded, pattern_sample
 
 __all__ = ["described", "number_sample", "role_sample", "string_samples"]
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from .hint_options import flag, mentions
-from .hint_types import STRONG, Candidate, Hint
-from .hint_words import GENERIC, STOP, split_name, stem, stems
+from .options import flag, mentions
+from .types import STRONG, Candidate, Hint
+from .words import GENERIC, STOP, split_name, stem, stems
 
 __all__ = ["STRONG", "Candidate", "Hint", "Param", "candidates"]
 
