@@ -207,6 +207,19 @@ def test_examples_of_a_schema_with_references_are_checked() -> None:
     assert outcome("claude-sonnet-4-5", **wrong).startswith("tools.0.custom.input_examples.1: ")
 
 
+def test_examples_that_would_cost_too_much_to_check_pass_unchecked() -> None:
+    """Two references a level: forty levels, or a value two hundred deep, would take 2**40 steps and more."""
+    levels = {f"d{at}": {"allOf": [{"$ref": f"#/$defs/d{at + 1}"}] * 2} for at in range(40)}
+    wide = {"type": "object", "allOf": [{"$ref": "#/$defs/d0"}], "$defs": levels | {"d40": {"required": ["x"]}}}
+    either = [{"properties": {"a": {"$ref": "#"}}, "required": [name]} for name in ("x", "y")]
+    deep: dict[str, object] = {}
+    for _ in range(200):
+        deep = {"a": deep, "x": 1, "y": 1}
+    for schema, example in ((wide, {}), ({"type": "object", "anyOf": either}, deep)):
+        said = outcome("claude-sonnet-4-5", **tools({"name": "a", "input_schema": schema, "input_examples": [example]}))
+        assert said == OK
+
+
 def test_examples_with_a_pattern_that_backtracks_are_given_up() -> None:
     schema = {"type": "object", "additionalProperties": {"pattern": "^(?=a)(a|a)*\\1b$"}}
     example = {str(at): "a" * 60 for at in range(2_000)}

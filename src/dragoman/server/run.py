@@ -22,6 +22,7 @@ from .protocol import Protocol
 __all__ = ["bind", "serve"]
 
 BACKLOG = 2048
+KEEP_ALIVE_S = 75  # longer than clients (5 s in the SDKs) and load balancers keep theirs: so it is they who close
 LAST_WORDS_S = 1.0  # for the requests that a stop has cut to tell their callers
 
 
@@ -53,6 +54,7 @@ async def _serve(config: Config, env: Mapping[str, str], sock: socket.socket, ou
             log_config=None,
             access_log=False,  # the ledger says more, and is written whatever happens
             proxy_headers=False,  # nobody asks for the client's address
+            timeout_keep_alive=KEEP_ALIVE_S,
             server_header=False,
             ws="none",
             timeout_graceful_shutdown=max(1, round(config.server.shutdown_grace_s)),

@@ -21,7 +21,6 @@ from .types import (
 __all__ = ["check_cache_control", "check_choice", "check_tools", "forces_a_tool"]
 
 MAX_BREAKPOINTS = 4
-BACKTRACK_LIMIT = 10_000  # steps of one regular expression that needs backtracking: each example may have many
 
 
 def check_tools(tools: Sequence[AnyTool]) -> None:

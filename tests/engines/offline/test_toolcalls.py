@@ -7,8 +7,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from dragoman.engines.offline.hints.hints import Hints
+from dragoman.engines.offline.tools.builtin import builtin_schema, toolset_members
 from dragoman.engines.offline.tools.fit import FITS, NAMED, Request, fit
-from dragoman.engines.offline.tools.plan import MAX_CALLS, Call, ToolView, builtin_schema, plan, toolset_members
+from dragoman.engines.offline.tools.plan import MAX_CALLS, Call, ToolView, plan
 
 TEXT, NUMBER, WHOLE, SWITCH = {"type": "string"}, {"type": "number"}, {"type": "integer"}, {"type": "boolean"}
 TEXTS = {"type": "array", "items": TEXT}

@@ -18,7 +18,8 @@ from msgspec import Struct
 from dragoman.engines.base import Generation
 from dragoman.engines.offline.examples.fill import fill
 from dragoman.engines.offline.hints.hints import Hints
-from dragoman.engines.offline.tools.plan import Call, ToolView, builtin_schema, plan
+from dragoman.engines.offline.tools.builtin import builtin_schema, toolset_members
+from dragoman.engines.offline.tools.plan import Call, ToolView, plan
 from dragoman.errors import InvalidRequest
 from dragoman.wire.events import DeltaUsage, Event
 from dragoman.wire.modelrules import thinks
@@ -175,13 +176,26 @@ def _calls(request: MessagesRequest, prompt: Prompt) -> list[Call]:
 def _views(request: MessagesRequest) -> list[ToolView]:
     """The tools that the engine can call: custom ones, and those whose input the API has fixed."""
     views: list[ToolView] = []
+    forced = request.tool_choice.name if isinstance(request.tool_choice, ToolChoiceTool) else None
     for tool in request.tools or ():
+        kind = str(tool.__struct_config__.tag)
         if isinstance(tool, CustomTool):
-            if not tool.defer_loading:
+            if not tool.defer_loading or tool.name == forced:
                 views.append(ToolView(tool.name, tool.description or "", tool.input_schema))
-        elif (schema := builtin_schema(str(tool.__struct_config__.tag))) is not None:
+        elif (schema := builtin_schema(kind)) is not None:
             views.append(ToolView(str(getattr(tool, "name", "")), "", schema))
+        elif (members := toolset_members(kind)) is not None:
+            views += [ToolView(name, "", member) for name, member in members.items()]
     return views
+
+
+def _toolset_of(request: MessagesRequest, name: str) -> str | None:
+    """The toolset that a call belongs to, which the call must name (TOOL-54)."""
+    for tool in request.tools or ():
+        kind = str(tool.__struct_config__.tag)
+        if name in (toolset_members(kind) or ()):
+            return kind.partition("_toolset_")[0]
+    return None
 
 
 def _text(model: Model, prompt: Prompt) -> str:
@@ -243,7 +257,7 @@ class _Output:
             yield from self._text(reply.text, request.stop_sequences or ())
         for call in reply.calls:
             if self._stop is None:
-                yield self._call(call, new_tool_id())
+                yield self._call(call, new_tool_id(), toolset_name=_toolset_of(request, call.name))
         if self._stop is None:
             self._stop = "tool_use" if reply.calls else "end_turn"
 
@@ -290,7 +304,7 @@ class _Output:
         if self._stop is None and stopped_by is not None:
             self._stop, self._stop_sequence = "stop_sequence", stopped_by
 
-    def _call(self, call: Call, tool_use_id: str) -> list[Event]:
+    def _call(self, call: Call, tool_use_id: str, *, toolset_name: str | None) -> list[Event]:
         """A call, its input in fragments cut anywhere. Without room for its name it is not begun."""
         name_tokens = tokens.count(call.name, self._tokenizer)
         if name_tokens >= self._left:
@@ -301,7 +315,7 @@ class _Output:
         self._left -= name_tokens
         self._used += name_tokens
         taken = self._take(msgspec.json.encode(call.input).decode())
-        events = self._writer.tool_use(tool_use_id, call.name)
+        events = self._writer.tool_use(tool_use_id, call.name, toolset_name=toolset_name)
         events += self._writer.input_json("")
         for start in range(0, len(taken), FRAGMENT_CHARACTERS):
             events += self._writer.input_json(taken[start : start + FRAGMENT_CHARACTERS])

@@ -16,10 +16,9 @@ from dragoman.engines.offline.hints.hints import Candidate, Hints, Taken
 from dragoman.engines.offline.hints.types import blank
 from dragoman.engines.offline.hints.words import DATE_WORDS, UNITS, is_separator
 
-from .builtin import builtin_schema, toolset_members
 from .fit import FITS, NAMED, Request, ToolView, fit, is_named, refuses_all, values_for
 
-__all__ = ["Call", "ToolView", "builtin_schema", "plan", "toolset_members"]
+__all__ = ["Call", "ToolView", "plan"]
 
 MAX_CALLS = 10  # of one reply
 MAX_TOOLS = 1_000  # of one request that are looked at, unless one is forced
