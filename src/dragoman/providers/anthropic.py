@@ -5,12 +5,13 @@ configuration renames it, another `model`. Replies come back byte for byte; usag
 Source: spec HDR-1 to 8, STR-1 to 42.
 """
 
+from typing import Any
+
 import msgspec
 
 from dragoman.errors import UpstreamFailed, status_of
-from dragoman.wire.codec import WireError, plain, read
+from dragoman.wire.codec import WireError, read
 from dragoman.wire.envelope import Envelope
-from dragoman.wire.events import DeltaUsage, ErrorEvent, MessageDelta, MessageStart, decode_event
 from dragoman.wire.headers import Headers
 from dragoman.wire.sse import EventTooLarge, ServerEvent, SSEDecoder
 from dragoman.wire.types import Usage
@@ -30,7 +31,14 @@ class _Reply(msgspec.Struct):
     """What is read of a whole reply."""
 
     type: str
-    usage: msgspec.Raw
+    usage: Any = None
+
+
+class _EventData(msgspec.Struct):
+    """What is read of an event."""
+
+    message: dict[str, Any] | None = None
+    usage: Any = None
 
 
 class _Count(msgspec.Struct):
@@ -78,21 +86,18 @@ class Messages:
             body.decode()  # fields that are skipped are not decoded, so their UTF-8 must be checked here
             if reply.type != "message":
                 raise UpstreamFailed("The upstream answered with something that is not a message.")
-            return Answered(body=body, usage=read(Usage, msgspec.json.decode(reply.usage)))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, WireError) as error:
+            return Answered(body=body, usage=_usage(reply.usage) if isinstance(reply.usage, dict) else None)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UpstreamFailed("The upstream's reply is not a message of the Messages API.") from error
 
     def read_error(self, status: int, body: bytes, *, request_id: str) -> bytes:
         """An envelope as it came; anything else (a proxy's page) is put into one, without its text."""
-        try:
-            msgspec.json.decode(body, type=_ErrorReply)
-            msgspec.json.decode(body)  # all of it: others will read more than these fields
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            kind = _KINDS.get(status, "api_error" if status >= 500 else "invalid_request_error")
-            message = f"The upstream answered with status {status} and no error of the Messages API."
-            envelope = {"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id}
-            return msgspec.json.encode(envelope)
-        return body
+        if _is_error(body):
+            return body
+        kind = _KINDS.get(status, "api_error" if status >= 500 else "invalid_request_error")
+        message = f"The upstream answered with status {status} and no error of the Messages API."
+        envelope = {"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id}
+        return msgspec.json.encode(envelope)
 
     def stream(self) -> StreamReader:
         return _Stream()
@@ -115,6 +120,7 @@ class _Stream:
         self.is_done = False
         self.error: bytes | None = None
         self.usage: Usage | None = None
+        self._told: dict[str, Any] = {}  # usage, field by field
         self._decoder = SSEDecoder()
         self._held: list[bytes] = []  # pieces of an event that has not ended yet: joined once, however many
         self._out = 0  # bytes of the stream handed out
@@ -153,21 +159,36 @@ class _Stream:
 
     def _read(self, event: ServerEvent) -> None:
         try:
-            value = decode_event(event)
-        except WireError as error:
-            raise UpstreamFailed(f"The upstream's stream cannot be read: {error}.") from error
-        match value:
-            case MessageStart(message=message):
-                self.usage = message.usage
-            case MessageDelta(usage=usage) if self.usage is not None:
-                self.usage = updated(self.usage, usage)
-            case ErrorEvent():
-                self.error = event.data
-                self.is_done = True
-            case _:
-                return
+            value = msgspec.json.decode(event.data, type=_EventData)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise UpstreamFailed(f"The upstream's stream cannot be read: its `{event.name}` holds no JSON.") from error
+        if event.name == "error":
+            if not _is_error(event.data):
+                raise UpstreamFailed("The upstream's stream ended in an error that cannot be read.")
+            self.error = event.data
+            self.is_done = True
+            return
+        # Cumulative: a field that is there replaces the one before it (STR-13, STR-54).
+        told = value.usage if event.name == "message_delta" else (value.message or {}).get("usage")
+        if isinstance(told, dict):
+            self._told.update(told)
+            self.usage = _usage(self._told)
 
 
-def updated(usage: Usage, delta: DeltaUsage) -> Usage:
-    """The usage after a message_delta: its fields are cumulative and replace (STR-13, STR-54)."""
-    return read(Usage, {**plain(usage), **plain(delta)})
+def _usage(told: dict[str, Any]) -> Usage | None:
+    """The usage that an upstream told; None where it told none that makes sense: no reason to refuse its reply."""
+    if not all(isinstance(told.get(name), int) for name in ("input_tokens", "output_tokens")):
+        return None
+    try:
+        return read(Usage, told)
+    except WireError:
+        return None
+
+
+def _is_error(data: bytes) -> bool:
+    try:
+        msgspec.json.decode(data, type=_ErrorReply)
+        msgspec.json.decode(data)  # all of it: others will read more than these fields
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True

@@ -148,7 +148,7 @@ class Caller(Wire, frozen=True, kw_only=True):
 
 class ToolUse(_Tagged, frozen=True, kw_only=True, tag="tool_use"):
     id: ToolUseId
-    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    name: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9_-]{1,128}$")]  # TOOL-3
     input: dict[str, Any]
     caller: Caller | None = None
     toolset_name: str | None = None
