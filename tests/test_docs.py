@@ -59,7 +59,9 @@ def test_readme_fits_a_screen() -> None:
 
 def test_no_file_names_a_registry_host() -> None:
     """Where packages come from is the business of the machine that installs them."""
-    hosts = "|".join(re.escape(name) for name in ("pypi" + ".org", "python" + "hosted", "npm" + "js.", "deb" + "ian.org"))
+    hosts = "|".join(
+        re.escape(name) for name in ("pypi" + ".org", "python" + "hosted", "npm" + "js.", "deb" + "ian.org")
+    )
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
     files = [ROOT / name for name in listed.stdout.splitlines()]
     found = [file.name for file in files if file.is_file() and re.search(hosts, file.read_text(errors="replace"))]

@@ -5,10 +5,8 @@ What is seen from outside only: its replies, its log, its exit status, its open 
 
 import asyncio
 import gzip
-import json
 import os
 import signal
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +17,7 @@ import pytest
 from anthropic import APIStatusError, AsyncAnthropic
 from canned import BLOCK, DELTA, END, START, STREAM, envelope, sse, well_behaved
 from misbehaving import LAST_CHUNK, Conn, Handler, Misbehaving, chunk, json_reply, sse_head
-from rawhttp import HELLO, Reply, Wire, chunks, error, events, exchange, json_bytes, post, request
+from rawhttp import HELLO, Reply, Wire, error, events, exchange, json_bytes, post, request
 from running import Running
 from serving import ledger_rows, wait_until
 
@@ -390,9 +388,3 @@ async def test_connections_that_never_say_anything_are_no_reason_to_fail(tmp_pat
         for wire in mute:
             wire.close()
         await wait_until(lambda: open_files(server) <= before + 1)  # one upstream connection is kept
-
-
-def test_this_file_reads_json_as_the_server_wrote_it() -> None:
-    assert json.loads(json_bytes(HELLO)) == HELLO
-    assert chunks(b"", size=1) == LAST_CHUNK
-    assert sys.version_info >= (3, 11)

@@ -1,0 +1,37 @@
+"""Listening: the address that is taken before anything else starts."""
+
+import socket
+
+import pytest
+from rawhttp import Wire, request
+from serving import Serving
+
+from dragoman.errors import ConfigError
+from dragoman.gateway.config import Listen
+from dragoman.server.run import bind
+
+
+def test_port_0_takes_a_free_one() -> None:
+    with bind(Listen("127.0.0.1", 0)) as one, bind(Listen("127.0.0.1", 0)) as other:
+        assert one.getsockname()[1] != other.getsockname()[1]
+        assert not one.getblocking()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "203.0.113.1", "x" * 300])
+def test_an_address_that_cannot_be_had_is_told_with_the_remedy(host: str) -> None:
+    """203.0.113.0/24 is for documentation: no machine has it."""
+    with (
+        bind(Listen("127.0.0.1", 0)) as taken,
+        pytest.raises(ConfigError, match=r"cannot listen on .*--listen"),
+    ):
+        bind(Listen(host, taken.getsockname()[1]))
+
+
+async def test_replies_do_not_wait_for_acknowledgements() -> None:
+    """Head and body are two writes: with Nagle's delay the second waits 40 ms and more on a kept connection."""
+    async with Serving() as server, await Wire.connect(server.url) as wire:
+        await wire.send(request("GET", "/"))
+        assert (await wire.reply()).status == 200
+        (connection,) = server._state.connections
+        accepted = connection.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
