@@ -77,6 +77,7 @@ class Gateway:
         self.upstream = Upstream(adapters, transport_of=transport_of, hold_s=config.server.ping_after_s)
 
     async def __aenter__(self) -> Self:
+        self.upstream.open(each for each in self.config.providers.values() if each.dialect != OFFLINE)
         await self.store.open()
         return self
 

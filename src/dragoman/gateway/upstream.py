@@ -7,7 +7,7 @@ status, after it an `error` event (DESIGN, principle 5). Names no provider.
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 
 import msgspec
 
@@ -36,7 +36,7 @@ VISIBLE = re.compile(r"[\t\x20-\x7e\x80-\xff]+")  # what a value may hold; a con
 
 
 class Upstream:
-    """Asks providers. `transport_of` makes a provider's transport at its first request."""
+    """Asks providers. Their transports are made by `open`, at start: that takes a tenth of a second and may fail."""
 
     def __init__(
         self,
@@ -51,6 +51,10 @@ class Upstream:
         self._hold_s = hold_s
         self._drains: set[asyncio.Task[None]] = set()
 
+    def open(self, providers: Iterable[ProviderConfig]) -> None:
+        """Raises ConfigError, for certificates or a proxy that cannot be used."""
+        self._transports = {provider.name: self._transport_of(provider) for provider in providers}
+
     async def aclose(self) -> None:
         for drain in self._drains:
             drain.cancel()
@@ -61,7 +65,7 @@ class Upstream:
     async def ask(self, asked: Asked, route: Route, entry: Entry) -> Answer:
         """The provider's answer, errors of its own included. Raises ApiError where there is none."""
         adapter = self._adapters[route.provider.dialect]
-        exchange = _Exchange(adapter, self._transport(route.provider), asked, route, entry, drain=self._drain)
+        exchange = _Exchange(adapter, self._transports[route.provider.name], asked, route, entry, drain=self._drain)
         if asked.stream:
             return await _held(exchange, hold_s=self._hold_s)
         try:
@@ -74,11 +78,6 @@ class Upstream:
         drain = asyncio.create_task(_drained(response, pieces))
         self._drains.add(drain)
         drain.add_done_callback(self._drains.discard)
-
-    def _transport(self, provider: ProviderConfig) -> Transport:
-        if provider.name not in self._transports:
-            self._transports[provider.name] = self._transport_of(provider)
-        return self._transports[provider.name]
 
 
 async def _held(exchange: "_Exchange", *, hold_s: float) -> Answer:

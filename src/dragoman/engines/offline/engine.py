@@ -94,10 +94,18 @@ class OfflineEngine:
 
 
 async def _prompt(request: CountTokensRequest, model: Model) -> Prompt:
-    """Read the request; in a thread where it holds more than texts, for images are decoded and may be large."""
-    if any(not isinstance(message.content, str) for message in request.messages):
-        return await asyncio.to_thread(read_prompt, request, model)
-    return read_prompt(request, model)
+    """Read the request; in a thread where that takes long: images are decoded, long texts are counted."""
+    if _is_quick(request):
+        return read_prompt(request, model)
+    return await asyncio.to_thread(read_prompt, request, model)
+
+
+def _is_quick(request: CountTokensRequest) -> bool:
+    """A few plain messages, which take less time than the way to a thread."""
+    if request.tools or len(request.messages) > 20:
+        return False
+    texts = [message.content for message in request.messages]
+    return all(isinstance(text, str) and len(text) < 10_000 for text in [*texts, request.system or ""])
 
 
 def _output_limit(
