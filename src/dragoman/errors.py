@@ -3,6 +3,7 @@
     DragomanError
     ├── ApiError                     answered to the caller in the API's envelope
     │   ├── InvalidRequest      400  the request is wrong; the message names the field
+    │   │   └── BodyTimedOut         its body stood still
     │   ├── Unauthenticated     401  no key, or not one of ours
     │   ├── BillingProblem      402
     │   ├── PermissionDenied    403
@@ -29,6 +30,7 @@ from typing import Any, ClassVar
 __all__ = [
     "ApiError",
     "BillingProblem",
+    "BodyTimedOut",
     "ConfigError",
     "Conflict",
     "DragomanError",
@@ -84,6 +86,18 @@ class InvalidRequest(ApiError):
     """The request breaks a rule; the message begins with the path of the wrong field."""
 
     status, kind = 400, "invalid_request_error"
+
+
+class BodyTimedOut(InvalidRequest):
+    """The body of a request stood still too long. The API answers 400 with this `error_code` too."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The request body did not finish arriving in time.", details={"error_code": "request_body_timeout"}
+        )
+
+    def headers(self) -> list[tuple[str, str]]:
+        return [("connection", "close")]  # the rest of the body may still be on its way
 
 
 class Unauthenticated(ApiError):

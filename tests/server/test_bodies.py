@@ -232,3 +232,15 @@ async def test_a_broken_body_leaves_the_connection_usable_or_closed() -> None:
                     await wire.send(post(HELLO))
                     assert (await wire.reply()).status == 200
         await wait_until(lambda: server.connections == 0)
+
+
+async def test_a_body_that_stands_still_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The API's own answer: 400 with an error code of its own, after which SDKs try again."""
+    monkeypatch.setattr("dragoman.server.body.STANDSTILL_S", 0.05)
+    async with Serving() as server, await Wire.connect(server.url) as wire:
+        await wire.send(post(HELLO_BYTES)[:-3])
+        reply = await wire.reply()
+        told = error(reply, 400)
+        assert told["details"] == {"error_code": "request_body_timeout"}
+        assert reply.header("connection") == "close"
+        assert await wire.is_closed()

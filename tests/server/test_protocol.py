@@ -409,3 +409,13 @@ async def test_every_reply_has_a_request_id_of_its_own() -> None:
         seen = [(await exchange(server.url, raw)).header("request-id") for raw in raws]
         assert all(name and name.startswith("req_01") for name in seen)
         assert len(set(seen)) == len(seen)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /healthz HTT", b"GET /healthz HTTP/1.1\r\nhost: x\r\n"])
+async def test_a_connection_without_a_whole_head_is_closed(sent: bytes) -> None:
+    """As one that is idle after a reply is."""
+    async with Serving() as server:
+        server._settings.timeout_keep_alive = 0.05  # type: ignore[assignment]
+        async with await Wire.connect(server.url) as wire:
+            await wire.send(sent)
+            assert await wire.is_closed()

@@ -1,10 +1,11 @@
 """Reads a request's body: bounded, and unpacked where it came compressed. Source: spec ERR-24, ERR-25."""
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from dragoman.errors import InvalidRequest, RequestTooLarge
+from dragoman.errors import BodyTimedOut, InvalidRequest, RequestTooLarge
 from dragoman.wire.headers import Headers
 
 __all__ = ["ClientGone", "Receive", "read_body"]
@@ -14,6 +15,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 TOO_LARGE = "Request exceeds the maximum size"
 # A body that is refused is still read for a while: a client that is sending does not look for a reply.
 DRAIN_BYTES = 512 * 1024 * 1024
+STANDSTILL_S = 60.0  # the longest wait for the next piece
 WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 47}
 
 
@@ -22,7 +24,10 @@ class ClientGone(Exception):
 
 
 async def read_body(receive: Receive, headers: Headers, *, limit_bytes: int) -> bytes:
-    """The whole body. Raises RequestTooLarge, InvalidRequest (an encoding that cannot be undone), or ClientGone."""
+    """The whole body.
+
+    Raises RequestTooLarge, BodyTimedOut, InvalidRequest (an encoding that cannot be undone), or ClientGone.
+    """
     length = headers.get("content-length")
     is_too_large = length is not None and length.isdecimal() and int(length) > limit_bytes
     if is_too_large and "expect" in headers:  # the client waits for leave to send, and this is the answer
@@ -45,7 +50,11 @@ async def read_body(receive: Receive, headers: Headers, *, limit_bytes: int) -> 
 
 async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
     while True:
-        message = await receive()
+        try:
+            async with asyncio.timeout(STANDSTILL_S):
+                message = await receive()
+        except TimeoutError:
+            raise BodyTimedOut from None
         if message["type"] == "http.disconnect":
             raise ClientGone
         if piece := message.get("body", b""):

@@ -8,8 +8,10 @@ What cannot be read as HTTP never reaches the application, so its refusal is wri
 - A request that offers an upgrade (JDK clients offer h2c with every first request) loses its body.
 - A client of HTTP/1.0 is sent chunks (RFC 9112, section 6.1: it must not be).
 - The trailers of a chunked body are kept, without limit.
+- A connection that never sends a whole head is kept for ever.
 """
 
+import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -52,6 +54,20 @@ class Protocol(HttpToolsProtocol):
             return
         if self._head_bytes > HEAD_LIMIT_BYTES:
             self._refuse(HeadersTooLarge(f"The request's headers have more than {HEAD_LIMIT_BYTES} bytes."))
+        elif self._in_head and (self._running is None or self._running.response_complete):
+            self._close_when_idle()  # the rest of a head is waited for no longer than the next request
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._close_when_idle()
+
+    def _close_when_idle(self) -> None:
+        """uvicorn does so after a reply only: a connection that never asks would stay for ever."""
+        if not self.transport.is_closing():
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._running is not None and not self._running.response_complete:
