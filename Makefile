@@ -15,7 +15,7 @@ serve: $(VENV)/.base  ## make the environment, install, and start the server
 
 test: check unit  ## everything: format, lint, types, layers, tests
 
-check: $(VENV)/.dev
+check: $(VENV)/.dev  ## format, lint, types
 	$(BIN)/ruff format --check src tests
 	$(BIN)/ruff check src tests
 	$(BIN)/mypy

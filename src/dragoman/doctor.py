@@ -1,6 +1,7 @@
 """`dragoman doctor`: looks at the configuration and what surrounds it, and says what is wrong and how to mend it.
 
-It changes nothing: it makes no file, and sends no provider a request. Prints nothing either; that is the command's.
+It makes no file (though opening an older database brings its schema up to date), and sends no provider a request.
+Prints nothing either; that is the command's.
 """
 
 import asyncio

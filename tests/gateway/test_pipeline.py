@@ -314,7 +314,7 @@ def test_a_hold_is_given_back_once() -> None:
 
 
 async def test_a_body_that_could_not_be_taken_is_accounted(gateway: Gateway, ledger: Any) -> None:
-    reply = await closed(refuse(gateway, Operation.MESSAGES, InvalidRequest("x"), request_id="req_1"))
+    reply = await closed(refuse(gateway, Operation.MESSAGES, InvalidRequest("x"), "req_1", arrived=gateway.clock()))
     assert (reply.status, told(reply)) == (400, "x")
     assert [(row["request_id"], row["outcome"]) for row in ledger()] == [("req_1", "refused")]
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dragoman.errors import InvalidRequest
-from dragoman.wire.headers import KNOWN_BETAS, VERSIONS, Headers, base62, betas, version
+from dragoman.wire.headers import KNOWN_BETAS, VERSIONS, Headers, base58, betas, version
 
 REPEATABLE = settings(derandomize=True, database=None, deadline=None, max_examples=200)
 
@@ -124,12 +124,12 @@ def test_an_unknown_beta_is_accepted_unless_it_is_to_be_refused() -> None:
 @REPEATABLE
 @given(st.binary(min_size=16, max_size=16))
 def test_ids_are_text_of_the_wanted_length_without_look_alikes(random: bytes) -> None:
-    text = base62(random, 22)
+    text = base58(random, 22)
     assert re.fullmatch(r"[1-9A-HJ-NP-Za-km-z]{22}", text)
 
 
 def test_different_random_bytes_give_different_ids() -> None:
     """The first 22 characters hold all of 16 bytes: 58**22 is more than 2**128."""
     numbers = [0, 1, 57, 58, 2**64, 2**127, 2**128 - 1, 2**128 - 2]
-    assert len({base62(number.to_bytes(16, "big"), 22) for number in numbers}) == len(numbers)
+    assert len({base58(number.to_bytes(16, "big"), 22) for number in numbers}) == len(numbers)
     assert 58**22 > 2**128

@@ -3,7 +3,7 @@
 Imports only `wire` and the error tree.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Protocol
 
 from msgspec import Struct
@@ -34,7 +34,7 @@ class Engine(Protocol):
         """Input tokens of a request, exactly those that `generate` will report. Raises InvalidRequest."""
         ...
 
-    def generate(self, generation: Generation) -> AsyncIterator[list[Event]]:
+    def generate(self, generation: Generation) -> AsyncGenerator[list[Event], None]:
         """The events of the reply, through the block writer, in the lists in which they become ready.
 
         Raises ApiError before the first list only. Closing the iterator stops the work.

@@ -13,8 +13,8 @@ __all__ = ["Entry", "Ledger", "Outcome"]
 
 log = logging.getLogger("dragoman.requests")
 
-# answered: the whole reply went out. refused: an error did. cut: the upstream failed in mid-stream. abandoned: the
-# caller hung up.
+# answered: the whole reply went out. refused: an error did. cut: a stream broke off, by the upstream's fault or by the
+# server's stop. abandoned: the caller hung up, or the server stopped, before the reply was complete.
 Outcome = Literal["answered", "refused", "cut", "abandoned"]
 
 
@@ -38,7 +38,7 @@ class Entry:
         self._clock = clock
         self._is_settled = False
 
-    def has_content(self) -> None:
+    def note_content(self) -> None:
         """The first content is here: the time to it is taken once."""
         if self._first_content is None:
             self._first_content = self._clock()

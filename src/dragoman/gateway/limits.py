@@ -8,7 +8,7 @@ from dragoman.errors import Overloaded
 
 __all__ = ["Hold", "Limits"]
 
-MAX_RUNNING = 10_000  # far above what one process serves well; a guard of its memory, not a quota
+MAX_RUNNING = 10_000  # far above what one process serves well: a guard, not a quota. Bodies are in memory by then
 
 
 class Hold:

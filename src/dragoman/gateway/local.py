@@ -3,17 +3,17 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 import msgspec
 
 from dragoman.engines.base import Engine, Generation
 from dragoman.providers.base import Operation
 from dragoman.wire.codec import encode, plain, read
-from dragoman.wire.events import Event, Fold, MessageDelta, MessageStart, encode_event
+from dragoman.wire.events import BlockStart, Event, Fold, MessageDelta, MessageStart, encode_event
 from dragoman.wire.models import Model
 from dragoman.wire.toolrules import check_server_tools
-from dragoman.wire.types import MessagesRequest, Usage
+from dragoman.wire.types import CountTokensRequest, MessagesRequest, Usage
 from dragoman.wire.validate import validate_count, validate_messages
 
 from .accounting import Entry
@@ -47,7 +47,7 @@ class Local:
             message_id=self._new_id("msg"),
             new_tool_id=lambda: self._new_id("toolu"),
         )
-        events = cast("AsyncGenerator[list[Event], None]", self._engine.generate(generation))
+        events = self._engine.generate(generation)
         if asked.stream:
             # The engine refuses before its first event or not at all: so it is awaited before the status is said.
             first = await anext(events)
@@ -62,7 +62,7 @@ class Local:
         return request
 
     async def _count(self, asked: Asked, model: Model) -> Answer:
-        def validated() -> Any:
+        def validated() -> CountTokensRequest:
             return validate_count(asked.envelope.parse(), model, version=asked.version, betas=asked.betas)
 
         request = await _off_loop(asked, validated)
@@ -75,7 +75,7 @@ class Local:
                 for event in ready:
                     fold.add(event)
         message = fold.message()
-        entry.has_content()
+        entry.note_content()
         entry.usage = message.usage
         return encode(message)
 
@@ -103,8 +103,10 @@ def _note(event: Event, entry: Entry) -> None:
             entry.usage = message.usage
         case MessageDelta(usage=usage) if entry.usage is not None:
             entry.usage = read(Usage, {**plain(entry.usage), **plain(usage)})
+        case BlockStart():
+            entry.note_content()
         case _:
-            entry.has_content()
+            return
 
 
 async def _off_loop(asked: Asked, work: Callable[[], T]) -> T:

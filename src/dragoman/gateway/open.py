@@ -1,4 +1,4 @@
-"""Puts a gateway together out of a configuration: the one place that names every part.
+"""Puts a gateway together out of a configuration: the one place that chooses store, engine, adapters and transport.
 
 Kept apart from `pipeline.py` so that the pipeline can be read, and tested, without the parts. The parts of a gateway
 are imported when one is opened: `dragoman keys` needs only the store.

@@ -9,7 +9,7 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -20,7 +20,7 @@ from dragoman.errors import ApiError, InternalError
 from dragoman.http.base import Transport
 from dragoman.providers.base import Adapter, Operation
 from dragoman.store.base import Store
-from dragoman.wire.headers import Headers, base62
+from dragoman.wire.headers import Headers, base58
 from dragoman.wire.sse import encode_sse
 
 from .accounting import Entry, Ledger, Outcome
@@ -77,15 +77,18 @@ class Gateway:
         self.upstream = Upstream(adapters, transport_of=transport_of, hold_s=config.server.ping_after_s)
 
     async def __aenter__(self) -> Self:
-        self.upstream.open(each for each in self.config.providers.values() if each.dialect != OFFLINE)
-        await self.store.open()
+        async with AsyncExitStack() as opened:
+            opened.push_async_callback(self.store.close)
+            opened.push_async_callback(self.upstream.aclose)
+            self.upstream.open(each for each in self.config.providers.values() if each.dialect != OFFLINE)
+            await self.store.open()
+            self._opened = opened.pop_all()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self.upstream.aclose()
-        await self.store.close()
+        await self._opened.aclose()
 
 
 async def answer(gateway: Gateway, call: Call) -> "Reply":
@@ -124,9 +127,9 @@ async def answer(gateway: Gateway, call: Call) -> "Reply":
         raise
 
 
-def refuse(gateway: Gateway, operation: Operation, error: ApiError, *, request_id: str) -> "Reply":
+def refuse(gateway: Gateway, operation: Operation, error: ApiError, request_id: str, *, arrived: float) -> "Reply":
     """The reply to a request whose body could not be taken: there is no call, but it is accounted."""
-    entry = gateway.ledger.open(request_id, operation.value, arrived=gateway.clock())
+    entry = gateway.ledger.open(request_id, operation.value, arrived=arrived)
     return _refusal(error, principal=None, entry=entry, hold=None)
 
 
@@ -214,4 +217,4 @@ def error_answer(error: ApiError, request_id: str) -> Answer:
 
 def new_id(prefix: str) -> str:
     """An opaque id as the API's are: "msg" -> "msg_01" and 22 characters."""
-    return f"{prefix}_01{base62(secrets.token_bytes(17), 22)}"
+    return f"{prefix}_01{base58(secrets.token_bytes(17), 22)}"

@@ -1,13 +1,14 @@
 """The only place that talks to providers: sends what an adapter prepared, and hands on what comes back.
 
 A streamed reply is held until its first content (or for `hold_s` at most): until then a failure is still an error
-status, after it an `error` event (DESIGN, principle 5). Names no provider.
+status, after it an `error` event (ARCHITECTURE, principle 4). Names no provider.
 """
 
 import asyncio
 import logging
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from contextlib import aclosing
 
 import msgspec
 
@@ -172,8 +173,8 @@ class _Exchange:
             response = await self._open()
         except _Refused as refused:
             return refused.answer
-        answered = self._adapter.read(self._asked.call.operation, await _body(response, REPLY_LIMIT_BYTES))
-        self._entry.has_content()
+        answered = self._adapter.read(self._asked.call.operation, await self._body(response, REPLY_LIMIT_BYTES))
+        self._entry.note_content()
         self._entry.usage = answered.usage
         return Answer(headers=self.headers, body=answered.body)
 
@@ -185,19 +186,21 @@ class _Exchange:
         reader = self._adapter.stream()
         try:
             response = await self._open()
-            kind = dict(response.headers).get("content-type", "")
+            kind = dict(response.headers).get("content-type", "").lower()
             if not kind.startswith("text/event-stream"):
                 raise UpstreamFailed("The upstream answered a streamed request with something that is no event stream.")
-            async for ready in self._read(response, reader):
-                if not self._is_committed:
-                    self._early.append(ready)
-                    if not reader.has_content:
-                        continue
-                    if reader.error is not None:
-                        raise _RelayedError(reader.error)  # as it would have been a moment earlier (STR-6)
-                    ready = self.commit()
-                if ready:
-                    yield ready
+            async with aclosing(self._read(response, reader)) as read:
+                async for ready in read:
+                    if not self._is_committed:
+                        self._early.append(ready)
+                        if not reader.has_content:
+                            continue
+                        if reader.error is not None:
+                            # As it would have been a moment earlier (STR-6).
+                            raise _Refused(self._refused(status_of(self._entry.error or ""), reader.error))
+                        ready = self.commit()
+                    if ready:
+                        yield ready
         except _Refused as refused:
             if not self._is_committed:
                 raise
@@ -222,7 +225,7 @@ class _Exchange:
         try:
             response = self._response = await self._transport.send(request)
         except TransportError as error:
-            raise _failure(error) from error
+            raise _failure(error, self._asked.call.request_id) from error
         self.headers = _passed_back(response)
         self._entry.upstream_request_id = dict(response.headers).get("request-id")
         if response.status != 200:
@@ -235,11 +238,24 @@ class _Exchange:
                 f"The upstream answered with status {response.status}, which no reply of its kind has."
             )
         request_id = dict(self.headers).get("request-id", self._asked.call.request_id)
-        body = await _body(response, ERROR_LIMIT_BYTES)
+        body = await self._body(response, ERROR_LIMIT_BYTES)
         envelope = self._adapter.read_error(response.status, body, request_id=request_id)
-        self._entry.outcome = "refused"
         self._entry.error = str(msgspec.json.decode(envelope)["error"]["type"])
-        return Answer(status=response.status, headers=self.headers, body=envelope)
+        return self._refused(response.status, envelope)
+
+    async def _body(self, response: Response, limit_bytes: int) -> bytes:
+        try:
+            return await response.read(limit_bytes)
+        except TransportError as error:
+            raise _failure(error, self._asked.call.request_id) from error
+
+    def _refused(self, status: int, envelope: bytes) -> Answer:
+        """An error of the upstream as a reply: its bytes, and the request id that they name (ERR-2)."""
+        self._entry.outcome = "refused"
+        told = msgspec.json.decode(envelope).get("request_id")
+        has_id = any(name == "request-id" for name, _ in self.headers)
+        named = [("request-id", told)] if isinstance(told, str) and VISIBLE.fullmatch(told) and not has_id else []
+        return Answer(status=status, headers=[*self.headers, *named], body=envelope)
 
     async def _read(self, response: Response, reader: StreamReader) -> AsyncGenerator[bytes, None]:
         """What the reader makes of the body. Raises UpstreamFailed for one that ends before its message does."""
@@ -248,7 +264,7 @@ class _Exchange:
             async for piece in pieces:
                 ready = reader.feed(piece)
                 if reader.has_content:
-                    self._entry.has_content()
+                    self._entry.note_content()
                 if reader.is_done:
                     if reader.error is not None:
                         self._entry.outcome = "cut"
@@ -260,19 +276,8 @@ class _Exchange:
                 if ready:
                     yield ready
         except TransportError as error:
-            raise _failure(error) from error
+            raise _failure(error, self._asked.call.request_id) from error
         raise UpstreamFailed("The upstream's stream ended before its message did.")
-
-
-class _RelayedError(ApiError):
-    """An error that an upstream told in an event before any content: its status is that of its type."""
-
-    def __init__(self, envelope: bytes) -> None:
-        error = msgspec.json.decode(envelope)["error"]
-        details = error.get("details")
-        super().__init__(str(error["message"]), details=details if isinstance(details, dict) else None)
-        self.kind = str(error["type"])  # type: ignore[misc]  # of this one error, not of a class of them
-        self.status = status_of(self.kind)  # type: ignore[misc]
 
 
 async def _drained(response: Response, pieces: AsyncIterator[bytes]) -> None:
@@ -287,16 +292,9 @@ async def _drained(response: Response, pieces: AsyncIterator[bytes]) -> None:
         await response.aclose()
 
 
-async def _body(response: Response, limit_bytes: int) -> bytes:
-    try:
-        return await response.read(limit_bytes)
-    except TransportError as error:
-        raise _failure(error) from error
-
-
-def _failure(error: TransportError) -> ApiError:
+def _failure(error: TransportError, request_id: str) -> ApiError:
     """What the caller is told. The host stays in the log: it is the operator's business."""
-    log.warning("%s: %s", type(error).__name__, error)
+    log.warning("request %s: %s: %s", request_id, type(error).__name__, error)
     if isinstance(error, TimedOut):
         return UpstreamTimeout("The upstream did not answer in time. Please try again.")
     return UpstreamFailed("The upstream could not be reached, or broke off its reply. Please try again.")

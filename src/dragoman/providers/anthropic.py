@@ -23,7 +23,7 @@ __all__ = ["Messages"]
 # The only headers of the caller that an upstream sees: no cookies, no keys, nothing of a proxy in front of us.
 PASSED_ON = ("anthropic-version", "anthropic-beta", "accept", "idempotency-key")
 
-# Events that are decoded. The rest is content, which is none of our business.
+# Events that do not commit us to a reply: after any other, the caller must have the stream.
 NOT_CONTENT = frozenset({"message_start", "ping"})
 
 

@@ -139,6 +139,7 @@ class App:
         self._gateway = gateway
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        arrived = self._gateway.clock()
         settings = self._gateway.config.server
         watch = Watch(receive, send, ping_after_s=settings.ping_after_s)
         headers = Headers.from_bytes(scope["headers"])
@@ -146,13 +147,22 @@ class App:
         reply: Reply | None = None
         outcome: Outcome | None = None
         try:
-            body: bytes | ApiError
+            body, failure = b"", None
             try:
                 body = await read_body(receive, headers, limit_bytes=settings.body_limit_bytes)
             except ApiError as error:
-                body = error
+                failure = error
+            incoming = Incoming(
+                gateway=self._gateway,
+                headers=headers,
+                path=scope["raw_path"].decode("latin-1"),
+                query=scope["query_string"].decode("latin-1"),
+                body=body,
+                request_id=request_id,
+                arrived=arrived,
+            )
             async with watch.running():
-                reply = await self._reply(scope, headers, body, request_id)
+                reply = await reply_to(scope["method"], incoming, failure)
                 await send_reply(reply, watch)
         except ClientGone:
             outcome = "abandoned"
@@ -164,27 +174,18 @@ class App:
             if reply is not None:
                 await reply.aclose(outcome)
 
-    async def _reply(self, scope: dict[str, Any], headers: Headers, body: bytes | ApiError, request_id: str) -> Reply:
-        """The reply to one request; what stood in the way of its body is told first."""
-        path = scope["raw_path"].decode("latin-1")
-        try:
-            if isinstance(body, ApiError):
-                raise body
-            handler = find_handler(scope["method"], path)
-            incoming = Incoming(
-                gateway=self._gateway,
-                headers=headers,
-                path=path,
-                query=scope["query_string"].decode("latin-1"),
-                body=body,
-                request_id=request_id,
-                arrived=self._gateway.clock(),
-            )
-            return await handler(incoming)
-        except ApiError as error:
-            if error is body and ROUTES.get(path, {}).get(scope["method"]) is ask_model:
-                return refuse(self._gateway, Operation(path), error, request_id=request_id)
-            return Reply(request_id, error_answer(error, request_id))
-        except Exception:
-            log.exception("request %s failed by a fault of dragoman's", request_id)
-            return Reply(request_id, error_answer(InternalError(OUR_FAULT), request_id))
+
+async def reply_to(method: str, incoming: Incoming, failure: ApiError | None) -> Reply:
+    """The reply to one request; `failure` is what stood in the way of its body."""
+    request_id = incoming.request_id
+    try:
+        if failure is not None:
+            raise failure
+        return await find_handler(method, incoming.path)(incoming)
+    except ApiError as error:
+        if error is failure and ROUTES.get(incoming.path, {}).get(method) is ask_model:
+            return refuse(incoming.gateway, Operation(incoming.path), error, request_id, arrived=incoming.arrived)
+        return Reply(request_id, error_answer(error, request_id))
+    except Exception:
+        log.exception("request %s failed by a fault of dragoman's", request_id)
+        return Reply(request_id, error_answer(InternalError(OUR_FAULT), request_id))

@@ -39,13 +39,17 @@ async def read_body(receive: Receive, headers: Headers, *, limit_bytes: int) -> 
         if size > limit_bytes:
             is_too_large = True
             pieces.clear()
-        if size > DRAIN_BYTES:
+        if is_too_large and size > DRAIN_BYTES:
             break
         if not is_too_large:
             pieces.append(piece)
     if is_too_large:
         raise RequestTooLarge(TOO_LARGE)
-    return _unpacked(b"".join(pieces), headers.get("content-encoding"), limit_bytes)
+    body = b"".join(pieces)
+    encoding = (headers.get("content-encoding") or "identity").strip().lower()
+    if encoding in ("", "identity"):
+        return body
+    return await asyncio.to_thread(_unpacked, body, encoding, limit_bytes)  # a few KB may hold all that is allowed
 
 
 async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
@@ -63,23 +67,24 @@ async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
             return
 
 
-def _unpacked(body: bytes, encoding: str | None, limit_bytes: int) -> bytes:
-    name = (encoding or "identity").strip().lower()
-    if name in ("", "identity"):
-        return body
+def _unpacked(body: bytes, name: str, limit_bytes: int) -> bytes:
     if name not in WINDOW_BITS:
         raise InvalidRequest(
             f"content-encoding: {name!r} is not supported. Send the body as it is, or packed with gzip.",
             details={"error_code": "request_body_encoding_unsupported"},
         )
-    unpacker = zlib.decompressobj(WINDOW_BITS[name])
+    plain = b""
+    is_whole = False
     try:
-        plain = unpacker.decompress(body, limit_bytes + 1)
+        while body and not (is_whole and name == "deflate") and len(plain) <= limit_bytes:
+            unpacker = zlib.decompressobj(WINDOW_BITS[name])  # gzip may have several members (RFC 1952, section 2.2)
+            plain += unpacker.decompress(body, limit_bytes + 1 - len(plain))
+            is_whole, body = unpacker.eof, unpacker.unused_data
     except zlib.error:
-        plain = b""
+        is_whole = False
     if len(plain) > limit_bytes:
         raise RequestTooLarge(TOO_LARGE, details={"error_code": "request_body_too_large_after_decoding"})
-    if not unpacker.eof or unpacker.unused_data:
+    if not is_whole or body:
         raise InvalidRequest(
             f"content-encoding: the body is not valid {name}",
             details={"error_code": "request_body_encoding_invalid"},

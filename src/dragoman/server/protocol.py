@@ -18,12 +18,11 @@ from http import HTTPStatus
 from typing import Any
 
 import httptools
-import msgspec
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from dragoman.errors import ApiError, HeadersTooLarge, InvalidRequest
-from dragoman.gateway.pipeline import new_id
+from dragoman.gateway.pipeline import error_answer, new_id
 
 __all__ = ["Protocol"]
 
@@ -173,15 +172,16 @@ class Protocol(HttpToolsProtocol):
 
 def _refusal(error: ApiError) -> bytes:
     request_id = new_id("req")
-    body = msgspec.json.encode(error.body(request_id))
-    head = (
-        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
-        "content-type: application/json\r\n"
-        f"content-length: {len(body)}\r\n"
-        f"request-id: {request_id}\r\n"
-        "connection: close\r\n\r\n"
-    )
-    return head.encode() + body
+    answered = error_answer(error, request_id)
+    fields = [
+        *answered.headers,
+        ("request-id", request_id),
+        ("content-type", "application/json"),
+        ("content-length", str(len(answered.body))),
+        ("connection", "close"),
+    ]
+    lines = [f"HTTP/1.1 {answered.status} {HTTPStatus(answered.status).phrase}", *map(": ".join, fields), "", ""]
+    return "\r\n".join(lines).encode() + answered.body
 
 
 Send = Callable[[Any], Awaitable[None]]

@@ -12,10 +12,11 @@ import msgspec
 
 from dragoman.errors import InvalidRequest
 
-from .schema import REQUIRED
+from .schema import EXTRA, REQUIRED
 
 __all__ = ["Envelope"]
 
+MAX_FIELDS = 1000
 NOT_JSON = "The request body is not valid JSON"
 # A key as it usually is: no escapes. One with escapes is legal, and then the body is written anew.
 KEY = re.compile(rb'[ \t\r\n]*"([^"\\]*)"[ \t\r\n]*:[ \t\r\n]*')
@@ -41,7 +42,8 @@ class Envelope:
     def __init__(self, body: bytes) -> None:
         self.body = body
         self.fields = _split(body)
-        self._spans = _locate(body, self.fields)
+        if len(self.fields) > MAX_FIELDS:  # the API knows some thirty; a body of millions is an attack
+            raise InvalidRequest(f"{list(self.fields)[MAX_FIELDS][:100]}: {EXTRA}")
 
     def value(self, name: str) -> Any:
         """One field, parsed; None where it is missing or null."""
@@ -81,15 +83,16 @@ class Envelope:
         Where a key is doubled or escaped, the object is written anew from its fields: values keep their bytes, the
         space between them goes.
         """
-        if self._spans is None:
+        spans = _locate(self.body, self.fields)
+        if spans is None:
             return msgspec.json.encode(self.fields | replaced)
         body = self.body
-        for name in sorted(replaced.keys() & self._spans.keys(), key=self._spans.__getitem__, reverse=True):
-            start, end = self._spans[name]
+        for name in sorted(replaced.keys() & spans.keys(), key=spans.__getitem__, reverse=True):
+            start, end = spans[name]
             body = body[:start] + msgspec.json.encode(replaced[name]) + body[end:]
-        if added := {name: value for name, value in replaced.items() if name not in self._spans}:
+        if added := {name: value for name, value in replaced.items() if name not in spans}:
             brace = body.rindex(b"}")
-            comma = b"," if self._spans else b""
+            comma = b"," if spans else b""
             body = body[:brace] + comma + msgspec.json.encode(added)[1:-1] + body[brace:]
         return body
 

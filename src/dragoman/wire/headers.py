@@ -5,7 +5,7 @@ from typing import Literal
 
 from dragoman.errors import InvalidRequest
 
-__all__ = ["KNOWN_BETAS", "VERSIONS", "Headers", "Version", "base62", "betas", "version"]
+__all__ = ["KNOWN_BETAS", "VERSIONS", "Headers", "Version", "base58", "betas", "version"]
 
 Version = Literal["2023-06-01", "2026-10-21"]
 VERSIONS: tuple[Version, ...] = ("2023-06-01", "2026-10-21")
@@ -35,7 +35,7 @@ ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"  # as in
 
 
 class Headers:
-    """Request or response headers: names in any case, repeats kept, order kept."""
+    """Request or response headers, looked up by their names in lower case; repeats and order are kept."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
         self._values: dict[str, list[str]] = {}
@@ -83,7 +83,7 @@ def betas(headers: Headers, *, refuse_unknown: bool = False) -> tuple[str, ...]:
     return tuple(names)
 
 
-def base62(random: bytes, length: int) -> str:
+def base58(random: bytes, length: int) -> str:
     """Opaque id text out of random bytes (16 are plenty for 22 characters)."""
     number = int.from_bytes(random, "big")
     digits = []

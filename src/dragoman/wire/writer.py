@@ -1,8 +1,8 @@
-"""The block writer: the only thing that may emit stream events.
+"""The block writer: the only thing that may emit the events of a message.
 
 Whoever answers (an engine, an adapter of a translated provider) says what there is to say, text, thinking, a tool
 call; the writer opens, numbers and closes the blocks. No order of its calls makes an illegal stream: that is its
-law (DESIGN, principle 3), and a test drives it at random. Imports only this folder.
+law (ARCHITECTURE, principle 3), and a test drives it at random. Imports only this folder.
 """
 
 from typing import Any

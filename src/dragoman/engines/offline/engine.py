@@ -9,7 +9,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Literal
 
 import msgspec
@@ -55,6 +55,7 @@ class Reply(Struct, frozen=True, kw_only=True):
     thinking: str | None  # None: it does not think
     text: str
     calls: list[Call]
+    stopped_by: str | None = None  # the stop sequence that the text would have gone on with
 
 
 class OfflineEngine:
@@ -69,20 +70,14 @@ class OfflineEngine:
     async def count(self, request: CountTokensRequest, model: Model) -> int:
         return (await _prompt(request, model)).tokens
 
-    async def generate(self, generation: Generation) -> AsyncIterator[list[Event]]:
+    async def generate(self, generation: Generation) -> AsyncGenerator[list[Event], None]:
         request, model = generation.request, generation.model
         prompt = await _prompt(request, model)
         limit, at_limit = _output_limit(request, model, prompt)
         writer = BlockWriter(generation.message_id, model=model.id, usage=_usage(request, prompt))
         output = _Output(writer, model=model, limit=limit, at_limit=at_limit)
-        yield writer.start()
         if request.max_tokens > 0:
-            # Finding the tools that fit, among many with large schemas, takes tens of milliseconds.
-            reply = (
-                await asyncio.to_thread(compose, request, model, prompt)
-                if request.tools
-                else compose(request, model, prompt)
-            )
+            reply = await _composed(request, model, prompt)
             for events in output.write(reply, request, sign=self._sign, new_tool_id=generation.new_tool_id):
                 yield events
         yield output.finish(prompt)
@@ -91,6 +86,13 @@ class OfflineEngine:
         """An opaque signature of a thinking block, such as the API's are: it can be verified, and nothing else."""
         digest = hmac.digest(self._secret, b"thinking\0" + thinking.encode(), hashlib.sha512)
         return base64.b64encode(b"\x0adragoman-offline-1\0" + digest).decode()
+
+
+async def _composed(request: MessagesRequest, model: Model, prompt: Prompt) -> Reply:
+    """Compose; in a thread where that takes long: many tools with large schemas, formats, many stop sequences."""
+    if _is_quick(request) and request.output_config is None and len(request.stop_sequences or ()) <= 10:
+        return compose(request, model, prompt)
+    return await asyncio.to_thread(compose, request, model, prompt)
 
 
 async def _prompt(request: CountTokensRequest, model: Model) -> Prompt:
@@ -142,6 +144,16 @@ def _usage(request: MessagesRequest, prompt: Prompt) -> Usage:
 
 
 def compose(request: MessagesRequest, model: Model, prompt: Prompt) -> Reply:
+    """The answer, its text up to the first stop sequence."""
+    reply = _decided(request, model, prompt)
+    found = [(at, stop) for stop in request.stop_sequences or () if (at := reply.text.find(stop)) >= 0]
+    if not found:
+        return reply
+    at, stop = min(found)
+    return Reply(thinking=reply.thinking, text=reply.text[:at], calls=[], stopped_by=stop)
+
+
+def _decided(request: MessagesRequest, model: Model, prompt: Prompt) -> Reply:
     """Decide on the answer: tool calls, a formatted value, or text."""
     calls = _calls(request, prompt)
     if calls:
@@ -261,8 +273,8 @@ class _Output:
         """The events of thinking, text and calls, until something stops them."""
         if reply.thinking is not None:
             yield self._thinking(reply.thinking, request, sign)
-        if reply.text and self._stop is None:
-            yield from self._text(reply.text, request.stop_sequences or ())
+        if self._stop is None:
+            yield from self._text(reply)
         for call in reply.calls:
             if self._stop is None:
                 yield self._call(call, new_tool_id(), toolset_name=_toolset_of(request, call.name))
@@ -301,16 +313,11 @@ class _Output:
                 events += self._writer.thinking(piece)
         return events + self._writer.signature(sign(taken))
 
-    def _text(self, text: str, stop_sequences: list[str] | tuple[()]) -> Iterator[list[Event]]:
-        found = [(at, sequence) for sequence in stop_sequences if (at := text.find(sequence)) >= 0]
-        stopped_by = min(found)[1] if found else None
-        if stopped_by is not None:
-            text = text[: min(found)[0]]
-        taken = self._take(text)
-        for piece in tokens.streamed(taken, self._tokenizer):
+    def _text(self, reply: Reply) -> Iterator[list[Event]]:
+        for piece in tokens.streamed(self._take(reply.text), self._tokenizer):
             yield self._writer.text(piece)
-        if self._stop is None and stopped_by is not None:
-            self._stop, self._stop_sequence = "stop_sequence", stopped_by
+        if self._stop is None and reply.stopped_by is not None:
+            self._stop, self._stop_sequence = "stop_sequence", reply.stopped_by
 
     def _call(self, call: Call, tool_use_id: str, *, toolset_name: str | None) -> list[Event]:
         """A call, its input in fragments cut anywhere. Without room for its name it is not begun."""
