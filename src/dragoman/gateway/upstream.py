@@ -254,8 +254,10 @@ class _Exchange:
         self._entry.outcome = "refused"
         told = msgspec.json.decode(envelope).get("request_id")
         has_id = any(name == "request-id" for name, _ in self.headers)
-        named = [("request-id", told)] if isinstance(told, str) and VISIBLE.fullmatch(told) and not has_id else []
-        return Answer(status=status, headers=[*self.headers, *named], body=envelope)
+        if has_id or not isinstance(told, str) or not VISIBLE.fullmatch(told):
+            return Answer(status=status, headers=self.headers, body=envelope)
+        self._entry.upstream_request_id = told
+        return Answer(status=status, headers=[*self.headers, ("request-id", told)], body=envelope)
 
     async def _read(self, response: Response, reader: StreamReader) -> AsyncGenerator[bytes, None]:
         """What the reader makes of the body. Raises UpstreamFailed for one that ends before its message does."""
