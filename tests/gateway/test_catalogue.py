@@ -537,3 +537,13 @@ def thinking(found: Model) -> str:
     disabled = {"yes": "`disabled`", "no": "", "up_to_high_effort": "`disabled` up to effort high"}[rules.disabled]
     takes = [f"`{kind}`" for kind in ("adaptive", "enabled", "between_tools") if getattr(rules, kind)]
     return f"{rules.default}; takes {', '.join(takes + [disabled] * bool(disabled))}"
+
+
+def test_a_server_that_refuses_retired_models_lists_none() -> None:
+    """MOD-8."""
+    served = Catalogue.load().without_retired()
+    for name in ("claude-3-haiku-20240307", "claude-haiku-3-5"):
+        with pytest.raises(NotFound):
+            served.retrieve(name)
+    assert served.page({"lifecycle[]": ["retired"]})["data"] == []
+    assert served.retrieve("claude-opus-4-8")["id"] == "claude-opus-4-8"

@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from rawhttp import HELLO, KEY, json_bytes
-from serving import ledger_rows
+from rawhttp import HELLO, KEY, error, exchange, json_bytes, post
+from serving import Serving, ledger_rows
 
 from dragoman.errors import (
     ApiError,
@@ -358,3 +358,19 @@ async def test_no_caller_writes_a_line_of_the_ledger(gateway: Gateway, ledger: A
     assert row["outcome"] == "refused"
     assert row["request_id"] != "req_forged"
     assert len(row["model"]) < 1000
+
+
+@pytest.mark.parametrize(
+    ("fields", "beta"),
+    [
+        ({"mcp_servers": [{"type": "url", "url": "http://127.0.0.1:1", "name": "m"}]}, "mcp-client-2025-11-20"),
+        ({"container": "container_1"}, None),
+        ({"fallbacks": [{"model": "claude-opus-4-8"}]}, "server-side-fallback-2026-07-01"),
+    ],
+)
+async def test_what_no_engine_has_is_refused_by_name(fields: dict[str, Any], beta: str | None) -> None:
+    """TOOL-71: never accepted and ignored."""
+    headers = [("anthropic-beta", beta)] if beta else []
+    async with Serving() as server:
+        told = error(await exchange(server.url, post({**HELLO, **fields}, *headers)), 400)
+    assert told["message"] == f"{next(iter(fields))}: is not supported by the model that answers here"

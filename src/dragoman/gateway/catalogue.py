@@ -82,6 +82,13 @@ class Catalogue:
         catalogue._sort()
         return catalogue
 
+    def without_retired(self) -> "Catalogue":
+        """A copy for a server that refuses retired models: it lists what it serves (MOD-8)."""
+        catalogue = Catalogue(())
+        catalogue._entries = {id_: entry for id_, entry in self._entries.items() if entry.lifecycle != "retired"}
+        catalogue._ids = {name: id_ for name, id_ in self._ids.items() if id_ in catalogue._entries}
+        return catalogue
+
     def __contains__(self, name: str) -> bool:
         """Whether the name is served, its rules known or not."""
         return name in self._ids

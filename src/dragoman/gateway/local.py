@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from dragoman.engines.base import Engine, Generation
+from dragoman.errors import InvalidRequest
 from dragoman.providers.base import Operation
 from dragoman.wire.codec import encode, plain, read
 from dragoman.wire.events import BlockStart, Event, Fold, MessageDelta, MessageStart, encode_event
@@ -22,6 +23,7 @@ from .routing import Route
 
 __all__ = ["Local"]
 
+NOT_HERE = ("mcp_servers", "fallbacks", "container")  # fields that ask for what no engine of ours has
 LARGE_BODY_BYTES = 256 * 1024  # above this, a body is parsed and checked in a thread, off the event loop
 
 T = TypeVar("T")
@@ -59,6 +61,9 @@ class Local:
     def _validated(self, asked: Asked, model: Model) -> MessagesRequest:
         request = validate_messages(asked.envelope.parse(), model, version=asked.version, betas=asked.betas)
         check_server_tools(request.tools or ())
+        for name in NOT_HERE:  # never accepted and ignored (TOOL-71)
+            if getattr(request, name):
+                raise InvalidRequest(f"{name}: is not supported by the model that answers here")
         return request
 
     async def _count(self, asked: Asked, model: Model) -> Answer:

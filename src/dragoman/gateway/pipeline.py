@@ -68,7 +68,8 @@ class Gateway:
         self.clock = clock
         self.store = store
         self.auth = auth
-        self.catalogue = known.with_aliases(aliases(config, known))
+        listed = known.without_retired() if config.retired == "refuse" else known
+        self.catalogue = listed.with_aliases(aliases(config, known))
         self.limits = Limits()
         self.ledger = Ledger(clock=clock)
         self.router = Router(config, known)

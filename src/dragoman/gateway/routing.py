@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from dragoman.errors import NotFound
+from dragoman.errors import ConfigError, NotFound
 from dragoman.wire.models import Model
 
 from .catalogue import Alias, Catalogue
@@ -32,7 +32,10 @@ class Route(Struct, frozen=True, kw_only=True):
 
 
 class Router:
-    """Maps the model name of a request to its route, by the configuration alone."""
+    """Maps the model name of a request to its route, by the configuration alone.
+
+    Raises ConfigError for a configured model that nothing could answer.
+    """
 
     def __init__(self, config: Config, catalogue: Catalogue) -> None:
         self._providers: Mapping[str, ProviderConfig] = config.providers
@@ -40,6 +43,13 @@ class Router:
         self._configured = {name: route.targets[0] for name, route in config.models.items()}
         self._refuses_retired = config.retired == "refuse"
         self._catalogue = catalogue
+        for route in config.models.values():
+            target = route.targets[0]
+            if self._providers[target.provider].dialect == OFFLINE and catalogue.resolve(target.model) is None:
+                raise ConfigError(
+                    f"{route.origin}: models.{route.name}: the offline engine stands in for the catalogue, and "
+                    f"{target.model} is none of them. `dragoman models --all` lists them."
+                )
 
     def route(self, name: str) -> Route:
         """The route of a model name: a configured one, `provider/model`, or what the first provider serves.

@@ -146,14 +146,17 @@ def _greeting(config: Config, address: str, first_key: str | None, env: Mapping[
         shown = "$DRAGOMAN_API_KEY"
     else:
         lines.append("Keys:       those made before; `dragoman keys create` makes another")
-    return "\n".join([*lines, "", "Try it:", _curl(address, shown), ""])
+    try_it = ["Try it:"]
+    if shown == "$YOUR_KEY":
+        try_it = ["Try it, with a key of yours in place of the dots:", "export YOUR_KEY=sk-dgm-..."]
+    return "\n".join([*lines, "", *try_it, _curl(address, shown), ""])
 
 
 def _curl(address: str, key: str) -> str:
     body = '{"model": "claude-opus-4-8", "max_tokens": 200, "messages": [{"role": "user", "content": "Hello, Claude"}]}'
     quote = '"' if key.startswith("$") else "'"
     return (
-        f"curl {address}/v1/messages -H {quote}x-api-key: {key}{quote} "
+        f"curl '{address}/v1/messages' -H {quote}x-api-key: {key}{quote} "
         f"-H 'anthropic-version: 2023-06-01' -H 'content-type: application/json' -d '{body}'"
     )
 

@@ -17,6 +17,7 @@ from .schema import EXTRA, REQUIRED
 __all__ = ["Envelope"]
 
 MAX_FIELDS = 1000
+LONE_SURROGATE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
 NOT_JSON = "The request body is not valid JSON"
 # A key as it usually is: no escapes. One with escapes is legal, and then the body is written anew.
 KEY = re.compile(rb'[ \t\r\n]*"([^"\\]*)"[ \t\r\n]*:[ \t\r\n]*')
@@ -109,7 +110,7 @@ def _split(body: bytes) -> dict[str, msgspec.Raw]:
     except msgspec.ValidationError:
         raise InvalidRequest("Input should be an object") from None
     except msgspec.DecodeError as error:
-        raise InvalidRequest(f"{NOT_JSON}: {_reason(error)}") from None
+        raise InvalidRequest(f"{NOT_JSON}: {_reason(error, body)}") from None
 
 
 def _parse(raw: bytes | msgspec.Raw) -> Any:
@@ -118,7 +119,7 @@ def _parse(raw: bytes | msgspec.Raw) -> Any:
     except RecursionError:
         raise InvalidRequest(f"{NOT_JSON}: nested too deeply") from None
     except (UnicodeDecodeError, msgspec.DecodeError) as error:
-        raise InvalidRequest(f"{NOT_JSON}: {_reason(error)}") from None
+        raise InvalidRequest(f"{NOT_JSON}: {_reason(error, raw)}") from None
 
 
 def _must_not_be_deep(value: dict[str, Any]) -> None:
@@ -135,7 +136,10 @@ def _must_not_be_deep(value: dict[str, Any]) -> None:
     raise InvalidRequest(f"{NOT_JSON}: nested too deeply")
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, body: bytes | msgspec.Raw) -> str:
+    """What is wrong, in a few words. A lone surrogate is named: the parser takes it for the end of the text."""
+    if ("truncated" in str(error) or "hex escape" in str(error)) and LONE_SURROGATE.search(bytes(body)):
+        return "no low surrogate in string"
     text = str(error).removeprefix("JSON is malformed: ").partition(" - at `")[0]
     return text[:1].lower() + text[1:]
 

@@ -30,6 +30,7 @@ BETA_FIELDS = {
 def validate_messages(body: dict[str, Any], model: Model, *, version: Version, betas: Sequence[str]) -> MessagesRequest:
     """The typed form of a POST /v1/messages body. Raises InvalidRequest for the first rule that it breaks."""
     _refuse_threads(body)
+    _check_beta_fields(body, betas)
     check(MessagesRequest, body)
     request = read(MessagesRequest, body)
     _check_shared(request, body, model, version, betas)
@@ -45,6 +46,7 @@ def validate_messages(body: dict[str, Any], model: Model, *, version: Version, b
 
 def validate_count(body: dict[str, Any], model: Model, *, version: Version, betas: Sequence[str]) -> CountTokensRequest:
     """The typed form of a POST /v1/messages/count_tokens body (TOK-2, TOK-3). Raises InvalidRequest."""
+    _check_beta_fields(body, betas)
     check(CountTokensRequest, body)
     request = read(CountTokensRequest, body)
     _check_shared(request, body, model, version, betas)
@@ -54,9 +56,6 @@ def validate_count(body: dict[str, Any], model: Model, *, version: Version, beta
 def _check_shared(
     request: CountTokensRequest, body: dict[str, Any], model: Model, version: Version, betas: Sequence[str]
 ) -> None:
-    for name, prefixes in BETA_FIELDS.items():
-        if body.get(name) is not None and not any(beta.startswith(prefixes) for beta in betas):
-            raise InvalidRequest(f"{name}: {EXTRA}")
     if version == "2026-10-21":
         _check_newer_version(request)
     toolrules.check_system(request.system)
@@ -67,6 +66,13 @@ def _check_shared(
     _check_citations(request)
     modelrules.check_effort(request, model)
     modelrules.check_thinking(request, model, betas=betas)
+
+
+def _check_beta_fields(body: dict[str, Any], betas: Sequence[str]) -> None:
+    """Without its beta such a field is unknown, whatever it holds (MSG-29)."""
+    for name, prefixes in BETA_FIELDS.items():
+        if body.get(name) is not None and not any(beta.startswith(prefixes) for beta in betas):
+            raise InvalidRequest(f"{name}: {EXTRA}")
 
 
 def _refuse_threads(body: dict[str, Any]) -> None:

@@ -297,3 +297,24 @@ async def test_closing_the_stream_early_is_harmless() -> None:
     with pytest.raises(StopAsyncIteration):
         await anext(stream)
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_thinking_of_earlier_turns_counts_nothing_and_that_of_the_loop_does() -> None:
+    """TOK-5."""
+    thought = {"type": "thinking", "thinking": "long " * 200, "signature": "s"}
+    use = {"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": {"city": "Rome"}}
+    result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "15"}]}
+
+    async def count(*blocks: Json, then: Json) -> int:
+        turns = [*said("Rome?"), {"role": "assistant", "content": list(blocks)}, then]
+        return (await run(messages=turns, tools=[WEATHER]))[1].usage.input_tokens
+
+    text = {"type": "text", "text": "Hm."}
+    asked_again = {"role": "user", "content": "And Paris?"}
+    assert await count(thought, text, then=asked_again) == await count(text, then=asked_again)
+    assert await count(thought, use, then=result) > await count(use, then=result) + 100
+
+
+async def test_files_that_are_not_kept_are_refused() -> None:
+    with pytest.raises(InvalidRequest, match=r"^messages\.0\.content\.0: files are not kept here$"):
+        await run(messages=[{"role": "user", "content": [{"type": "container_upload", "file_id": "file_1"}]}])

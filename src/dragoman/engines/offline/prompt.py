@@ -18,6 +18,7 @@ from dragoman.wire.types import (
     Base64Pdf,
     Block,
     BrowserState,
+    ContainerUpload,
     ContentSource,
     CountTokensRequest,
     Document,
@@ -79,8 +80,9 @@ def read_prompt(request: CountTokensRequest, model: Model) -> Prompt:
     reader = _Reader(request, model)
     turns = merged(request.messages)
     total = reader.fixed_tokens(request) + reader.system_turn_tokens(request)
+    current = _start_of_current_turn(turns)
     for number, turn in enumerate(turns):
-        in_last_loop = number >= len(turns) - 2
+        in_last_loop = number >= current
         total += TURN_TOKENS + sum(
             reader.tokens_of(placed.value, placed.path, counts_thinking=in_last_loop) for placed in turn.blocks
         )
@@ -96,6 +98,14 @@ def read_prompt(request: CountTokensRequest, model: Model) -> Prompt:
         attachments=[words for block in blocks if (words := reader.attachments.get(id(block)))],
         prefill=_text([placed.value for placed in turns[-1].blocks]) if is_continued else None,
     )
+
+
+def _start_of_current_turn(turns: Sequence[Turn]) -> int:
+    """Index of the first turn behind the user's last request: a tool loop goes on within one turn (TOK-5)."""
+    for number in range(len(turns) - 1, -1, -1):
+        if turns[number].role == "user" and not any(isinstance(p.value, ToolResult) for p in turns[number].blocks):
+            return number
+    return 0
 
 
 def _text(content: str | Sequence[Part] | None) -> str:
@@ -171,7 +181,9 @@ class _Reader:
             case SearchResult(source=source, title=title, content=content):
                 self.attachments[id(block)] = f'the search result "{title}" from {source}'
                 return self._count(source) + self._count(title) + self._parts(content, f"{path}.search_result.content")
-            case _:  # the API's own tools, files: known by their JSON alone
+            case ContainerUpload():
+                raise InvalidRequest(f"{path}: files are not kept here")
+            case _:  # the API's own tools: known by their JSON alone
                 return TOOL_CALL_TOKENS + self._count_json(plain(block))
 
     def _parts(self, content: str | Sequence[Part] | None, path: str) -> int:
