@@ -167,7 +167,6 @@ REQUESTS: list[Json] = [
     _ask(
         metadata={"user_id": "u-1"},
         service_tier="auto",
-        container="container_1",
         inference_geo="us",
         system="Speak French.",
         cache_control={"type": "ephemeral"},
@@ -180,6 +179,7 @@ REQUESTS: list[Json] = [
         ),
         mcp_servers=[{"type": "url", "url": "https://example.com", "name": "m"}],
         context_management={"edits": []},
+        container="container_1",
     ),
     _ask(
         {"role": "user", "content": "Search."},
