@@ -205,11 +205,13 @@ class _Exchange:
             if not self._is_committed:
                 raise
             self._entry.outcome = "cut"
+            await self.aclose()  # first: while that takes its time, no ping may follow the last event
             yield encode_sse("error", msgspec.json.format(refused.answer.body, indent=-1))  # on one line
         except ApiError as error:
             if not self._is_committed:
                 raise
             self._entry.outcome, self._entry.error = "cut", error.kind
+            await self.aclose()
             yield encode_sse("error", msgspec.json.encode(error.body(self._request_id)))
         finally:
             self._entry.usage = reader.usage
