@@ -3,12 +3,13 @@
 Imports only `wire` and the error tree.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
 from dragoman.wire.events import Event
+from dragoman.wire.headers import Headers
 from dragoman.wire.models import Capability, Model
 from dragoman.wire.types import CountTokensRequest, MessagesRequest
 
@@ -22,6 +23,9 @@ class Generation(Struct, frozen=True, kw_only=True):
     model: Model
     message_id: str
     new_tool_id: Callable[[], str]  # `toolu_...`, never the same twice
+    workspace_id: str = ""  # whose request it is: what is remembered between requests is never shared across them
+    betas: Sequence[str] = ()
+    headers: Headers = Headers()
 
 
 class Engine(Protocol):

@@ -8,6 +8,8 @@ from dragoman.providers.base import Operation
 from dragoman.wire.envelope import Envelope
 from dragoman.wire.headers import Headers, Version, betas, version
 
+from .auth import Principal
+
 __all__ = ["Answer", "Asked", "Call"]
 
 
@@ -22,9 +24,10 @@ class Call(Struct, frozen=True, kw_only=True):
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """A call whose headers and envelope have been read."""
+    """A call whose headers and envelope have been read, and who makes it."""
 
     call: Call
+    principal: Principal
     version: Version
     betas: tuple[str, ...]
     envelope: Envelope
@@ -32,13 +35,14 @@ class Asked(Struct, frozen=True, kw_only=True):
     stream: bool
 
     @classmethod
-    def read(cls, call: Call, *, refuse_unknown_betas: bool) -> "Asked":
+    def read(cls, call: Call, principal: Principal, *, refuse_unknown_betas: bool) -> "Asked":
         """Raises InvalidRequest, in the order of MSG-32: version, betas, JSON, model."""
         asked_version = version(call.headers)
         asked_betas = betas(call.headers, refuse_unknown=refuse_unknown_betas)
         envelope = Envelope(call.body)
         return cls(
             call=call,
+            principal=principal,
             version=asked_version,
             betas=asked_betas,
             envelope=envelope,

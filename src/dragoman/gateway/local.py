@@ -48,6 +48,9 @@ class Local:
             model=model,
             message_id=self._new_id("msg"),
             new_tool_id=lambda: self._new_id("toolu"),
+            workspace_id=asked.principal.workspace_id,
+            betas=asked.betas,
+            headers=asked.call.headers,
         )
         events = self._engine.generate(generation)
         if asked.stream:

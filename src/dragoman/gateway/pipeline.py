@@ -103,7 +103,7 @@ async def answer(gateway: Gateway, call: Call) -> "Reply":
         entry.key_id = principal.key_id
 
         # What do they ask? The envelope only: the rest is parsed where a target needs it.
-        asked = Asked.read(call, refuse_unknown_betas=gateway.config.unknown_betas == "refuse")
+        asked = Asked.read(call, principal, refuse_unknown_betas=gateway.config.unknown_betas == "refuse")
         entry.model, entry.stream = asked.model, asked.stream
 
         # May they?
