@@ -3,7 +3,7 @@
 Source: spec MSG-95, TOK-1 to 10. Imports only `wire`, the error tree, and this folder.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -12,7 +12,7 @@ from dragoman.errors import InvalidRequest
 from dragoman.wire.codec import plain
 from dragoman.wire.models import Model
 from dragoman.wire.toolrules import forces_a_tool
-from dragoman.wire.turns import Turn, is_prefill, merged
+from dragoman.wire.turns import Turn, blocks_of, is_prefill, merged
 from dragoman.wire.types import (
     Base64Image,
     Base64Pdf,
@@ -36,7 +36,7 @@ from dragoman.wire.types import (
 
 from . import images, tokens
 
-__all__ = ["Prompt", "read_prompt"]
+__all__ = ["Prompt", "Span", "read_prompt"]
 
 # The estimate's fixed parts, chosen so that short prompts come near the figures of TOK-7.
 REQUEST_TOKENS = 3
@@ -59,16 +59,28 @@ class Result(Struct, frozen=True):
     is_error: bool
 
 
+class Span(Struct, frozen=True):
+    """One block of the prompt, in the order tools, system, messages: where it stands, and what it takes."""
+
+    path: str  # `tools.0`, `system` (a string) or `system.0`, `messages.1.content.0`
+    tokens: int  # with its share of the frame around it
+
+
 class Prompt(Struct, frozen=True, kw_only=True):
     """A request as the engine sees it."""
 
-    tokens: int  # estimate of the whole input
+    spans: list[Span]  # all of the input, block by block
     said: str  # the text of the last user turn
     asked: str  # its last text block: where a turn has several, programs put context first and the request last
     system: str
     results: list[Result]  # tool results of the last turn
     attachments: list[str]  # what the last turn holds besides text, in words
     prefill: str | None  # text of a last assistant message that the reply goes on from
+
+    @property
+    def tokens(self) -> int:
+        """Estimate of the whole input."""
+        return sum(span.tokens for span in self.spans)
 
 
 def read_prompt(request: CountTokensRequest, model: Model) -> Prompt:
@@ -79,18 +91,12 @@ def read_prompt(request: CountTokensRequest, model: Model) -> Prompt:
     """
     reader = _Reader(request, model)
     turns = merged(request.messages)
-    total = reader.fixed_tokens(request) + reader.system_turn_tokens(request)
-    current = _start_of_current_turn(turns)
-    for number, turn in enumerate(turns):
-        in_last_loop = number >= current
-        total += TURN_TOKENS + sum(
-            reader.tokens_of(placed.value, placed.path, counts_thinking=in_last_loop) for placed in turn.blocks
-        )
+    spans = reader.spans(request, current=_start_of_current_turn(turns))
     is_continued = is_prefill(request.messages)
     last = next((turn for turn in reversed(turns) if turn.role == "user"), None)
     blocks = [placed.value for placed in last.blocks] if last else []
     return Prompt(
-        tokens=total,
+        spans=spans,
         said=_text(blocks),
         asked=next((block.text for block in reversed(blocks) if isinstance(block, Text)), ""),
         system=_text(request.system),
@@ -101,10 +107,10 @@ def read_prompt(request: CountTokensRequest, model: Model) -> Prompt:
 
 
 def _start_of_current_turn(turns: Sequence[Turn]) -> int:
-    """Index of the first turn behind the user's last request: a tool loop goes on within one turn (TOK-5)."""
-    for number in range(len(turns) - 1, -1, -1):
-        if turns[number].role == "user" and not any(isinstance(p.value, ToolResult) for p in turns[number].blocks):
-            return number
+    """Index of the message with the user's last request: a tool loop behind it goes on within one turn (TOK-5)."""
+    for turn in reversed(turns):
+        if turn.role == "user" and not any(isinstance(placed.value, ToolResult) for placed in turn.blocks):
+            return turn.blocks[0].message
     return 0
 
 
@@ -147,19 +153,39 @@ class _Reader:
             raise InvalidRequest(f"messages: too many images: {len(found)} > {model.max_images} maximum")
         self._many = len(found) > MANY_IMAGES
 
-    def fixed_tokens(self, request: CountTokensRequest) -> int:
-        """System prompt, tools and their hidden prompt (TOK-6), an output format."""
-        total = REQUEST_TOKENS + self._count(_text(request.system))
-        if request.tools:
-            total += self._model.tool_prompt_tokens[1 if forces_a_tool(request) else 0]
-            total += sum(self._count_json({**plain(tool), "cache_control": None}) for tool in request.tools)
+    def spans(self, request: CountTokensRequest, *, current: int) -> list[Span]:
+        """Every block with its tokens; `current` is the message that the current turn begins with."""
+        spans = [*self._tools(request), *self._system(request), *self._messages(request, current)]
+        frame = REQUEST_TOKENS
         if request.output_config is not None and request.output_config.format is not None:
-            total += self._count_json(request.output_config.format.schema)
-        return total
+            frame += self._count_json(request.output_config.format.schema)
+        spans[0] = Span(spans[0].path, spans[0].tokens + frame)
+        return spans
 
-    def system_turn_tokens(self, request: CountTokensRequest) -> int:
-        texts = [_text(message.content) for message in request.messages if message.role == "system"]
-        return sum(TURN_TOKENS + self._count(text) for text in texts)
+    def _tools(self, request: CountTokensRequest) -> Iterator[Span]:
+        """The definitions; the first with the hidden prompt of any tools (TOK-6)."""
+        hidden = self._model.tool_prompt_tokens[1 if forces_a_tool(request) else 0]
+        for at, tool in enumerate(request.tools or ()):
+            yield Span(f"tools.{at}", self._count_json({**plain(tool), "cache_control": None}) + hidden)
+            hidden = 0
+
+    def _system(self, request: CountTokensRequest) -> Iterator[Span]:
+        if isinstance(request.system, str):
+            yield Span("system", self._count(request.system))
+        for at, block in enumerate(request.system if isinstance(request.system, list) else ()):
+            yield Span(f"system.{at}", self._count(block.text))
+
+    def _messages(self, request: CountTokensRequest, current: int) -> Iterator[Span]:
+        role = ""
+        for index, message in enumerate(request.messages):
+            frame = TURN_TOKENS if message.role != role or role == "system" else 0
+            role = message.role
+            for at, block in enumerate(blocks_of(message)):
+                path = f"messages.{index}.content.{at}"
+                yield Span(path, frame + self.tokens_of(block, path, counts_thinking=index >= current))
+                frame = 0
+            if frame and index:  # the empty last turn of an assistant
+                yield Span(f"messages.{index}", frame)
 
     def tokens_of(self, block: Part, path: str, *, counts_thinking: bool) -> int:
         """Tokens of the block at `path`. Thinking of earlier turns counts nothing (TOK-5)."""
