@@ -23,7 +23,7 @@ LIFECYCLES: tuple[Lifecycle, ...] = get_args(Lifecycle)
 LISTED_UNASKED: frozenset[Lifecycle] = frozenset({"active", "deprecated"})
 UNKNOWN_DATE: Final = "1970-01-01T00:00:00Z"  # MOD-4
 # What a model does not take over from the one it is `like`.
-OWN_FIELDS: Final = {"aliases", "display_name", "created_at", "lifecycle", "deprecated_at", "retires_at"}
+OWN_FIELDS: Final = {"aliases", "display_name", "created_at", "lifecycle", "deprecated_at", "retires_at", "fast"}
 
 
 class Alias(msgspec.Struct, frozen=True):

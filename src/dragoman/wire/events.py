@@ -113,6 +113,7 @@ class DeltaUsage(Wire, frozen=True, kw_only=True):
 class MessageDelta(_Tagged, frozen=True, kw_only=True, tag="message_delta"):
     delta: Stop
     usage: DeltaUsage
+    context_management: JsonObject | None = None  # what was cleared of the prompt, when that was asked for
 
 
 class MessageStop(_Tagged, frozen=True, kw_only=True, tag="message_stop"):
@@ -289,8 +290,10 @@ class Fold:
                 self._message["content"].append(plain(block))
             case BlockDelta(index=index, delta=delta):
                 self._extend(index, delta)
-            case MessageDelta(delta=delta, usage=usage):
+            case MessageDelta(delta=delta, usage=usage, context_management=edits):
                 self._message.update(plain(delta))
+                if edits is not None:
+                    self._message["context_management"] = edits
                 self._message["usage"].update(plain(usage))
             case MessageStop():
                 self.is_complete = True

@@ -9,6 +9,7 @@ from dragoman.errors import InvalidRequest
 
 from .headers import Version
 from .models import Model, ThinkingRules
+from .schema import choices
 from .toolrules import forces_a_tool
 from .turns import merged
 from .types import (
@@ -23,9 +24,19 @@ from .types import (
     ToolResult,
 )
 
-__all__ = ["check_effort", "check_max_tokens", "check_sampling", "check_thinking", "thinks"]
+__all__ = [
+    "check_effort",
+    "check_max_tokens",
+    "check_place",
+    "check_sampling",
+    "check_speed",
+    "check_thinking",
+    "interleaves",
+    "thinks",
+]
 
 USE_ADAPTIVE = 'Use "thinking.type.adaptive" and "output_config.effort" to control thinking behavior.'
+PLACES = ("us", "global")
 INTERLEAVED = ("interleaved-thinking-2025-05-14", "dev-full-thinking-2025-05-14")
 
 
@@ -34,6 +45,13 @@ def thinks(request: CountTokensRequest, model: Model) -> bool:
     if isinstance(request.thinking, ThinkingEnabled | ThinkingAdaptive):
         return True
     return request.thinking is None and model.thinking is not None and model.thinking.default != "off"
+
+
+def interleaves(request: CountTokensRequest, model: Model, betas: Sequence[str]) -> bool:
+    """Whether the model may think again between the calls of one turn: always when adaptive (MSG-65)."""
+    if not isinstance(request.thinking, ThinkingEnabled):
+        return thinks(request, model)
+    return bool(model.thinking and model.thinking.manual_interleaved) and any(beta in INTERLEAVED for beta in betas)
 
 
 def check_thinking(request: CountTokensRequest, model: Model, *, betas: Sequence[str]) -> None:
@@ -48,8 +66,7 @@ def check_thinking(request: CountTokensRequest, model: Model, *, betas: Sequence
         return
     _check_type(config, rules, request)
     if isinstance(config, ThinkingEnabled):
-        interleaved = rules.manual_interleaved and any(beta in INTERLEAVED for beta in betas)
-        _check_manual(config, request, interleaved=interleaved)
+        _check_manual(config, request, interleaved=interleaves(request, model, betas))
 
 
 def _check_type(
@@ -146,6 +163,26 @@ def _check_sampling_while_thinking(temperature: float | None, top_p: float | Non
         )
     if top_k is not None and top_k != 0:
         raise InvalidRequest(f"`top_k` must be unset when thinking is enabled or in adaptive mode. {consult}")
+
+
+def check_speed(request: CountTokensRequest, model: Model, *, betas: Sequence[str]) -> None:
+    """MSG-28: fast mode has a beta, and is for some models only."""
+    if request.speed != "fast":
+        return
+    if not any(beta.startswith("fast-mode-") for beta in betas):
+        raise InvalidRequest("speed: Extra inputs are not permitted")
+    if not model.fast:
+        raise InvalidRequest(f"'{model.id}' does not support the `speed` parameter.")
+
+
+def check_place(request: MessagesRequest, model: Model) -> None:
+    """MSG-26: where the model runs."""
+    if request.inference_geo is None:
+        return
+    if not model.inference_geo:
+        raise InvalidRequest("inference_geo: is not supported for this model")
+    if request.inference_geo not in PLACES:
+        raise InvalidRequest(f"inference_geo: Input should be {choices(PLACES)}")
 
 
 def check_max_tokens(request: MessagesRequest, model: Model) -> None:

@@ -81,6 +81,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     system_turns: bool  # may `messages` hold the role `system` (MSG-45)
     forced_tools: bool  # may tool_choice be `any` or `tool` (TOOL-18)
     inference_geo: bool  # may `inference_geo` be given (MSG-26)
+    fast: bool = False  # may `speed` be "fast" (MSG-28)
     high_resolution_images: bool  # the larger of the two tiers of MSG-95
     capabilities: frozenset[Capability]  # but for `effort` and `thinking`, which have fields of their own
 

@@ -57,9 +57,10 @@ class BlockWriter:
     Each method returns the events that its call makes due, perhaps none. Blocks open at their first content: an
     empty text opens nothing (clients store empty blocks and are refused them ever after). The message starts with
     the first call. `usage` is what message_start tells; its `output_tokens` is 1 there, as the API's is (STR-10).
+    `also` are fields of the message that only some requests ask for, such as `diagnostics` (CCH-40).
     """
 
-    def __init__(self, message_id: str, *, model: str, usage: Usage) -> None:
+    def __init__(self, message_id: str, *, model: str, usage: Usage, also: JsonObject | None = None) -> None:
         self._start = MessageStart(
             message=Message(
                 id=message_id,
@@ -70,6 +71,7 @@ class BlockWriter:
                 stop_sequence=None,
                 stop_details=None,
                 usage=usage,
+                extra=also or {},
             )
         )
         self._started = False
@@ -174,12 +176,13 @@ class BlockWriter:
         usage: DeltaUsage,
         stop_sequence: str | None = None,
         stop_details: StopDetails | None = None,
+        context_management: JsonObject | None = None,
     ) -> list[Event]:
         """Closes what is open and ends the message."""
         events = self.end_block()
         self._is_done = True
         stop = Stop(stop_reason=stop_reason, stop_sequence=stop_sequence, stop_details=stop_details)
-        return [*events, MessageDelta(delta=stop, usage=usage), MessageStop()]
+        return [*events, MessageDelta(delta=stop, usage=usage, context_management=context_management), MessageStop()]
 
     def fail(self, body: dict[str, Any]) -> list[Event]:
         """Ends the stream with an error (STR-40); `body` is the envelope. What is open stays open: it never came."""

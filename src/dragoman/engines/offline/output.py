@@ -1,0 +1,235 @@
+"""How a reply of the offline engine comes out: through the block writer, within its limits, counted to the token.
+
+Source: spec MSG-52, MSG-62, MSG-106 to 122, STR-20 to 33, TOOL-23, TOOL-40. Imports only `wire` and this folder.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from dragoman.wire.events import DeltaUsage, Event
+from dragoman.wire.models import Model
+from dragoman.wire.tools import CustomTool, JsonObject
+from dragoman.wire.types import (
+    MessagesRequest,
+    StopReason,
+    ThinkingAdaptive,
+    ThinkingEnabled,
+    Usage,
+)
+from dragoman.wire.writer import BlockWriter
+
+from . import tokens
+from .reply import Reply, Say, Think, Use, Whole
+from .thinking import Signer
+from .tools.builtin import toolset_members
+
+__all__ = ["Limit", "Output", "cut_at_stop_sequence"]
+
+FRAGMENT_CHARACTERS = 12  # of a tool's input in one event
+FINE_GRAINED = "fine-grained-tool-streaming-"
+# The API's own tools whose calls it counts (TOOL-62).
+COUNTED = {"web_search": "web_search_requests", "web_fetch": "web_fetch_requests"}
+
+
+class Limit(Struct, frozen=True):
+    """How many tokens may come out, and what it is called when they do."""
+
+    tokens: int
+    reason: Literal["max_tokens", "model_context_window_exceeded"]
+
+
+def cut_at_stop_sequence(reply: Reply, sequences: Sequence[str]) -> Reply:
+    """The reply up to the first stop sequence in its text; the sequence itself is left out (MSG-106, STR-16)."""
+    for at, part in enumerate(reply.parts):
+        if not isinstance(part, Say):
+            continue
+        found = [(where, stop) for stop in sequences if (where := part.text.find(stop)) >= 0]
+        if found:
+            where, stop = min(found)
+            parts = (*reply.parts[:at], Say(part.text[:where], part.citations))
+            return Reply(parts=parts, stop_reason="stop_sequence", stop_sequence=stop)
+    return reply
+
+
+class Output:
+    """Writes one reply within its limits, and knows why it ended."""
+
+    def __init__(
+        self,
+        writer: BlockWriter,
+        *,
+        request: MessagesRequest,
+        model: Model,
+        betas: Sequence[str],
+        limit: Limit,
+        signer: Signer,
+        new_tool_id: Callable[[], str],
+    ) -> None:
+        self.used = 0  # tokens so far
+        self._writer = writer
+        self._request = request
+        self._tokenizer = model.tokenizer
+        self._default_display = model.thinking.display if model.thinking else "summarized"
+        self._all_eager = any(beta.startswith(FINE_GRAINED) for beta in betas)
+        self._limit = limit
+        self._left = limit.tokens
+        self._signer = signer
+        self._new_tool_id = new_tool_id
+        self._thought = 0
+        self._stop: StopReason | None = None
+        self._searches: dict[str, int] = {}
+
+    def write(self, reply: Reply) -> Iterator[list[Event]]:
+        """The events of the parts in order, until something stops them."""
+        for part in reply.parts:
+            if self._stop is not None:
+                return
+            match part:
+                case Think():
+                    yield from self._think(part)
+                case Say():
+                    yield from self._say(part)
+                case Use():
+                    yield from self._use(part)
+                case Whole(block=block):
+                    yield self._writer.whole(block)
+        if self._stop is None:
+            self._stop = reply.stop_reason or _natural_stop(reply)
+
+    def finish(self, reply: Reply, usage: Usage) -> list[Event]:
+        """The end. `usage` is what message_start told of the input."""
+        stop = self._stop or self._limit.reason
+        is_empty_refusal = stop == "refusal" and not self.used  # not billed (MSG-115)
+        floor = 0 if self._limit.tokens == 0 or is_empty_refusal else 1  # even an empty text costs one (MSG-122)
+        told = DeltaUsage(
+            input_tokens=usage.input_tokens,
+            cache_creation_input_tokens=usage.cache_creation_input_tokens,
+            cache_read_input_tokens=usage.cache_read_input_tokens,
+            output_tokens=max(self.used, floor),
+            output_tokens_details={"thinking_tokens": self._thought} if self._thought else None,
+            server_tool_use=self._server_tool_use(),
+        )
+        was_cut = self._stop != reply.stop_reason
+        return self._writer.finish(
+            stop,
+            usage=told,
+            stop_sequence=None if was_cut else reply.stop_sequence,
+            stop_details=None if was_cut else reply.stop_details,
+        )
+
+    def _server_tool_use(self) -> JsonObject | None:
+        if not self._searches:
+            return None
+        return {name: self._searches.get(tool, 0) for tool, name in COUNTED.items()}
+
+    def _take(self, text: str, limit: int | None = None) -> str:
+        """As much of `text` as the limit leaves; stops the reply when that is not all."""
+        room = self._left if limit is None else min(limit, self._left)
+        taken, used = tokens.cut(text, room, self._tokenizer)
+        self._spend(used)
+        if len(taken) < len(text) and self._left == 0:
+            self._stop = self._limit.reason
+        return taken
+
+    def _spend(self, used: int) -> None:
+        self._left -= used
+        self.used += used
+
+    def _think(self, part: Think) -> Iterator[list[Event]]:
+        config = self._request.thinking
+        budget = config.budget_tokens - self._thought if isinstance(config, ThinkingEnabled) else None
+        before = self.used
+        taken = self._take(part.text, budget)
+        used = self.used - before
+        self._thought += used
+        if part.redacted:
+            yield self._writer.redacted_thinking(self._signer.redact(taken, tokens=used))
+            return
+        display = config.display if isinstance(config, ThinkingEnabled | ThinkingAdaptive) else None
+        shown = taken if (display or self._default_display) == "summarized" else ""
+        for piece in tokens.streamed(shown, self._tokenizer):
+            yield self._writer.thinking(piece)
+        yield self._writer.signature(self._signer.sign(shown, tokens=used))
+
+    def _say(self, part: Say) -> Iterator[list[Event]]:
+        """A text block. What it cites is not counted (MSG-99)."""
+        taken = self._take(part.text)
+        if not taken:
+            return
+        events = self._writer.end_block()
+        for citation in part.citations:
+            events += self._writer.citation(citation)
+        for piece in tokens.streamed(taken, self._tokenizer):
+            yield [*events, *self._writer.text(piece)]
+            events = []
+
+    def _use(self, part: Use) -> Iterator[list[Event]]:
+        """A call, its input in fragments cut anywhere. Without room for its name it is not begun."""
+        name_tokens = tokens.count(part.name, self._tokenizer)
+        if name_tokens >= self._left:
+            self._spend(self._left)
+            self._stop = self._limit.reason
+            return
+        self._spend(name_tokens)
+        toolset = self._toolset_of(part.name)
+        if part.on_server:
+            self._searches[part.name] = self._searches.get(part.name, 0) + 1
+            events = self._writer.server_tool_use(part.id or self._new_server_id(), part.name)
+        else:
+            events = self._writer.tool_use(part.id or self._new_tool_id(), part.name, toolset_name=toolset)
+        yield [*events, *self._writer.input_json("")]
+        taken = self._input(part, is_whole=toolset is not None)
+        step = len(taken) if toolset is not None else FRAGMENT_CHARACTERS  # STR-33
+        for start in range(0, len(taken), max(step, 1)):
+            yield self._writer.input_json(taken[start : start + step])
+        yield self._writer.end_block()
+
+    def _new_server_id(self) -> str:
+        return "srvtoolu_" + self._new_tool_id().removeprefix("toolu_")
+
+    def _input(self, part: Use, *, is_whole: bool) -> str:
+        """The JSON that fits: to the token when fine-grained, else in whole parameters (STR-32, TOOL-40)."""
+        if part.raw is not None:
+            return self._take(part.raw)
+        encoded = msgspec.json.encode(part.input).decode()
+        if self._is_eager(part.name):
+            return self._take(encoded)
+        if tokens.count(encoded, self._tokenizer) <= self._left:
+            return self._take(encoded)
+        fitting = "" if is_whole else self._whole_parameters(part.input)
+        self._spend(self._left)  # what did not fit was written all the same
+        self._stop = self._limit.reason
+        return fitting
+
+    def _whole_parameters(self, value: dict[str, Any]) -> str:
+        """As many parameters as fit, without the brace that would close them."""
+        fitting = ""
+        for key, item in value.items():
+            pair = msgspec.json.encode({key: item}).decode()[1:-1]
+            longer = f"{fitting},{pair}" if fitting else "{" + pair
+            if tokens.count(longer, self._tokenizer) > self._left:
+                break
+            fitting = longer
+        return fitting
+
+    def _is_eager(self, name: str) -> bool:
+        if self._all_eager:
+            return True
+        tool = next((tool for tool in self._request.tools or () if getattr(tool, "name", None) == name), None)
+        return isinstance(tool, CustomTool) and bool(tool.eager_input_streaming)
+
+    def _toolset_of(self, name: str) -> str | None:
+        """The toolset that a call belongs to, which the call must name (TOOL-54)."""
+        for tool in self._request.tools or ():
+            kind = str(tool.__struct_config__.tag)
+            if name in (toolset_members(kind) or ()):
+                return kind.partition("_toolset_")[0]
+        return None
+
+
+def _natural_stop(reply: Reply) -> StopReason:
+    calls = any(isinstance(part, Use) and not part.on_server for part in reply.parts)
+    return "tool_use" if calls else "end_turn"
