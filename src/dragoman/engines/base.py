@@ -13,7 +13,7 @@ from dragoman.wire.headers import Headers
 from dragoman.wire.models import Capability, Model
 from dragoman.wire.types import CountTokensRequest, MessagesRequest
 
-__all__ = ["Engine", "Generation"]
+__all__ = ["Counted", "Engine", "Generation"]
 
 
 class Generation(Struct, frozen=True, kw_only=True):
@@ -28,13 +28,20 @@ class Generation(Struct, frozen=True, kw_only=True):
     headers: Headers = Headers()
 
 
+class Counted(Struct, frozen=True):
+    """Input tokens of a request."""
+
+    input_tokens: int
+    original_input_tokens: int | None = None  # before `context_management` cleared some, where that was asked for
+
+
 class Engine(Protocol):
     """A model of our own."""
 
     name: str
     supports: frozenset[Capability]  # what it can do, whatever the model it stands in for could (MOD-8, TOOL-72)
 
-    async def count(self, request: CountTokensRequest, model: Model) -> int:
+    async def count(self, request: CountTokensRequest, model: Model) -> Counted:
         """Input tokens of a request, exactly those that `generate` will report. Raises InvalidRequest."""
         ...
 

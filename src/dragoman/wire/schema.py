@@ -176,7 +176,7 @@ def _union(info: inspect.UnionType, order: Sequence[str]) -> Check:
     elif len(others) == 1 and not structs:
         inner = _checker(others[0], order)
     else:
-        inner = _string_or(others, structs)
+        inner = _by_look(others, structs)
     if not info.includes_none:
         return inner
 
@@ -187,13 +187,20 @@ def _union(info: inspect.UnionType, order: Sequence[str]) -> Check:
     return fits
 
 
-def _string_or(others: list[inspect.Type], structs: list[inspect.StructType]) -> Check:
-    """`str | list` (content, system) and `str | object` (container): judged by what the value looks like."""
-    lists = [member for member in others if isinstance(member, inspect.ListType)]
-    longer = _checker(lists[0]) if lists else _checker(structs[0])
+def _by_look(others: list[inspect.Type], structs: list[inspect.StructType]) -> Check:
+    """`str | list` (content, system), `str | object` (container) and the like: judged by what the value looks like."""
+    lists = [_checker(member) for member in others if isinstance(member, inspect.ListType)]
+    words = [_checker(member) for member in others if isinstance(member, inspect.LiteralType)]
+    flags = any(isinstance(member, inspect.BoolType) for member in others)
+    objects = _tagged(structs) if len(structs) > 1 else _checker(structs[0]) if structs else None
+    longer = lists[0] if lists else objects
+    assert longer is not None
 
     def fits(value: Any) -> None:
-        if not isinstance(value, str):
+        if isinstance(value, str) and not flags:
+            for fits_word in words:
+                fits_word(value)
+        elif not (flags and isinstance(value, bool)):
             longer(value)
 
     return fits

@@ -11,6 +11,7 @@ from dragoman.errors import InvalidRequest
 from .models import Model
 from .types import (
     Block,
+    Compaction,
     ContainerUpload,
     Document,
     Image,
@@ -30,7 +31,7 @@ __all__ = ["Turn", "check_prefill", "check_turns", "is_prefill", "merged"]
 
 MAX_MESSAGES = 100_000
 ONLY_FROM_USER = (ToolResult, Image, SearchResult, ContainerUpload)
-ONLY_FROM_ASSISTANT = (ToolUse, Thinking, RedactedThinking, ServerToolUse, ServerToolResult)
+ONLY_FROM_ASSISTANT = (ToolUse, Thinking, RedactedThinking, ServerToolUse, ServerToolResult, Compaction)
 
 
 class Placed(NamedTuple):

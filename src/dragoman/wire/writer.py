@@ -12,6 +12,7 @@ from .events import (
     BlockStart,
     BlockStop,
     CitationsDelta,
+    CompactionDelta,
     Delta,
     DeltaUsage,
     ErrorBody,
@@ -30,6 +31,7 @@ from .events import (
 from .tools import JsonObject
 from .types import (
     Caller,
+    Compaction,
     Message,
     OutputBlock,
     RedactedThinking,
@@ -155,6 +157,11 @@ class BlockWriter:
 
     def redacted_thinking(self, data: str) -> list[Event]:
         return self.whole(RedactedThinking(data=data))
+
+    def compaction(self, content: str) -> list[Event]:
+        """A summary of what came before, in one delta (STR-26)."""
+        opened = [*self.end_block(), *self._begin("compaction", Compaction())]
+        return [*opened, self._delta(CompactionDelta(content=content)), *self.end_block()]
 
     def end_block(self) -> list[Event]:
         """Closes the open block, if there is one; the next content opens another."""

@@ -3,24 +3,20 @@
 import asyncio
 import base64
 import io
-import itertools
 import json
-from typing import Any
 
 import jsonschema_rs
 import pytest
+from offline import CATALOGUE, ENGINE, Json, calls_of, run, said, text_of
 from PIL import Image
 
 from dragoman.engines.base import Generation
-from dragoman.engines.offline import OfflineEngine, tokens
+from dragoman.engines.offline import tokens
 from dragoman.errors import InvalidRequest
-from dragoman.gateway.catalogue import Catalogue
-from dragoman.wire.events import Event, Fold, MessageDelta, MessageStart, StreamLaw
-from dragoman.wire.types import Message, Text, Thinking, ToolUse
-from dragoman.wire.validate import validate_count, validate_messages
+from dragoman.wire.events import MessageDelta
+from dragoman.wire.types import Thinking, ToolUse
+from dragoman.wire.validate import validate_messages
 
-CATALOGUE = Catalogue.load()
-ENGINE = OfflineEngine(secret=b"a secret of this test alone")
 WEATHER = {
     "name": "get_weather",
     "description": "Current weather in a city",
@@ -31,41 +27,6 @@ CLOCK = {
     "description": "Current time in a city",
     "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
 }
-Json = dict[str, Any]
-
-
-def said(text: str) -> list[Json]:
-    return [{"role": "user", "content": text}]
-
-
-async def run(model: str = "claude-haiku-4-5", **fields: Any) -> tuple[list[Event], Message]:
-    known = CATALOGUE.resolve(model)
-    assert known is not None
-    body = {"model": model, "max_tokens": 1000, **fields}
-    request = validate_messages(body, known, version="2023-06-01", betas=())
-    ids = itertools.count()
-    generation = Generation(request=request, model=known, message_id="msg_1", new_tool_id=lambda: f"toolu_{next(ids)}")
-    events = [event async for ready in ENGINE.generate(generation) for event in ready]
-    law, fold = StreamLaw(), Fold()
-    for event in events:
-        law.check(event)
-        fold.add(event)
-    assert law.is_done
-    counted = {name: value for name, value in body.items() if name not in ("max_tokens", "stop_sequences", "stream")}
-    if not {"temperature", "metadata"} & body.keys():
-        count = await ENGINE.count(validate_count(counted, known, version="2023-06-01", betas=()), known)
-        assert isinstance(events[0], MessageStart)
-        assert events[0].message.usage.input_tokens == count, "TOK-10: one prompt, one count"
-        assert fold.message().usage.input_tokens == count
-    return events, fold.message()
-
-
-def text_of(message: Message) -> str:
-    return "".join(block.text for block in message.content if isinstance(block, Text))
-
-
-def calls_of(message: Message) -> list[tuple[str, Json]]:
-    return [(block.name, block.input) for block in message.content if isinstance(block, ToolUse)]
 
 
 async def test_a_reply_says_what_it_is_and_holds_the_prompt_and_the_system() -> None:

@@ -7,26 +7,33 @@ sequences, `max_tokens` to the token, usage that agrees with count_tokens. Impor
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from typing import Generic, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from dragoman.engines.base import Generation
+from dragoman.engines.base import Counted, Generation
 from dragoman.errors import InvalidRequest
+from dragoman.wire.contexts import Compact
 from dragoman.wire.events import BlockDelta, Event, InputJsonDelta, TextDelta, ThinkingDelta
 from dragoman.wire.modelrules import thinks
 from dragoman.wire.models import Capability, Model
 from dragoman.wire.toolrules import check_server_tools
+from dragoman.wire.tools import JsonObject
 from dragoman.wire.types import CacheCreation, CountTokensRequest, MessagesRequest, Usage
 from dragoman.wire.writer import BlockWriter
 
 from . import tokens
 from .answer import answer
+from .context import manage, since_compaction, summary
 from .output import Limit, Output, cut_at_stop_sequence
 from .prompt import Prompt, read_prompt
-from .reply import Reply
+from .reply import Reply, Sum
 from .thinking import Signer
 
 __all__ = ["OfflineEngine", "Pace"]
+
+Request = TypeVar("Request", bound=CountTokensRequest)
 
 NOT_HERE = ("mcp_servers", "fallbacks", "container")  # fields that ask for what this engine has not
 
@@ -48,14 +55,16 @@ class OfflineEngine:
         self._signer = Signer(secret)
         self._pace = pace or Pace()
 
-    async def count(self, request: CountTokensRequest, model: Model) -> int:
-        return (await self._prompt(request, model)).tokens
+    async def count(self, request: CountTokensRequest, model: Model) -> Counted:
+        read = await self._read(request, model)
+        return Counted(read.prompt.tokens, None if read.applied is None else read.original_tokens)
 
     async def generate(self, generation: Generation) -> AsyncGenerator[list[Event], None]:
-        request, model = generation.request, generation.model
-        prompt = await self._prompt(request, model)
+        model = generation.model
+        read = await self._read(generation.request, model)
+        request, prompt = read.request, read.prompt
         limit = _output_limit(request, model, prompt)
-        reply = await self._reply(generation, prompt)
+        reply = await self._reply(generation, read)
         usage = _usage(request, prompt)
         writer = BlockWriter(generation.message_id, model=model.id, usage=usage)
         output = Output(
@@ -72,33 +81,61 @@ class OfflineEngine:
         for events in output.write(reply):
             await walk.keep_up(events)
             yield events
-        yield output.finish(reply, usage)
+        yield output.finish(reply, usage, applied_edits=read.applied)
 
-    async def _prompt(self, request: CountTokensRequest, model: Model) -> Prompt:
+    async def _read(self, request: Request, model: Model) -> "_Read[Request]":
         """Read the request; in a thread where that takes long: images are decoded, long texts are counted."""
         if _is_quick(request):
-            return self._read(request, model)
-        return await asyncio.to_thread(self._read, request, model)
+            return self._read_now(request, model)
+        return await asyncio.to_thread(self._read_now, request, model)
 
-    def _read(self, request: CountTokensRequest, model: Model) -> Prompt:
+    def _read_now(self, request: Request, model: Model) -> "_Read[Request]":
         if thinks(request, model):  # else thinking that is sent is ignored (MSG-64)
             self._signer.check(request.messages)
-        return read_prompt(request, model)
+        request = since_compaction(request)
+        prompt = read_prompt(request, model)
+        if request.context_management is None:
+            return _Read(request=request, prompt=prompt, original_tokens=prompt.tokens)
+        managed = manage(
+            request, measure=lambda messages: read_prompt(replace(request, messages=messages), model).tokens
+        )
+        edited = replace(request, messages=managed.messages)
+        return _Read(
+            request=edited,
+            prompt=read_prompt(edited, model) if managed.applied else prompt,
+            original_tokens=prompt.tokens,
+            applied=managed.applied,
+            compact=managed.compact,
+        )
 
-    async def _reply(self, generation: Generation, prompt: Prompt) -> Reply:
+    async def _reply(self, generation: Generation, read: "_Read[MessagesRequest]") -> Reply:
         """Compose; in a thread where that takes long: many tools with large schemas, formats, many stop sequences."""
         request = generation.request
         if _is_quick(request) and request.output_config is None and len(request.stop_sequences or ()) <= 10:
-            return _composed(generation, prompt)
-        return await asyncio.to_thread(_composed, generation, prompt)
+            return _composed(generation, read)
+        return await asyncio.to_thread(_composed, generation, read)
 
 
-def _composed(generation: Generation, prompt: Prompt) -> Reply:
-    request = generation.request
+class _Read(Struct, Generic[Request], frozen=True, kw_only=True):
+    """A request that has been read, after `context_management` cleared what it asked to have cleared."""
+
+    request: Request
+    prompt: Prompt
+    original_tokens: int  # before that
+    applied: list[JsonObject] | None = None  # None: nothing was asked to be cleared
+    compact: Compact | None = None  # the conversation is to be summed up now
+
+
+def _composed(generation: Generation, read: _Read[MessagesRequest]) -> Reply:
+    request = read.request
     _check_is_possible(request)
     if request.max_tokens == 0:
         return Reply(parts=(), stop_reason="max_tokens")  # the prompt is read, and nothing said (MSG-35)
-    reply = answer(request, generation.model, prompt, betas=generation.betas)
+    if read.compact is not None and read.compact.pause_after_compaction:
+        return Reply(parts=(Sum(summary(request.messages, read.compact)),), stop_reason="compaction")
+    reply = answer(request, generation.model, read.prompt, betas=generation.betas)
+    if read.compact is not None:
+        reply = replace(reply, parts=(Sum(summary(request.messages, read.compact)), *reply.parts))
     return cut_at_stop_sequence(reply, request.stop_sequences or ())
 
 

@@ -22,7 +22,7 @@ from dragoman.wire.types import (
 from dragoman.wire.writer import BlockWriter
 
 from . import tokens
-from .reply import Reply, Say, Think, Use, Whole
+from .reply import Reply, Say, Sum, Think, Use, Whole
 from .thinking import Signer
 from .tools.builtin import toolset_members
 
@@ -94,13 +94,15 @@ class Output:
                     yield from self._say(part)
                 case Use():
                     yield from self._use(part)
+                case Sum(text=text):
+                    yield self._writer.compaction(self._take(text))
                 case Whole(block=block):
                     yield self._writer.whole(block)
         if self._stop is None:
             self._stop = reply.stop_reason or _natural_stop(reply)
 
-    def finish(self, reply: Reply, usage: Usage) -> list[Event]:
-        """The end. `usage` is what message_start told of the input."""
+    def finish(self, reply: Reply, usage: Usage, *, applied_edits: list[JsonObject] | None = None) -> list[Event]:
+        """The end. `usage` is what message_start told of the input; `applied_edits` what was cleared of it."""
         stop = self._stop or self._limit.reason
         is_empty_refusal = stop == "refusal" and not self.used  # not billed (MSG-115)
         floor = 0 if self._limit.tokens == 0 or is_empty_refusal else 1  # even an empty text costs one (MSG-122)
@@ -118,6 +120,7 @@ class Output:
             usage=told,
             stop_sequence=None if was_cut else reply.stop_sequence,
             stop_details=None if was_cut else reply.stop_details,
+            context_management=None if applied_edits is None else {"applied_edits": applied_edits},
         )
 
     def _server_tool_use(self) -> JsonObject | None:

@@ -7,7 +7,7 @@ from msgspec import Struct
 from dragoman.wire.tools import JsonObject
 from dragoman.wire.types import OutputBlock, StopDetails, StopReason
 
-__all__ = ["Part", "Reply", "Say", "Think", "Use", "Whole"]
+__all__ = ["Part", "Reply", "Say", "Sum", "Think", "Use", "Whole"]
 
 
 class Think(Struct, frozen=True):
@@ -40,7 +40,13 @@ class Whole(Struct, frozen=True):
     block: OutputBlock
 
 
-Part = Think | Say | Use | Whole
+class Sum(Struct, frozen=True):
+    """A compaction block: the summary that stands for the conversation from now on (MSG-117)."""
+
+    text: str
+
+
+Part = Think | Say | Use | Whole | Sum
 
 
 class Reply(Struct, frozen=True, kw_only=True):
