@@ -8,12 +8,10 @@ from typing import TypeVar
 import msgspec
 
 from dragoman.engines.base import Engine, Generation
-from dragoman.errors import InvalidRequest
 from dragoman.providers.base import Operation
 from dragoman.wire.codec import encode, plain, read
 from dragoman.wire.events import BlockStart, Event, Fold, MessageDelta, MessageStart, encode_event
 from dragoman.wire.models import Model
-from dragoman.wire.toolrules import check_server_tools
 from dragoman.wire.types import CountTokensRequest, MessagesRequest, Usage
 from dragoman.wire.validate import validate_count, validate_messages
 
@@ -23,7 +21,6 @@ from .routing import Route
 
 __all__ = ["Local"]
 
-NOT_HERE = ("mcp_servers", "fallbacks", "container")  # fields that ask for what no engine of ours has
 LARGE_BODY_BYTES = 256 * 1024  # above this, a body is parsed and checked in a thread, off the event loop
 
 T = TypeVar("T")
@@ -62,19 +59,18 @@ class Local:
         return Answer(body=await self._folded(events, entry))
 
     def _validated(self, asked: Asked, model: Model) -> MessagesRequest:
-        request = validate_messages(asked.envelope.parse(), model, version=asked.version, betas=asked.betas)
-        check_server_tools(request.tools or ())
-        for name in NOT_HERE:  # never accepted and ignored (TOOL-71)
-            if getattr(request, name):
-                raise InvalidRequest(f"{name}: is not supported by the model that answers here")
-        return request
+        return validate_messages(asked.envelope.parse(), model, version=asked.version, betas=asked.betas)
 
     async def _count(self, asked: Asked, model: Model) -> Answer:
         def validated() -> CountTokensRequest:
             return validate_count(asked.envelope.parse(), model, version=asked.version, betas=asked.betas)
 
         request = await _off_loop(asked, validated)
-        return Answer(body=msgspec.json.encode({"input_tokens": await self._engine.count(request, model)}))
+        counted = await self._engine.count(request, model)
+        told: dict[str, object] = {"input_tokens": counted.input_tokens}
+        if counted.original_input_tokens is not None:
+            told["context_management"] = {"original_input_tokens": counted.original_input_tokens}
+        return Answer(body=msgspec.json.encode(told))
 
     async def _folded(self, events: AsyncGenerator[list[Event], None], entry: Entry) -> bytes:
         fold = Fold()
