@@ -28,7 +28,7 @@ from .answer import answer
 from .context import manage, since_compaction, summary
 from .output import Limit, Output, cut_at_stop_sequence
 from .prompt import Prompt, read_prompt
-from .reply import Reply, Sum
+from .reply import Reply, Sum, is_refused
 from .thinking import Signer
 
 __all__ = ["OfflineEngine", "Pace"]
@@ -65,7 +65,7 @@ class OfflineEngine:
         request, prompt = read.request, read.prompt
         limit = _output_limit(request, model, prompt)
         reply = await self._reply(generation, read)
-        usage = _usage(request, prompt)
+        usage = _usage(request, prompt, says_nothing=request.max_tokens == 0 or is_refused(reply))
         writer = BlockWriter(generation.message_id, model=model.id, usage=usage)
         output = Output(
             writer,
@@ -207,13 +207,13 @@ def _output_limit(request: MessagesRequest, model: Model, prompt: Prompt) -> Lim
     return Limit(window - asked, "model_context_window_exceeded")
 
 
-def _usage(request: MessagesRequest, prompt: Prompt) -> Usage:
+def _usage(request: MessagesRequest, prompt: Prompt, *, says_nothing: bool) -> Usage:
     return Usage(
         input_tokens=prompt.tokens,
         cache_creation_input_tokens=0,
         cache_read_input_tokens=0,
         cache_creation=CacheCreation(ephemeral_5m_input_tokens=0, ephemeral_1h_input_tokens=0),
-        output_tokens=1 if request.max_tokens else 0,
+        output_tokens=0 if says_nothing else 1,
         service_tier="standard",
         inference_geo=request.inference_geo or "not_available",
         speed=request.speed,

@@ -7,7 +7,7 @@ from msgspec import Struct
 from dragoman.wire.tools import JsonObject
 from dragoman.wire.types import OutputBlock, StopDetails, StopReason
 
-__all__ = ["Part", "Reply", "Say", "Sum", "Think", "Use", "Whole"]
+__all__ = ["Part", "Reply", "Say", "Sum", "Think", "Use", "Whole", "is_refused"]
 
 
 class Think(Struct, frozen=True):
@@ -56,3 +56,8 @@ class Reply(Struct, frozen=True, kw_only=True):
     stop_reason: StopReason | None = None
     stop_sequence: str | None = None
     stop_details: StopDetails | None = None
+
+
+def is_refused(reply: Reply) -> bool:
+    """Refused before a word was said, which is not billed (MSG-115)."""
+    return reply.stop_reason == "refusal" and not reply.parts
