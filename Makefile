@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 LOCK := $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
+NODE_INSTALLED := $(patsubst %,tests/e2e/%/node_modules/.installed,typescript claude-code)
+
 .PHONY: help serve test check unit lock clean
 .DEFAULT_GOAL := help
 
@@ -20,7 +22,7 @@ check: $(VENV)/.dev  ## format, lint, types
 	$(BIN)/ruff check src tests
 	$(BIN)/mypy
 
-unit: $(VENV)/.dev tests/e2e/typescript/node_modules/.installed
+unit: $(VENV)/.dev $(NODE_INSTALLED)
 	$(BIN)/pytest
 
 $(VENV)/bin/python:
@@ -36,9 +38,10 @@ $(VENV)/.dev: $(VENV)/.base requirements/dev.txt
 	$(BIN)/python -m pip install -q --require-hashes -r requirements/dev.txt
 	@touch $@
 
-tests/e2e/typescript/node_modules/.installed: tests/e2e/typescript/package-lock.json
-	@if command -v npm >/dev/null; then cd tests/e2e/typescript && npm ci --silent --no-audit --no-fund; else echo "npm is not here: the TypeScript tests will be skipped"; fi
-	@mkdir -p $(@D) && touch $@
+# Real clients from npm, each with its lock: the TypeScript SDK, and Claude Code (600 MB, about ten seconds).
+$(NODE_INSTALLED): %/node_modules/.installed: %/package-lock.json
+	@if command -v npm >/dev/null; then cd $* && npm ci --silent --no-audit --no-fund && touch node_modules/.installed; \
+	else echo "npm is not here: the tests that need $* will be skipped"; fi
 
 lock: $(VENV)/.dev  ## pin the newest dependencies, with hashes
 	echo 'flit_core>=3.12,<5' | $(LOCK) - -o requirements/build.txt
@@ -46,4 +49,4 @@ lock: $(VENV)/.dev  ## pin the newest dependencies, with hashes
 	$(LOCK) -c requirements/base.txt --extra dev pyproject.toml -o requirements/dev.txt
 
 clean:  ## remove the environment and the caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/e2e/typescript/node_modules
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis $(dir $(NODE_INSTALLED))

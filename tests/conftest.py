@@ -1,6 +1,44 @@
-"""Lets every test folder import the helpers of tests/support, as in `from misbehaving import Misbehaving`."""
+"""Lets every test folder import the helpers of tests/support, as in `from misbehaving import Misbehaving`.
+
+And fails every test in which a dragoman server sent an event stream that is illegal (support/watching.py).
+"""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent / "support"))
+
+import watching
+
+watching.watch_this_process()
+
+# Tests whose upstream breaks the law on purpose, and why. dragoman hands its events on as they came, so only their
+# framing and their end are dragoman's own; those are judged here too.
+LAWLESS = {
+    "test_changed_replies_of_an_upstream": "the upstream's streams are changed at random",
+    "test_usage_that_makes_no_sense_is_no_fault_of_ours": "the upstream's usage is of no known shape",
+    "test_a_stream_is_handed_on_as_it_comes": "the upstream ends its message with a block still open",
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_stream_ends_illegally() -> Iterator[None]:
+    """What servers of the whole session send while they are stopped."""
+    yield
+    _must_find_nothing()
+
+
+@pytest.fixture(autouse=True)
+def every_stream_is_legal(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The first fixture of a test and so the last to be left: its servers have stopped by then."""
+    yield
+    _must_find_nothing(is_lawless=getattr(request.node, "originalname", None) in LAWLESS)
+
+
+def _must_find_nothing(*, is_lawless: bool = False) -> None:
+    found = [line for line in watching.take() if not (is_lawless and line.startswith(watching.PASSED_ON))]
+    if found:
+        pytest.fail("illegal event streams were sent:\n" + "\n".join(found), pytrace=False)

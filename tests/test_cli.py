@@ -253,7 +253,7 @@ def test_a_key_s_life_by_the_console_script(folder: Path) -> None:
 
 def test_keys_as_json() -> None:
     made = json.loads(output("keys", "create", "--json", "--name", "Jürgen [red]"))
-    assert list(made) == ["key", "id", "name", "hint", "created_at", "revoked_at", "workspace_id"]
+    assert list(made) == ["key", "id", "name", "hint", "created_at", "revoked_at", "workspace_id", "is_test"]
     assert made["name"] == "Jürgen [red]"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", made["created_at"])
     unnamed = json.loads(output("keys", "create", "--json"))
@@ -285,6 +285,20 @@ def test_keys_as_a_table() -> None:
     day = made["created_at"][:10]
     assert first.split() == [made["id"], made["hint"], "Jürgen", "[red]", day, "revoked", day]
     assert second.split() == [live["id"], live["hint"], "unnamed", day, "live"]
+
+
+def test_a_test_key_is_told_apart_from_the_others() -> None:
+    """`is_test` is what `dragoman-fault` asks for (docs/faults.md)."""
+    made = json.loads(output("keys", "create", "--json", "--test", "--name", "chaos"))
+    assert made["is_test"] is True
+    assert json.loads(output("keys", "create", "--json"))["is_test"] is False
+    _, _, plain, test = output("keys", "list").splitlines()
+    assert plain.endswith(" live")
+    assert test.endswith(" live, test")
+    output("keys", "revoke", made["id"])
+    assert output("keys", "list").splitlines()[-1].endswith(f" revoked {made['created_at'][:10]}, test")
+    told = run("keys", "create", "--test")
+    assert told.stderr.startswith("This is the test key apikey_")
 
 
 def test_to_look_at_keys_makes_no_database(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,7 +116,15 @@ def _main(
 
 
 @app.command()
-def serve(config: ConfigPath = None, listen: ListenAddress = None, database: DatabaseURL = None) -> None:
+def serve(
+    config: ConfigPath = None,
+    listen: ListenAddress = None,
+    database: DatabaseURL = None,
+    script: Annotated[
+        str | None,
+        _option("--script", "FILE", "A TOML file of replies: the offline engine answers by it, for tests of programs."),
+    ] = None,
+) -> None:
     """Start the server.
 
     It needs no configuration: without one the built-in offline engine answers, or Anthropic if ANTHROPIC_API_KEY is
@@ -128,7 +136,7 @@ def serve(config: ConfigPath = None, listen: ListenAddress = None, database: Dat
     from dragoman.server.run import set_up_logging
 
     set_up_logging()
-    settings = load(config, os.environ, listen=listen, database=database)
+    settings = load(config, os.environ, listen=listen, database=database, script=script)
     with suppress(KeyboardInterrupt):  # raised again once everything has ended: the way to stop a server, no failure
         run(settings, os.environ)
 
@@ -136,6 +144,9 @@ def serve(config: ConfigPath = None, listen: ListenAddress = None, database: Dat
 @keys.command("create")
 def create_key(
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="What the key is for.")] = "unnamed",
+    is_test: Annotated[
+        bool, typer.Option("--test", help="A key for tests: its requests may ask for faults with dragoman-fault.")
+    ] = False,
     as_json: AsJSON = False,
     config: ConfigPath = None,
     database: DatabaseURL = None,
@@ -144,12 +155,13 @@ def create_key(
 
     The key alone goes to standard output, what is to be said about it to standard error.
     """
-    key, record = _with_keys(_database(config, database), lambda auth: auth.create(name))
+    key, record = _with_keys(_database(config, database), lambda auth: auth.create(name, is_test=is_test))
     if as_json:
         _echo_json({"key": key, **_public(record)})
         return
     typer.echo(key)
-    typer.echo(f'This is the key {record.id}, "{record.name}". It is shown this once: keep it.', err=True)
+    kind = "test key" if record.is_test else "key"
+    typer.echo(f'This is the {kind} {record.id}, "{record.name}". It is shown this once: keep it.', err=True)
 
 
 @keys.command("list")
@@ -167,6 +179,7 @@ def list_keys(as_json: AsJSON = False, config: ConfigPath = None, database: Data
         table = _table("id", "hint", "name", "created", "state")
         for record in records:
             state = f"revoked {record.revoked_at:%Y-%m-%d}" if record.revoked_at else "live"
+            state += ", test" if record.is_test else ""
             table.add_row(record.id, record.hint, record.name, f"{record.created_at:%Y-%m-%d}", state)
         _show(table)
 
@@ -240,6 +253,7 @@ def _public(record: "KeyRecord") -> dict[str, object]:
         "created_at": record.created_at,
         "revoked_at": record.revoked_at,
         "workspace_id": record.workspace_id,
+        "is_test": record.is_test,
     }
 
 

@@ -21,6 +21,8 @@
     ├── ConfigError                  the configuration is wrong: said at start, never over the wire
     └── StoreError                   the database cannot be reached or read
 
+    CutOff                           no error: the connection is to break here, because somebody asked for it
+
 Imports nothing of this package. Source of statuses and types: spec ERR-10 to ERR-25.
 """
 
@@ -33,6 +35,7 @@ __all__ = [
     "BodyTimedOut",
     "ConfigError",
     "Conflict",
+    "CutOff",
     "DragomanError",
     "HeadersTooLarge",
     "InternalError",
@@ -203,6 +206,14 @@ class ConfigError(DragomanError):
 
 class StoreError(DragomanError):
     """The database cannot be reached, read or written."""
+
+
+class CutOff(BaseException):
+    """The connection to the caller is to end here, in the middle of the reply, as one does that the network loses.
+
+    No Exception, as each of those becomes an error reply or an `error` event on its way out (STR-42), and this one is
+    there to be seen as neither. Only the edge, which holds the connection, takes it.
+    """
 
 
 # `error.type` -> HTTP status: what an error event would have been as a plain reply.

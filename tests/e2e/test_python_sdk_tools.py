@@ -361,12 +361,15 @@ def assert_ran(messages: list[Any]) -> None:
     assert "It is 18 degrees in Tokyo." in said(messages[1])
 
 
-async def test_the_runner_ends_with_the_results_though_there_are_no_threads(client: Client, noted: Bodies) -> None:
-    """SDK-63, 64 b: one refusal, then the whole history each time."""
+async def test_the_runner_ends_with_the_results_and_sends_nothing_twice(client: Client, noted: Bodies) -> None:
+    """SDK-63, 64 a, 68: the second call holds the results alone."""
     messages = await listed(client.beta.messages.tool_runner(tools=[weather_of(client)], **RUN))
     assert_ran(messages)
-    assert ["thread" in body for body in noted.sent] == [True, False, False]
-    assert len(noted.sent[2]["messages"]) == 3
+    first, second = noted.sent
+    assert first["thread"] == {"type": "create"}
+    assert second["thread"] == {"type": "continue", "previous_message_id": messages[0].id}
+    assert len(second["messages"]) == 1
+    assert not {"system", "tools"} & second.keys()
 
 
 async def test_the_runner_without_threads_needs_two_calls(client: Client, noted: Bodies) -> None:

@@ -103,6 +103,15 @@ async def test_either_header_identifies_the_key(auth: Auth) -> None:
     assert await auth.identify(key, None) == expected
 
 
+async def test_a_test_key_is_known_as_one_and_no_other_is(auth: Auth) -> None:
+    """What `dragoman-fault` asks for: made so on purpose, never by a start or a preset."""
+    test, record = await auth.create("chaos", is_test=True)
+    plain, _ = await auth.create("mine")
+    await auth.preset(PRESET)
+    assert record.is_test
+    assert [(await auth.identify(key, None)).is_test for key in (test, plain, PRESET)] == [True, False, False]
+
+
 async def test_space_around_a_key_is_stripped(auth: Auth) -> None:
     """HDR-4."""
     key, _ = await auth.create("mine")

@@ -18,6 +18,7 @@ from dragoman.gateway import config_text, config_values
 from dragoman.gateway.config import (
     ANTHROPIC_URL,
     Config,
+    FaultConfig,
     Listen,
     ProviderConfig,
     RouteConfig,
@@ -487,13 +488,23 @@ def test_a_circle_is_seen_with_the_address_that_is_in_force() -> None:
     assert message.startswith("dragoman.toml:2: providers.a.base_url: this is dragoman's own address (0.0.0.0:81)")
 
 
+TABLES = (Config, ServerConfig, ProviderConfig, RouteConfig, FaultConfig)
 NAMES = st.sampled_from(
-    ["server", "providers", "models", "offline", "anthropic", "a", "x.y", "é\n", ""]
-) | st.sampled_from(
-    sorted({name for table in (Config, ServerConfig, ProviderConfig, RouteConfig) for name in settings(table)})
-)
+    ["server", "providers", "models", "faults", "offline", "anthropic", "a", "x.y", "é\n", ""]
+) | st.sampled_from(sorted({name for table in TABLES for name in settings(table)}))
 TEXTS = st.text("a:/@.[]$?#%0\x00é\ud800", max_size=8) | st.sampled_from(
-    ["http://a", "https://[::1]:1", "a/b", "offline", "${KEY}", "sqlite:///a", ":80", "http://localhost:8000"]
+    [
+        "http://a",
+        "https://[::1]:1",
+        "a/b",
+        "offline",
+        "529",
+        "cut",
+        "${KEY}",
+        "sqlite:///a",
+        ":80",
+        "http://localhost:8000",
+    ]
 )
 DOCUMENTS = st.recursive(
     TEXTS | st.integers() | st.floats() | st.booleans() | st.dates() | st.times() | st.datetimes(),
@@ -515,6 +526,43 @@ def test_whatever_the_values_the_file_loads_or_each_problem_is_one_line(document
             lines = str(error).split("\n")
             assert [line for line in lines if not line.startswith("dragoman.toml:1: ")] == []
     assert "of.the.environment" not in str(lines)
+
+
+# Faults
+
+
+def test_faults_are_read_in_their_order_with_the_line_of_each() -> None:
+    config = read('[[faults]]\nkind = 529\nrate = 0.5\n\n[server]\n[[faults]]\nkind = "stall"\nafter = 3\nkey = "ci"\n')
+    assert config.faults == (
+        FaultConfig(origin="dragoman.toml:1", kind="529", rate=0.5),
+        FaultConfig(origin="dragoman.toml:6", kind="stall", after=3, key="ci"),
+    )
+    assert describe(config)[-2:] == [
+        ("fault on purpose", "529 for 0.5 of the requests (dragoman.toml:1)"),
+        ("fault on purpose", "stall (after 3) for all requests with the key 'ci' (dragoman.toml:6)"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[[faults]]\nkind = "529"\n[[faults]]\nkind = "503"', "4: faults[1].kind: \"503\" is no kind of fault."),
+        ("[[faults]]\nrate = 1", '1: faults[0]: kind is missing. Add kind = "529", or'),
+        ('[[faults]]\nkind = "cut"\nms = 5', "3: faults[0].ms: this means nothing to the kind cut. Take"),
+        ('[[faults]]\nkind = "cut"\nrate = 0', "3: faults[0].rate: 0 is not a share of the requests."),
+        ('[[faults]]\nkind = "cut"\nmodel = "a b"', '3: faults[0].model: "a b" is no pattern of model names.'),
+        ('[[faults]]\nkind = "cut"\nkey = ""', '3: faults[0].key: "" is no name of a key.'),
+        ('[[faults]]\nkind = "cut"\naftr = 1', "3: faults[0].aftr: there is no such setting here. Did you mean"),
+        ('[[faults]]\nkind = "cut"\n[faults.x]\ny = 1', "1: faults[0].x: there is no such setting here."),
+        ('[faults]\nkind = "cut"', "1: faults: this is not a list of tables. Write [[faults]] with two brackets"),
+        ("faults = [1]", "1: faults[0]: this is not a table. Write [[faults]] with two brackets"),
+        ('faults = [{kind = "cut", seed = -1}]', "1: faults[0].seed: -1 is not a whole number from 0"),
+        ("after = 3", "1: after: there is no such setting here. It belongs in [[faults]]."),
+    ],
+)  # fmt: skip
+def test_a_fault_that_cannot_be_read_is_told_with_its_line(text: str, said: str) -> None:
+    (message,) = problems(text)
+    assert message.startswith(f"dragoman.toml:{said}")
 
 
 # Files that cannot be read
@@ -626,6 +674,7 @@ SECTIONS = {
     "`[server]`": ServerConfig,
     "`[providers.NAME]`": ProviderConfig,
     '`[models."NAME"]`': RouteConfig,
+    "`[[faults]]`": FaultConfig,
 }
 FIELDS = [(title, table, name) for title, table in SECTIONS.items() for name in settings(table)]
 
@@ -648,8 +697,10 @@ def test_the_document_names_no_setting_that_is_not_there() -> None:
 def test_every_field_of_a_table_is_a_setting_or_set_by_the_loader() -> None:
     fields = {(table, field.name) for table in SECTIONS.values() for field in msgspec.structs.fields(table)}
     assert fields - {(table, name) for _, table, name in FIELDS} == {
-        (Config, "server"), (Config, "providers"), (Config, "models"), (Config, "source"), (Config, "notes"),
+        (Config, "server"), (Config, "providers"), (Config, "models"), (Config, "faults"),
+        (Config, "source"), (Config, "notes"),
         (ProviderConfig, "name"), (ProviderConfig, "origin"), (RouteConfig, "name"), (RouteConfig, "origin"),
+        (FaultConfig, "origin"),
     }  # fmt: skip
 
 
@@ -685,3 +736,43 @@ def test_seconds_may_be_whole_and_end_at_a_day() -> None:
 )
 def test_a_value_is_shown_short_on_one_line_and_without_credentials(value: object, quoted: str) -> None:
     assert config_values.shown(value) == quoted
+
+
+# The offline engine's own settings
+
+
+def test_the_offline_engine_takes_a_pace_and_a_script(tmp_path: Path) -> None:
+    file = tmp_path / "dragoman.toml"
+    file.write_text(
+        '[providers.slow]\ndialect = "offline"\nttft_ms = 1500\ntokens_per_second = 20\nscript = "a.toml"\n'
+    )
+    provider = load(file, {}).providers["slow"]
+    assert (provider.ttft_ms, provider.tokens_per_second, provider.script) == (1500, 20.0, "a.toml")
+
+
+def test_an_upstream_takes_neither(tmp_path: Path) -> None:
+    file = tmp_path / "dragoman.toml"
+    file.write_text('[providers.box]\nbase_url = "http://127.0.0.1:9"\nttft_ms = 1\n')
+    with pytest.raises(ConfigError, match=r"dragoman.toml:3: providers.box.ttft_ms: only the offline engine knows it"):
+        load(file, {})
+
+
+@pytest.mark.parametrize(
+    "line", ["ttft_ms = -1", "ttft_ms = 1.5", "tokens_per_second = 0", 'script = ""', "script = 1"]
+)
+def test_a_pace_or_script_that_is_none_is_refused(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "dragoman.toml"
+    file.write_text(f"[providers.offline]\n{line}\n")
+    with pytest.raises(ConfigError, match=rf"dragoman.toml:2: providers.offline.{line.split()[0]}"):
+        load(file, {})
+
+
+def test_a_script_of_the_command_line_makes_the_offline_engine_answer(tmp_path: Path) -> None:
+    """It comes first, whatever the environment switched on."""
+    config = load(None, {"ANTHROPIC_API_KEY": "sk-ant-x"}, script="s.toml")
+    assert (config.route_provider.name, config.route_provider.script) == ("offline", "s.toml")
+    assert "anthropic" in config.providers
+    file = tmp_path / "dragoman.toml"
+    file.write_text('[providers.box]\nbase_url = "http://127.0.0.1:9"\n[providers.mine]\ndialect = "offline"\n')
+    config = load(file, {}, script="s.toml")
+    assert (config.route_provider.name, config.providers["mine"].script) == ("box", "s.toml")

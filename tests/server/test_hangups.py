@@ -80,6 +80,7 @@ PHASES = {
 
 @pytest.mark.parametrize("phase", PHASES)
 async def test_a_caller_of_a_stream_who_leaves_stops_the_upstream(phase: str, how: str) -> None:
+    """STR-7, SDK-51."""
     sent = PHASES[phase]
     async with Misbehaving(then(sent)) as upstream, Serving(upstream=upstream.url) as server:
         async with await Wire.connect(server.url) as wire:
@@ -232,6 +233,7 @@ class SlowEngine:
 @pytest.mark.parametrize("says", [False, True])
 @pytest.mark.parametrize("asked", [HELLO, ASKING], ids=["json", "stream"])
 async def test_a_caller_who_leaves_stops_the_engine(asked: Any, says: bool, how: str) -> None:
+    """STR-7."""
     engine = SlowEngine(says=says)
     async with Serving(engine=engine) as server:
         async with await Wire.connect(server.url) as wire:

@@ -14,6 +14,8 @@ from dragoman.store import sql
 from dragoman.store.migrations import HEAD, upgrade
 from dragoman.store.sql import METADATA, SQLStore
 
+NEXT = f"{int(HEAD) + 1:04}"  # a version to come
+
 
 def steps() -> ScriptDirectory:
     config = Config()
@@ -76,9 +78,9 @@ async def test_an_older_database_is_migrated_at_open(tmp_path: Path, monkeypatch
 
     def step(connection: Connection) -> None:
         connection.execute(text("CREATE TABLE ledger (id INTEGER)"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
+        connection.execute(text(f"UPDATE alembic_version SET version_num = '{NEXT}'"))
 
-    monkeypatch.setattr(sql, "HEAD", "0002")
+    monkeypatch.setattr(sql, "HEAD", NEXT)
     monkeypatch.setattr(sql, "upgrade", step)
     await store.open()
     await store.close()
@@ -86,6 +88,23 @@ async def test_an_older_database_is_migrated_at_open(tmp_path: Path, monkeypatch
     await store.open()
     await store.ping()
     await store.close()
+
+
+async def test_keys_from_before_there_were_test_keys_are_none(tmp_path: Path) -> None:
+    """0001 to 0002: whoever has a key from before may not suddenly ask for faults."""
+    path = tmp_path / "dragoman.db"
+    older = create_engine(f"sqlite:///{path}")
+    with older.begin() as connection:
+        upgrade(connection, to="0001")
+        values = "'apikey_1', 'old', x'01', 'sk-...', '2026-11-20 12:00:00.000000'"
+        connection.execute(text(f"INSERT INTO api_keys (id, name, hash, hint, created_at) VALUES ({values})"))
+    older.dispose()
+    store = SQLStore(f"sqlite:///{path}")
+    await store.open()
+    found = await store.find_key(b"\x01")
+    await store.close()
+    assert found is not None
+    assert (found.id, found.is_test) == ("apikey_1", False)
 
 
 async def test_a_step_that_fails_leaves_the_database_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +117,7 @@ async def test_a_step_that_fails_leaves_the_database_as_it_was(tmp_path: Path, m
         connection.execute(text("INSERT INTO nowhere VALUES (1)"))
 
     with monkeypatch.context() as patch:
-        patch.setattr(sql, "HEAD", "0002")
+        patch.setattr(sql, "HEAD", NEXT)
         patch.setattr(sql, "upgrade", broken)
         with pytest.raises(StoreError, match="nowhere"):
             await store.open()

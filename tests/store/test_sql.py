@@ -16,6 +16,7 @@ import pytest
 from dragoman.errors import ConfigError, StoreError
 from dragoman.store import sql
 from dragoman.store.base import KeyRecord, database_file
+from dragoman.store.migrations import HEAD
 from dragoman.store.sql import SQLStore
 
 RECORD = KeyRecord(
@@ -176,7 +177,7 @@ async def test_a_database_of_a_newer_version_is_refused(store: SQLStore, path: P
     with closing(sqlite3.connect(path)) as other, other:
         other.execute("UPDATE alembic_version SET version_num = '9999'")
     said = await trouble_of_opening(path)
-    assert "written by a newer dragoman (schema 9999; this one knows 0001): install that version" in said
+    assert f"written by a newer dragoman (schema 9999; this one knows {HEAD}): install that version" in said
 
 
 async def test_a_database_deleted_meanwhile_is_an_error_and_not_a_new_one(store: SQLStore, path: Path) -> None:

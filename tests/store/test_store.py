@@ -47,7 +47,7 @@ def record(number: int, **changes: object) -> KeyRecord:
 
 
 async def test_a_key_comes_back_as_it_was_kept(store: Store) -> None:
-    whole = record(1, name="Zoë's ☂ '; DROP TABLE api_keys; --", workspace_id="wrkspc_1", revoked_at=NOON)
+    whole = record(1, name="Zoë's ☂ '; DROP TABLE api_keys; --", workspace_id="wrkspc_1", revoked_at=NOON, is_test=True)
     assert await store.add_key(whole)
     assert await store.find_key(whole.hash) == whole
 

@@ -26,7 +26,12 @@ TOOL: Json = {"name": "get_weather", "input_schema": {"type": "object", "propert
 PNG: Json = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
 DOCUMENT: Json = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "x"}}
 MANUAL: Json = {"type": "enabled", "budget_tokens": 1024}
-JSON_FORMAT: Json = {"format": {"type": "json_schema", "schema": {"type": "object"}}}
+JSON_FORMAT: Json = {"format": {"type": "json_schema", "schema": {"type": "object", "additionalProperties": False}}}
+CITED: Json = {
+    "type": "char_location", "cited_text": "x", "document_index": 0, "document_title": None, "start_char_index": 0,
+    "end_char_index": 1,
+}  # fmt: skip
+WEB_SEARCH: Json = {"type": "web_search_20250305", "name": "web_search"}
 
 
 def model(name: str) -> Model:

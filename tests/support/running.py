@@ -4,6 +4,7 @@ with Running(tmp_path, config_text) as server:
     server.url, server.key, server.log()
 """
 
+import itertools
 import os
 import re
 import subprocess
@@ -12,10 +13,13 @@ import time
 from pathlib import Path
 from typing import Self
 
+import watching
+
 __all__ = ["Running"]
 
 START_S = 15.0  # generous: the machine may be busy
 STOP_S = 15.0
+NUMBERS = itertools.count()
 
 
 class Running:
@@ -34,6 +38,7 @@ class Running:
         self.url = ""
         self.process: subprocess.Popen[bytes] | None = None
         self._log = folder / "server.log"
+        self._report = folder / f"streams-{next(NUMBERS)}.report"  # of illegal event streams (watching.py)
         self._config = folder / "dragoman.toml"
         self._config.write_text(config)
         # Nothing of the machine's environment that would switch on a provider or a proxy.
@@ -43,6 +48,7 @@ class Running:
             "DRAGOMAN_LISTEN": "127.0.0.1:0",
             "DRAGOMAN_DATABASE": f"sqlite:///{folder}/dragoman.db",
             "PYTHONUNBUFFERED": "1",
+            **watching.child_environment(self._report),
             **({"DRAGOMAN_API_KEY": key} if key else {}),
             **(env or {}),
         }
@@ -60,6 +66,7 @@ class Running:
         while time.monotonic() < deadline and self.process.poll() is None:
             if found := re.search(r"listens on (http://\S+)", self.log()):
                 self.url = found[1]
+                self._must_be_watched()
                 return self
             time.sleep(0.02)
         self.stop()
@@ -67,6 +74,14 @@ class Running:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        watching.let_go(self._report)
+
+    def _must_be_watched(self) -> None:
+        """It has been, from before it could answer."""
+        if not watching.is_watching(self._report):
+            self.stop()
+            raise RuntimeError(f"nobody watches the server's streams:\n{self.log()}")
+        watching.listen_to(self._report)
 
     def stop(self) -> int | None:
         """Stop as an operator does; the exit status."""

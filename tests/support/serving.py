@@ -62,7 +62,7 @@ class Serving:
         )
         self.gateway: Gateway = open_gateway(self.config, {})
         if engine is not None:
-            self.gateway.local._engine = engine
+            self.gateway.local._engines = {OFFLINE: engine}
         self._settings = uvicorn.Config(App(self.gateway), http=Protocol, log_config=None, access_log=False, ws="none")
         self._settings.load()
         self._state = ServerState()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dragoman.errors import InvalidRequest
-from dragoman.wire.envelope import Envelope
+from dragoman.wire.envelope import Envelope, decode
 
 NOT_JSON = "The request body is not valid JSON"
 REPEATABLE = settings(derandomize=True, database=None, deadline=None, max_examples=150)
@@ -362,3 +362,41 @@ def test_a_value_that_is_broken_inside_is_refused_when_it_is_read() -> None:
 
 def test_replacements_may_be_raw() -> None:
     assert Envelope(b'{"a":1}').encode(a=msgspec.Raw(b"[ 2 ]")) == b'{"a":[ 2 ]}'
+
+
+@REPEATABLE
+@given(written())
+def test_a_field_is_taken_out_and_no_other_byte_changes(case: tuple[Written, dict[str, Any]]) -> None:
+    """Of the bytes around it, only one comma and the space beside it go."""
+    body, fields = case
+    envelope = Envelope(body.body)
+    for name in fields:
+        left = envelope.without(name)
+        assert json.loads(left) == {each: value for each, value in fields.items() if each != name}
+        assert all(body.body[slice(*span)] in left for each, span in body.spans.items() if each != name)
+    assert envelope.without("absent") == body.body
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"thread":{"type":"create"}}', b"{}"),
+        (b' { "thread" : 1 } ', b" {  } "),
+        (b'{ "thread" : 1 , "a" : [ 1 ] }', b'{ "a" : [ 1 ] }'),
+        (b'{ "a" : 1.50 , "thread" : 1 }', b'{ "a" : 1.50 }'),
+        (b'{"a":"}","thread":[{}],"b":"\\u00e9"}', b'{"a":"}","b":"\\u00e9"}'),
+        (b'{"a":1,"thread":2,"thread":3,"b":1.50}', b'{"a":1,"b":1.50}'),
+        (b'{"a":1 ,"th\\u0072ead":2}', b'{"a":1}'),
+    ],
+)
+def test_the_thread_is_taken_out(body: bytes, expected: bytes) -> None:
+    assert Envelope(body).without("thread") == expected
+
+
+def test_a_value_is_decoded_up_to_the_depth_that_a_body_may_have() -> None:
+    """MSG-33."""
+    assert decode(b"[" * 400 + b"]" * 400) is not None
+    assert decode(b'"x"') == "x"
+    for deep in (b"[" * 401 + b"]" * 401, b"[" * 100_000):
+        with pytest.raises(InvalidRequest, match=NOT_JSON):
+            decode(deep)

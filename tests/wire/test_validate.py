@@ -1,7 +1,8 @@
-"""The fields of a request, versions, betas, threads, and counting: each row names the spec id that it comes from."""
+"""The fields of a request, versions, betas, and counting: each row names the spec id that it comes from."""
 
 import pytest
 from asking import (
+    CITED,
     DOCUMENT,
     GENERATION_ONLY,
     HI,
@@ -27,9 +28,8 @@ from asking import (
     tools,
 )
 
-from dragoman.errors import InvalidRequest
 from dragoman.wire.types import CountTokensRequest
-from dragoman.wire.validate import validate_count, validate_messages
+from dragoman.wire.validate import validate_count
 
 FIELDS = [
     Row("MSG-10", "model: Field required", {"model": ...}),
@@ -158,7 +158,7 @@ VERSIONS = [
         "MSG-3 c",
         "messages.0.content.0.text.citations: `citations` in `user` messages are not supported in API version "
         "2026-10-21.",
-        messages(says(text("a", citations=[{"type": "char_location"}]))),
+        messages(says(text("a", citations=[CITED]))),
         version=NEW,
     ),
 ]
@@ -224,11 +224,11 @@ def test_what_the_newer_version_refuses_the_older_takes() -> None:
     """MSG-3, MSG-4."""
     assert outcome("claude-sonnet-4-5", temperature=0.5) == OK
     assert outcome("claude-sonnet-4-5", messages=[HI, assistant("a", DOCUMENT), HI]) == OK
-    cited = says(text("a", citations=[{"type": "char_location"}]))
+    cited = says(text("a", citations=[CITED]))
     assert outcome("claude-sonnet-4-5", messages=[cited]) == OK
     for version in (OLD, NEW):
         assert outcome("claude-sonnet-4-5", version, messages=[says(text("a", citations=[]), DOCUMENT)]) == OK
-        history = [HI, assistant(text("a", citations=[{"type": "char_location"}])), HI]
+        history = [HI, assistant(text("a", citations=[CITED])), HI]
         assert outcome("claude-sonnet-4-5", version, messages=history) == OK
 
 
@@ -239,7 +239,7 @@ def test_what_the_newer_version_refuses_the_older_takes() -> None:
         ("context_management", {"edits": []}, "context-management-2025-06-27"),
         ("context_management", {"edits": []}, "compact-2026-01-12"),
         ("fallbacks", [{"model": "x"}], "server-side-fallback-2026-06-01"),
-        ("output_format", {"type": "json_schema", "schema": {}}, "structured-outputs-2025-11-13"),
+        ("output_format", JSON_FORMAT["format"], "structured-outputs-2025-11-13"),
     ],
 )
 def test_a_beta_brings_its_field(field: str, value: object, beta: str) -> None:
@@ -247,17 +247,3 @@ def test_a_beta_brings_its_field(field: str, value: object, beta: str) -> None:
     assert outcome("claude-sonnet-4-5", betas=("x", beta), **{field: value}) == OK
     assert outcome("claude-sonnet-4-5", betas=("x",), **{field: value}) == f"{field}: Extra inputs are not permitted"
     assert outcome("claude-sonnet-4-5", **{field: None}) == OK  # MSG-31
-
-
-@pytest.mark.parametrize("betas", [(), ("message-threads-2026-08-12",)])
-@pytest.mark.parametrize("thread", [{"type": "create"}, {"type": "continue", "id": "thread_1"}, "x", {}])
-def test_a_thread_is_refused_with_the_details_that_send_the_sdk_on_without_it(
-    thread: object, betas: tuple[str, ...]
-) -> None:
-    """SDK-64 (b): without these details the SDK's tool runner breaks."""
-    with pytest.raises(InvalidRequest) as caught:
-        validate_messages(body(thread=thread), model("claude-sonnet-4-5"), version=OLD, betas=betas)
-    error = caught.value.body("req_1")["error"]
-    assert error["type"] == "invalid_request_error"
-    assert error["details"] == {"error_code": "thread_unsupported_request", "unsupported": []}
-    assert outcome("claude-sonnet-4-5", thread=None) == OK

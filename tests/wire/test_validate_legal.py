@@ -2,6 +2,7 @@
 
 import pytest
 from asking import (
+    CITED,
     CLAUDE_CODE_BETAS,
     DOCUMENT,
     EPHEMERAL,
@@ -102,8 +103,8 @@ LEGAL: dict[str, Json] = {
     "all forms of tools (TOOL-1 to 7, 50 to 60)": tools(
         TOOL | {
             "type": "custom", "description": "x" * 5000, "strict": True, "input_examples": [{"city": "Paris"}, {}],
-            "eager_input_streaming": True, "defer_loading": True, "allowed_callers": ["direct"],
-            "cache_control": EPHEMERAL,
+            "input_schema": TOOL["input_schema"] | {"additionalProperties": False},
+            "eager_input_streaming": True, "allowed_callers": ["direct"], "cache_control": EPHEMERAL,
         },
         {"name": "a" * 128, "input_schema": {"type": "object", "properties": None, "required": None}},
         {"name": "-_-", "input_schema": {"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"}},
@@ -155,13 +156,16 @@ LEGAL: dict[str, Json] = {
         assistant(
             {"type": "thinking", "thinking": "", "signature": "s"},
             {"type": "redacted_thinking", "data": "d"},
-            text("a", citations=[{"type": "char_location", "cited_text": "x"}]),
-            SEARCH | {"caller": {"type": "direct"}},
+            text("a", citations=[CITED]),
             *(
-                {"type": f"{kind}_tool_result", "tool_use_id": "srvtoolu_1", "content": content}
+                block
                 for kind in ("web_search", "web_fetch", "code_execution", "bash_code_execution",
                              "text_editor_code_execution", "tool_search")
-                for content in ([], {"type": "error", "x": [1]}, "text")
+                for at, content in enumerate(([], {"type": "error", "x": [1]}, "text"))
+                for block in (
+                    SEARCH | {"id": f"srvtoolu_{kind}_{at}", "caller": {"type": "direct"}},
+                    {"type": f"{kind}_tool_result", "tool_use_id": f"srvtoolu_{kind}_{at}", "content": content},
+                )
             ),
             call("a", caller={"type": "code_execution_20260120", "tool_id": "srvtoolu_1"}, toolset_name="computer"),
         ),

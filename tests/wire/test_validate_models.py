@@ -9,6 +9,7 @@ from asking import (
     NEW,
     OK,
     TOOL,
+    WEB_SEARCH,
     Row,
     assistant,
     call,
@@ -204,8 +205,8 @@ def test_which_model_takes_a_prefill(name: str) -> None:
     assert outcome(name, messages=[HI, assistant("The answer is")]) == (OK if line.prefill else refused)
     search = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}
     found = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []}
-    assert outcome(name, messages=[HI, assistant("a", search, found)]) == OK
-    assert outcome(name, messages=[HI, assistant("a", search)]) == OK
+    assert outcome(name, messages=[HI, assistant("a", search, found)], tools=[WEB_SEARCH]) == OK
+    assert outcome(name, messages=[HI, assistant("a", search)], tools=[WEB_SEARCH]) == OK
     if line.prefill:
         assert outcome(name, messages=[HI, assistant()]) == OK  # MSG-43: the optional final one
 

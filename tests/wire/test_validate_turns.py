@@ -238,6 +238,7 @@ def test_a_broken_conversation_is_refused_when_tokens_are_counted_too(row: Row) 
 @pytest.mark.parametrize("name", ["claude-opus-4-8", "claude-fable-5-1", "claude-mythos-5", "claude-opus-5-5"])
 def test_a_system_turn_is_legal_in_its_place(name: str) -> None:
     """MSG-5, MSG-45, MSG-46."""
+    search = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}
     found = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []}
     system = {"role": "system", "content": "Now in French."}
     for turns in (
@@ -245,7 +246,7 @@ def test_a_system_turn_is_legal_in_its_place(name: str) -> None:
         [HI, system, system],
         [HI, system, says("s", role="system"), assistant("a"), HI],
         [HI, assistant("a"), HI, system, assistant("b"), HI],
-        [HI, assistant(found), system, assistant("b"), HI],
+        [HI, assistant(search, found), system, assistant("b"), HI],
     ):
         assert outcome(name, messages=turns) == OK
 

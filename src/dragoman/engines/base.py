@@ -48,6 +48,7 @@ class Engine(Protocol):
     def generate(self, generation: Generation) -> AsyncGenerator[list[Event], None]:
         """The events of the reply, through the block writer, in the lists in which they become ready.
 
-        Raises ApiError before the first list only. Closing the iterator stops the work.
+        Raises ApiError, behind the first list only where somebody asked for that (a script), and CutOff likewise.
+        Closing the iterator stops the work.
         """
         ...

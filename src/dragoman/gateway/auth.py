@@ -44,6 +44,7 @@ class Principal(msgspec.Struct, frozen=True):
     key_name: str
     workspace_id: str  # "wrkspc_..."
     organization_id: str  # a UUID
+    is_test: bool = False  # may ask for faults
 
 
 def new_key() -> str:
@@ -152,13 +153,14 @@ class Auth:
             raise Unavailable("API keys cannot be checked at the moment. Please try again shortly.") from trouble
         raise Unauthenticated(presented[0][1])
 
-    async def create(self, name: str, *, key: str | None = None) -> tuple[str, KeyRecord]:
+    async def create(self, name: str, *, key: str | None = None, is_test: bool = False) -> tuple[str, KeyRecord]:
         """Make a key, or take `key`. The plain key is returned here and never again.
 
+        Requests with a test key may ask for faults (`faults.py`); otherwise it is a key like any other.
         Raises ConfigError for an unfit name or key, or a key that exists.
         """
         plain = new_key() if key is None else _checked(key, "the key")
-        record = self._record(_checked_name(name), plain)
+        record = self._record(_checked_name(name), plain, is_test=is_test)
         if not await self._store.add_key(record):
             raise ConfigError(f"the key {record.hint} exists already")
         self._unknown.drop(record.hash)
@@ -212,9 +214,11 @@ class Auth:
         self._known.drop(revoked.hash)
         return revoked
 
-    def _record(self, name: str, plain: str) -> KeyRecord:
+    def _record(self, name: str, plain: str, *, is_test: bool = False) -> KeyRecord:
         digest = hash_key(self._secret, plain)
-        return KeyRecord(id=_new_id(), name=name, hash=digest, hint=_hint(plain), created_at=self._now())
+        return KeyRecord(
+            id=_new_id(), name=name, hash=digest, hint=_hint(plain), created_at=self._now(), is_test=is_test
+        )
 
     async def _principal(self, key: str) -> Principal | None:
         """The principal of a key; None when it is not a live one. Raises StoreError when that cannot be told."""
@@ -271,6 +275,7 @@ class Auth:
             key_name=record.name,
             workspace_id=record.workspace_id or self.workspace_id,
             organization_id=self.organization_id,
+            is_test=record.is_test,
         )
         self._known.put(digest, _Known(principal, confirmed=asked, asked=asked))
         self._unknown.drop(digest)

@@ -1,6 +1,6 @@
 """What goes into the pipeline and what comes out of it: a call, its reading, an answer. Data only."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 from msgspec import Struct
 
@@ -61,3 +61,4 @@ class Answer(Struct, kw_only=True):
     headers: list[tuple[str, str]] = []
     body: bytes = b""
     stream: AsyncGenerator[bytes, None] | None = None
+    lost: Callable[[], None] | None = None  # called when it did not reach the caller whole

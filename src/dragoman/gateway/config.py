@@ -15,6 +15,7 @@ import msgspec
 
 from dragoman.errors import ConfigError
 from dragoman.gateway import config_values as read
+from dragoman.gateway.config_faults import FaultConfig, describe_fault, misfit
 from dragoman.gateway.config_sheet import Sheet
 from dragoman.gateway.config_text import KeyPath, dotted
 from dragoman.gateway.config_values import Listen, Secret, TargetName
@@ -24,6 +25,7 @@ __all__ = [
     "DEFAULT_FILE",
     "OFFLINE",
     "Config",
+    "FaultConfig",
     "Listen",
     "ProviderConfig",
     "RouteConfig",
@@ -37,6 +39,7 @@ __all__ = [
 
 DEFAULT_FILE = Path("dragoman.toml")
 OFFLINE: Final = "offline"  # the built-in engine, as a provider's name and as a dialect
+OFFLINE_ONLY = ("ttft_ms", "tokens_per_second", "script")
 ANTHROPIC_URL = "https://api.anthropic.com"
 _ANTHROPIC_HOST = "api.anthropic.com"
 _PROVIDER_NAME = re.compile(r"[a-z0-9_-]+")
@@ -67,10 +70,16 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     base_url: Annotated[str, read.base_url] = ""  # no slash at its end; empty only when `dialect` is "offline"
     api_key: Annotated[Secret | None, read.secret] = None
     auth: Annotated[Literal["x-api-key", "bearer"], read.choice("x-api-key", "bearer")] = "x-api-key"
+    # Who keeps message threads. Only Anthropic's own API is known to: the loader says so for its host.
+    threads: Annotated[Literal["ours", "upstream"], read.choice("ours", "upstream")] = "ours"
     connect_timeout_s: Annotated[float, read.seconds(0.01)] = 5.0
     first_byte_timeout_s: Annotated[float, read.seconds(0.01)] = 600.0
     idle_timeout_s: Annotated[float, read.seconds(0.01)] = 300.0
     ca_file: Annotated[str | None, read.ca_file] = None
+    # Of the offline engine only: how quickly it answers, and a file that answers in its place.
+    ttft_ms: Annotated[int, read.whole(0, 600_000)] = 0
+    tokens_per_second: Annotated[float | None, read.per_second] = None
+    script: Annotated[str | None, read.path] = None
 
 
 class RouteConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +101,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     models: Mapping[str, RouteConfig]
     retired: Annotated[Literal["serve", "refuse"], read.choice("serve", "refuse")] = "serve"
     unknown_betas: Annotated[Literal["accept", "refuse"], read.choice("accept", "refuse")] = "accept"
+    faults: tuple[FaultConfig, ...] = ()
     source: str | None = None
     notes: tuple[str, ...] = ()
 
@@ -113,28 +123,39 @@ _HOMES = {
     "in [server]": settings(ServerConfig),
     "in [providers.NAME]": settings(ProviderConfig),
     'in [models."NAME"]': settings(RouteConfig),
+    "in [[faults]]": settings(FaultConfig),
 }
 
 
 def load(
-    path: Path | None, env: Mapping[str, str], *, listen: str | None = None, database: str | None = None
+    path: Path | None,
+    env: Mapping[str, str],
+    *,
+    listen: str | None = None,
+    database: str | None = None,
+    script: str | None = None,
 ) -> Config:
     """The configuration out of `path` (else $DRAGOMAN_CONFIG, else ./dragoman.toml if it is there, else no file).
 
     `listen` and `database` come from the command line and win over DRAGOMAN_LISTEN and DRAGOMAN_DATABASE, which
-    win over the file. An empty variable counts as unset. Raises ConfigError, which lists every problem, one a line.
+    win over the file. An empty variable counts as unset. `script` is for the offline engine, which then answers
+    every model that nothing else is configured for. Raises ConfigError, which lists every problem, one a line.
     """
     file, text = _read_file(path, env)
     sheet = Sheet(file, text, env=env, homes=_HOMES)
-    top = sheet.settings((), settings(Config), tables=("server", "providers", "models"))
+    top = sheet.settings((), settings(Config), tables=("server", "providers", "models", "faults"))
     server = _server(sheet, env, listen=listen, database=database)
     providers, notes = _providers(sheet, env)
+    if script is not None:
+        providers = _with_script(providers, script)
     for provider in providers.values():
         _check_circle(sheet, provider, server.listen)
     routes = [_route(sheet, name, providers) for name in sheet.names("models")]
+    faults = [_fault(sheet, path) for path in sheet.rows("faults")]
     sheet.raise_problems()
     models = {route.name: route for route in routes if route is not None}
-    return Config(server=server, providers=providers, models=models, source=file, notes=notes, **top)
+    injected = tuple(fault for fault in faults if fault is not None)
+    return Config(server=server, providers=providers, models=models, faults=injected, source=file, notes=notes, **top)
 
 
 def describe(config: Config) -> list[tuple[str, str]]:
@@ -153,12 +174,14 @@ def describe(config: Config) -> list[tuple[str, str]]:
         ("retired models", "answered" if config.retired == "serve" else "refused with 404"),
         ("unknown betas", "ignored" if config.unknown_betas == "accept" else "refused with 400"),
     ]
+    rows += [("fault on purpose", describe_fault(fault)) for fault in config.faults]
     return rows + [("note", note) for note in config.notes]
 
 
 def _describe_provider(provider: ProviderConfig) -> str:
     if provider.dialect == OFFLINE:
-        return f"the built-in offline engine ({provider.origin})"
+        played = f", playing {provider.script}" if provider.script else ""
+        return f"the built-in offline engine{played} ({provider.origin})"
     header = "authorization" if provider.auth == "bearer" else "x-api-key"
     key = f"with its key in {header}" if provider.api_key else "without a key"
     return f"{provider.base_url}, {key} ({provider.origin})"
@@ -210,11 +233,23 @@ def _providers(sheet: Sheet, env: Mapping[str, str]) -> tuple[dict[str, Provider
     providers = {name: _provider(sheet, name, key) for name in sheet.names("providers")}
     if key is not None and "anthropic" not in providers:
         providers["anthropic"] = ProviderConfig(
-            name="anthropic", origin="ANTHROPIC_API_KEY is set", base_url=ANTHROPIC_URL, api_key=key
+            name="anthropic", origin="ANTHROPIC_API_KEY is set", base_url=ANTHROPIC_URL, api_key=key, threads="upstream"
         )
     if not providers:
         providers[OFFLINE] = ProviderConfig(name=OFFLINE, origin="no provider is configured", dialect=OFFLINE)
     return providers, notes
+
+
+def _with_script(providers: Mapping[str, ProviderConfig], script: str) -> dict[str, ProviderConfig]:
+    """The providers with a script for the offline engine; that comes first where it was not among them."""
+    name, engine = next(
+        ((name, provider) for name, provider in providers.items() if provider.dialect == OFFLINE),
+        (OFFLINE, ProviderConfig(name=OFFLINE, origin="--script", dialect=OFFLINE)),
+    )
+    scripted = msgspec.structs.replace(engine, script=script)
+    if name in providers:
+        return {**providers, name: scripted}
+    return {name: scripted, **providers}
 
 
 def _key_of_environment(sheet: Sheet, env: Mapping[str, str]) -> tuple[Secret | None, tuple[str, ...]]:
@@ -248,6 +283,8 @@ def _provider(sheet: Sheet, name: str, env_key: Secret | None) -> ProviderConfig
         values.setdefault("dialect", OFFLINE)
     if name == "anthropic" and values.get("dialect") != OFFLINE:
         values = _with_anthropic_defaults(values, table, env_key)
+    if "threads" not in table and _host(values.get("base_url", "")) == _ANTHROPIC_HOST:
+        values["threads"] = "upstream"
     provider = ProviderConfig(name=name, origin=sheet.origin(path), **values)
     if "dialect" in table and "dialect" not in values:
         return provider  # which checks fit is not known
@@ -275,12 +312,15 @@ def _with_anthropic_defaults(
 
 def _check_offline(sheet: Sheet, path: KeyPath, table: Mapping[str, object]) -> None:
     for name in table:
-        if name in settings(ProviderConfig) and name != "dialect":
+        if name in settings(ProviderConfig) and name not in ("dialect", *OFFLINE_ONLY):
             sheet.note((*path, name), "the offline engine has no use for it", "Take the line away.")
 
 
 def _check_messages(sheet: Sheet, path: KeyPath, provider: ProviderConfig) -> None:
     table = sheet.table(path)
+    for name in OFFLINE_ONLY:
+        if name in table:
+            sheet.note((*path, name), "only the offline engine knows it", "Take the line away.")
     if "base_url" not in table and not provider.base_url:
         sheet.note(path, "base_url is missing", 'Add base_url = "https://...".')
     if _host(provider.base_url) == _ANTHROPIC_HOST and "api_key" not in table and not provider.api_key:
@@ -316,6 +356,19 @@ def _route(sheet: Sheet, name: str, providers: Mapping[str, ProviderConfig]) -> 
         what = f"the provider of {read.shown(table['targets'][0])} is not there"
         sheet.note((*path, "targets", 0), what, _remedy(target.provider, providers))
     return RouteConfig(name=name, origin=sheet.origin(path), targets=(target,))
+
+
+def _fault(sheet: Sheet, path: KeyPath) -> FaultConfig | None:
+    """The fault of one table; None when its kind could not be read, which the sheet has noted."""
+    table, values = sheet.table(path), sheet.settings(path, settings(FaultConfig))
+    if "kind" not in table:
+        sheet.note(path, "kind is missing", 'Add kind = "529", or another of docs/faults.md.')
+    if "kind" not in values:
+        return None
+    for name in values:
+        if why := misfit(values["kind"], name):
+            sheet.note((*path, name), f"this {why}", "Take the line away.")
+    return FaultConfig(origin=sheet.origin(path), **values)
 
 
 def _remedy(provider: str, providers: Mapping[str, ProviderConfig]) -> str:

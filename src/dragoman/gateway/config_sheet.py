@@ -33,7 +33,10 @@ class Sheet:
         """The unchecked values of a table; empty when it is absent or no table."""
         found: Any = self._values
         for part in path:
-            found = found.get(part, {}) if isinstance(found, dict) else {}
+            if isinstance(found, list) and isinstance(part, int):
+                found = found[part] if part < len(found) else {}
+            else:
+                found = found.get(part, {}) if isinstance(found, dict) else {}
         return found if isinstance(found, dict) else {}
 
     def names(self, group: str) -> list[str]:
@@ -45,6 +48,18 @@ class Sheet:
             else:
                 self._note_no_table((group, name))
         return names
+
+    def rows(self, group: str) -> list[KeyPath]:
+        """The paths of all tables [[group]], in the order of the file; what else stands there is a problem."""
+        found = self.table(()).get(group, [])
+        remedy = f"Write [[{group}]] with two brackets, once for each, and its settings below that line."
+        if not isinstance(found, list):
+            self.note((group,), "this is not a list of tables", remedy)
+            return []
+        for index, row in enumerate(found):
+            if not isinstance(row, dict):
+                self.note((group, index), "this is not a table", remedy)
+        return [(group, index) for index, row in enumerate(found) if isinstance(row, dict)]
 
     def settings(self, path: KeyPath, readers: Readers, *, tables: tuple[str, ...] = ()) -> dict[str, Any]:
         """The settings of one table that are there and right; of all others, a problem is noted.

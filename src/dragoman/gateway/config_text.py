@@ -9,6 +9,7 @@ import json
 import re
 import tomllib
 from bisect import bisect_left
+from collections import Counter
 from typing import Any, TypeAlias
 
 from dragoman.errors import ConfigError
@@ -133,6 +134,7 @@ class _Scanner:
         self._text = text
         self._at = 0
         self._found: list[tuple[KeyPath, int]] = []
+        self._rows: Counter[KeyPath] = Counter()  # how many tables [[path]] there were
         self._line_ends = [match.start() for match in re.finditer("\n", text)]
 
     def scan(self) -> list[tuple[KeyPath, int]]:
@@ -141,8 +143,11 @@ class _Scanner:
         self._take(_BLANK)
         while self._at < len(self._text):
             start = self._at
-            if self._take(_HEADER):
+            if header := self._take(_HEADER):
                 table = self._key(())
+                if header[0] == "[[":
+                    self._rows[table] += 1
+                    table = (*table, self._rows[table] - 1)
                 self._note(table, start)
                 self._take(_HEADER_END)
             else:

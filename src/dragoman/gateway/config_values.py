@@ -26,6 +26,8 @@ __all__ = [
     "expand",
     "listen_address",
     "nearest",
+    "path",
+    "per_second",
     "seconds",
     "secret",
     "shown",
@@ -279,6 +281,21 @@ def ca_file(value: object) -> str:
         reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror or str(error)
         raise Refused(f"cannot be used ({reason})", remedy) from error
     return value
+
+
+def path(value: object) -> str:
+    """The path of a file; whether it can be read is told by who reads it, at start."""
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise Refused("is not a path", "Give the path of a file, in quotes.")
+    return value
+
+
+def per_second(value: object) -> float:
+    """A rate above nothing."""
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    if 0.01 <= number <= 1_000_000:  # not true of nan
+        return float(number)
+    raise Refused("is not a number from 0.01 to 1000000", "Write it without quotes or unit, such as 50.")
 
 
 def targets(value: object) -> tuple[TargetName, ...]:

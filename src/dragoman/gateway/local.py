@@ -1,17 +1,19 @@
 """Asks an engine of our own: validates the request, and turns the engine's events into the reply."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from typing import TypeVar
 
 import msgspec
 
 from dragoman.engines.base import Engine, Generation
+from dragoman.errors import ApiError
 from dragoman.providers.base import Operation
 from dragoman.wire.codec import encode, plain, read
 from dragoman.wire.events import BlockStart, Event, Fold, MessageDelta, MessageStart, encode_event
 from dragoman.wire.models import Model
+from dragoman.wire.sse import encode_sse
 from dragoman.wire.types import CountTokensRequest, MessagesRequest, Usage
 from dragoman.wire.validate import validate_count, validate_messages
 
@@ -27,18 +29,18 @@ T = TypeVar("T")
 
 
 class Local:
-    """Answers from an engine. `new_id` makes ids: "msg" -> "msg_01..."."""
+    """Answers from our engines, by the names of their providers. `new_id` makes ids: "msg" -> "msg_01..."."""
 
-    def __init__(self, engine: Engine, *, new_id: Callable[[str], str]) -> None:
-        self._engine = engine
+    def __init__(self, engines: Mapping[str, Engine], *, new_id: Callable[[str], str]) -> None:
+        self._engines = engines
         self._new_id = new_id
 
     async def ask(self, asked: Asked, route: Route, entry: Entry) -> Answer:
         """The engine's answer. Raises ApiError."""
-        model = route.model
+        model, engine = route.model, self._engines[route.provider.name]
         assert model is not None
         if asked.call.operation is Operation.COUNT_TOKENS:
-            return await self._count(asked, model)
+            return await self._count(asked, model, engine)
         request = await _off_loop(asked, lambda: self._validated(asked, model))
         generation = Generation(
             request=request,
@@ -49,11 +51,11 @@ class Local:
             betas=asked.betas,
             headers=asked.call.headers,
         )
-        events = self._engine.generate(generation)
+        events = engine.generate(generation)
         if asked.stream:
             # The engine refuses before its first event or not at all: so it is awaited before the status is said.
             first = await anext(events)
-            stream = self._streamed(first, events, entry)
+            stream = self._streamed(first, events, asked, entry)
             await anext(stream)  # now it has begun, and closing it closes the engine's
             return Answer(stream=stream)
         return Answer(body=await self._folded(events, entry))
@@ -61,12 +63,12 @@ class Local:
     def _validated(self, asked: Asked, model: Model) -> MessagesRequest:
         return validate_messages(asked.envelope.parse(), model, version=asked.version, betas=asked.betas)
 
-    async def _count(self, asked: Asked, model: Model) -> Answer:
+    async def _count(self, asked: Asked, model: Model, engine: Engine) -> Answer:
         def validated() -> CountTokensRequest:
             return validate_count(asked.envelope.parse(), model, version=asked.version, betas=asked.betas)
 
         request = await _off_loop(asked, validated)
-        counted = await self._engine.count(request, model)
+        counted = await engine.count(request, model)
         told: dict[str, object] = {"input_tokens": counted.input_tokens}
         if counted.original_input_tokens is not None:
             told["context_management"] = {"original_input_tokens": counted.original_input_tokens}
@@ -84,15 +86,19 @@ class Local:
         return encode(message)
 
     async def _streamed(
-        self, first: list[Event], events: AsyncGenerator[list[Event], None], entry: Entry
+        self, first: list[Event], events: AsyncGenerator[list[Event], None], asked: Asked, entry: Entry
     ) -> AsyncGenerator[bytes, None]:
-        """An empty piece, then the events."""
-        async with aclosing(events):
-            yield b""
-            async for ready in _after(first, events):
-                for event in ready:
-                    _note(event, entry)
-                yield b"".join(map(encode_event, ready))
+        """An empty piece, then the events. An error that comes this late is the last of them (STR-40)."""
+        try:
+            async with aclosing(events):
+                yield b""
+                async for ready in _after(first, events):
+                    for event in ready:
+                        _note(event, entry)
+                    yield b"".join(map(encode_event, ready))
+        except ApiError as error:
+            entry.outcome, entry.error = "cut", error.kind
+            yield encode_sse("error", msgspec.json.encode(error.body(asked.call.request_id)))
 
 
 async def _after(first: list[Event], rest: AsyncIterator[list[Event]]) -> AsyncIterator[list[Event]]:

@@ -6,12 +6,13 @@ are imported when one is opened: `dragoman keys` needs only the store.
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dragoman.store.sql import SQLStore
 
 from .auth import Auth
-from .config import Config, ProviderConfig
+from .config import OFFLINE, Config, ProviderConfig
 from .secret import load_secret
 
 if TYPE_CHECKING:
@@ -31,17 +32,26 @@ def open_auth(config: Config, env: Mapping[str, str] = os.environ) -> tuple[SQLS
 
 def open_gateway(config: Config, env: Mapping[str, str] = os.environ) -> "Gateway":
     """A gateway to be entered: `async with open_gateway(config) as gateway`. Raises ConfigError."""
-    from dragoman.engines.offline.engine import OfflineEngine
+    from dragoman.engines.offline.engine import OfflineEngine, Pace
+    from dragoman.engines.offline.scripts import Script
     from dragoman.providers.anthropic import Messages
 
     from .pipeline import Gateway
 
     store, auth, secret = open_auth(config, env)
+
+    def engine_of(provider: ProviderConfig) -> OfflineEngine:
+        return OfflineEngine(
+            secret=secret,
+            pace=Pace(ttft_s=provider.ttft_ms / 1000, tokens_per_second=provider.tokens_per_second),
+            script=None if provider.script is None else Script.load(Path(provider.script)),
+        )
+
     return Gateway(
         config,
         store=store,
         auth=auth,
-        engine=OfflineEngine(secret=secret),
+        engines={each.name: engine_of(each) for each in config.providers.values() if each.dialect == OFFLINE},
         adapters={Messages.name: Messages()},
         transport_of=_transport,
     )

@@ -28,9 +28,11 @@ from .auth import Auth, Principal
 from .call import Answer, Asked, Call
 from .catalogue import Catalogue
 from .config import OFFLINE, Config, ProviderConfig
+from .faults import Faults
 from .limits import Hold, Limits
 from .local import Local
 from .routing import Route, Router, aliases
+from .threads import Threads
 from .upstream import Upstream
 
 __all__ = ["OUR_FAULT", "Gateway", "Reply", "answer", "error_answer", "identify", "new_id", "refuse"]
@@ -57,13 +59,13 @@ class Gateway:
         *,
         store: Store,
         auth: Auth,
-        engine: Engine,
+        engines: Mapping[str, Engine],  # of our own, by the names of their providers
         adapters: Mapping[str, Adapter],
         transport_of: Callable[[ProviderConfig], Transport],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        is_local = config.route_provider.dialect == OFFLINE
-        known = Catalogue.load(supports=engine.supports if is_local else None)
+        first = engines.get(config.route_provider.name)
+        known = Catalogue.load(supports=first.supports if first else None)
         self.config = config
         self.clock = clock
         self.store = store
@@ -71,9 +73,11 @@ class Gateway:
         listed = known.without_retired() if config.retired == "refuse" else known
         self.catalogue = listed.with_aliases(aliases(config, known))
         self.limits = Limits()
+        self.faults = Faults(config.faults)
         self.ledger = Ledger(clock=clock)
         self.router = Router(config, known)
-        self.local = Local(engine, new_id=new_id)
+        self.threads = Threads(clock=clock, body_limit_bytes=config.server.body_limit_bytes)
+        self.local = Local(engines, new_id=new_id)
         # An upstream that is silent for `ping_after_s` gets its caller a ping, so from then on it is a stream.
         self.upstream = Upstream(adapters, transport_of=transport_of, hold_s=config.server.ping_after_s)
 
@@ -81,6 +85,7 @@ class Gateway:
         async with AsyncExitStack() as opened:
             opened.push_async_callback(self.store.close)
             opened.push_async_callback(self.upstream.aclose)
+            opened.callback(self.threads.close)
             self.upstream.open(each for each in self.config.providers.values() if each.dialect != OFFLINE)
             await self.store.open()
             self._opened = opened.pop_all()
@@ -109,13 +114,21 @@ async def answer(gateway: Gateway, call: Call) -> "Reply":
         # May they?
         hold = gateway.limits.reserve()
 
+        # Is anything to go wrong on purpose? An error does so here, what befalls a reply below.
+        plan = await gateway.faults.plan(asked)
+
         # Who answers?
         route = gateway.router.route(asked.model)
         entry.target = str(route)
         answerer: Answerer = gateway.local if route.is_local else gateway.upstream
 
-        # The answer. A stream has begun when this returns: what fails from here on is an event of it.
-        answered = await answerer.ask(asked, route, entry)
+        # Does it go on from an earlier reply? Then what is asked from here on holds the whole conversation.
+        turn = await gateway.threads.begin(asked, route)
+
+        # The answer, noted if it is one to go on from. A stream has begun when this returns: what fails from here on
+        # is an event of it.
+        answered = await turn.note(answerer.ask(turn.asked, route, entry))
+        answered = await plan.apply(answered, entry) if plan else answered
         entry.status = answered.status
         return Reply(call.request_id, answered, principal=principal, entry=entry, hold=hold)
     except ApiError as error:
@@ -164,6 +177,7 @@ class Reply:
         if answered.stream is not None:
             self.stream = _guarded(answered.stream, self.request_id, entry)
         self._inner = answered.stream
+        self._lost = answered.lost
         self._entry = entry
         self._hold = hold
 
@@ -175,6 +189,8 @@ class Reply:
             if self._inner is not None:  # the guard closes it too, unless it never began
                 await self._inner.aclose()
         finally:
+            if outcome is not None and self._lost is not None:
+                self._lost()
             if self._entry is not None:
                 _end(self._entry, self._hold, outcome)
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from dragoman import __version__
-from dragoman.errors import ApiError, InternalError, MethodNotAllowed, NotFound, StoreError, Unavailable
+from dragoman.errors import ApiError, CutOff, InternalError, MethodNotAllowed, NotFound, StoreError, Unavailable
 from dragoman.gateway.accounting import Outcome
 from dragoman.gateway.call import Answer, Call
 from dragoman.gateway.pipeline import OUR_FAULT, Gateway, Reply, answer, error_answer, identify, new_id, refuse
@@ -21,6 +21,8 @@ from dragoman.providers.base import Operation
 from dragoman.wire.headers import Headers, version
 
 from .body import ClientGone, Receive, read_body
+from .cors import cors_headers, cors_refusal, is_preflight, preflight
+from .protocol import CUT
 from .replies import Send, Watch, send_farewell, send_reply
 
 __all__ = ["App"]
@@ -162,10 +164,14 @@ class App:
                 arrived=arrived,
             )
             async with watch.running():
-                reply = await reply_to(scope["method"], incoming, failure)
+                reply = await reply_to(scope["method"], incoming, failure or cors_refusal(headers))
+                reply.headers += cors_headers(headers)
                 await send_reply(reply, watch)
         except ClientGone:
             outcome = "abandoned"
+        except CutOff:
+            outcome = "cut"
+            scope[CUT]()
         except asyncio.CancelledError:  # the server stops, and its patience is at an end
             if not watch.has_ended:
                 outcome = "cut"
@@ -179,6 +185,8 @@ async def reply_to(method: str, incoming: Incoming, failure: ApiError | None) ->
     """The reply to one request; `failure` is what stood in the way of its body."""
     request_id = incoming.request_id
     try:
+        if is_preflight(method, incoming.headers):
+            return Reply(request_id, preflight(incoming.headers))
         if failure is not None:
             raise failure
         return await find_handler(method, incoming.path)(incoming)

@@ -24,7 +24,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from dragoman.errors import ApiError, HeadersTooLarge, InvalidRequest
 from dragoman.gateway.pipeline import error_answer, new_id
 
-__all__ = ["Protocol"]
+__all__ = ["CUT", "Protocol"]
+
+CUT = "dragoman.cut"  # in the scope of a request: call it to end the connection in the middle of the reply
 
 HEAD_LIMIT_BYTES = 256 * 1024  # of the request line and all headers; Claude Code's need about 2 KB
 WAITING_LIMIT = 16  # pipelined requests behind the one that is answered; hardly any client sends one
@@ -147,7 +149,17 @@ class Protocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
+        cycle.scope[CUT] = self.cut  # type: ignore[literal-required]  # an extension of ours
         super()._start_asgi_task(cycle, _unchunked(app, cycle) if cycle.scope["http_version"] == "1.0" else app)
+
+    def cut(self) -> None:
+        """End the connection in the middle of the reply, once what was written is out: no last chunk, no more bytes.
+
+        A caller cannot tell it from a lost connection. Of an application that just returned, uvicorn would complain.
+        """
+        assert self._running is not None
+        self._running.disconnected = True
+        self.transport.close()
 
     def _refuse(self, error: ApiError) -> None:
         """Refuse what cannot be read, and close; but first let requests that came whole have their replies."""

@@ -30,6 +30,7 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     revoked_at: datetime | None = None
     workspace_id: str | None = None  # None: the default workspace, which has no id of its own (ADM-5)
+    is_test: bool = False  # its requests may ask for faults (docs/faults.md)
 
 
 class Store(Protocol):

@@ -16,6 +16,7 @@ from typing import TypeVar
 import msgspec
 from sqlalchemy import (
     URL,
+    Boolean,
     Column,
     Connection,
     DateTime,
@@ -31,6 +32,7 @@ from sqlalchemy import (
     UniqueConstraint,
     event,
     exists,
+    false,
     insert,
     inspect,
     literal,
@@ -90,6 +92,7 @@ API_KEYS = Table(
     Column("created_at", UTCDateTime, nullable=False),
     Column("revoked_at", UTCDateTime),
     Column("workspace_id", Text),
+    Column("is_test", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("id", name="pk_api_keys"),
     UniqueConstraint("hash", name="uq_api_keys_hash"),
 )

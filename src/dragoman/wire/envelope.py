@@ -14,7 +14,7 @@ from dragoman.errors import InvalidRequest
 
 from .schema import EXTRA, REQUIRED
 
-__all__ = ["Envelope"]
+__all__ = ["Envelope", "decode"]
 
 MAX_FIELDS = 1000
 LONE_SURROGATE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
@@ -73,9 +73,8 @@ class Envelope:
 
     def parse(self) -> dict[str, Any]:
         """The whole body, parsed. Raises InvalidRequest where it is nested more than MAX_DEPTH levels deep."""
-        value = _parse(self.body)
+        value = decode(self.body)
         assert isinstance(value, dict)
-        _must_not_be_deep(value)
         return value
 
     def encode(self, **replaced: Any) -> bytes:
@@ -89,13 +88,36 @@ class Envelope:
             return msgspec.json.encode(self.fields | replaced)
         body = self.body
         for name in sorted(replaced.keys() & spans.keys(), key=spans.__getitem__, reverse=True):
-            start, end = spans[name]
+            _, start, end = spans[name]
             body = body[:start] + msgspec.json.encode(replaced[name]) + body[end:]
         if added := {name: value for name, value in replaced.items() if name not in spans}:
             brace = body.rindex(b"}")
             comma = b"," if spans else b""
             body = body[:brace] + comma + msgspec.json.encode(added)[1:-1] + body[brace:]
         return body
+
+    def without(self, name: str) -> bytes:
+        """The body without one of its fields, every other byte as it came; written anew where `encode` would."""
+        if name not in self.fields:
+            return self.encode()
+        spans = _locate(self.body, self.fields)
+        if spans is None:
+            return msgspec.json.encode({each: raw for each, raw in self.fields.items() if each != name})
+        names = list(spans)
+        at = names.index(name)
+        start, _, end = spans[name]
+        if at + 1 < len(names):
+            end = spans[names[at + 1]][0]
+        elif at > 0:
+            start = spans[names[at - 1]][2]  # with the comma before it
+        return self.body[:start] + self.body[end:]
+
+
+def decode(raw: bytes | msgspec.Raw) -> Any:
+    """A whole JSON value, parsed. Raises InvalidRequest where it is nested more than MAX_DEPTH levels deep."""
+    value = _parse(raw)
+    _must_not_be_deep(value)
+    return value
 
 
 def _split(body: bytes) -> dict[str, msgspec.Raw]:
@@ -122,8 +144,8 @@ def _parse(raw: bytes | msgspec.Raw) -> Any:
         raise InvalidRequest(f"{NOT_JSON}: {_reason(error, raw)}") from None
 
 
-def _must_not_be_deep(value: dict[str, Any]) -> None:
-    level: list[Any] = [value]
+def _must_not_be_deep(value: Any) -> None:
+    level: list[Any] = [value] if isinstance(value, CONTAINERS) else []
     for _ in range(MAX_DEPTH):
         level = [
             inner
@@ -144,12 +166,13 @@ def _reason(error: Exception, body: bytes | msgspec.Raw) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _locate(body: bytes, fields: dict[str, msgspec.Raw]) -> dict[str, tuple[int, int]] | None:
-    """Where each value stands; None where the bytes hold more than the fields tell (a doubled or escaped key).
+def _locate(body: bytes, fields: dict[str, msgspec.Raw]) -> dict[str, tuple[int, int, int]] | None:
+    """Where each field begins, and where its value begins and ends.
 
+    None where the bytes hold more than the fields tell (a doubled or escaped key).
     Linear: each value is compared with its bytes once, nothing is parsed again.
     """
-    spans: dict[str, tuple[int, int]] = {}
+    spans: dict[str, tuple[int, int, int]] = {}
     at = body.index(b"{") + 1
     for name, raw in fields.items():
         key = KEY.match(body, at)
@@ -160,7 +183,7 @@ def _locate(body: bytes, fields: dict[str, msgspec.Raw]) -> dict[str, tuple[int,
         after = AFTER_VALUE.match(body, end)
         if after is None:
             return None
-        spans[name] = (key.end(), end)
+        spans[name] = (key.start(1) - 1, key.end(), end)
         at = after.end()
         if after[1] == b"}":
             return spans if REST.match(body, at) and len(spans) == len(fields) else None

@@ -1,6 +1,6 @@
 """Headers of the API: version, betas, and the ids that a reply carries. Source: spec HDR-1 to 39, ERR-43 to 45."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from dragoman.errors import InvalidRequest
@@ -51,6 +51,14 @@ class Headers:
         """The value of a header, repeats joined by a comma; None where it is missing."""
         values = self._values.get(name)
         return None if values is None else ", ".join(values)
+
+    def with_betas(self, names: Sequence[str]) -> "Headers":
+        """The same headers, with these betas alone."""
+        changed = Headers()
+        changed._values = {name: values for name, values in self._values.items() if name != "anthropic-beta"}
+        if names:
+            changed._values["anthropic-beta"] = [",".join(names)]
+        return changed
 
     def __contains__(self, name: str) -> bool:
         return name in self._values

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dragoman.errors import InvalidRequest
 
 from .headers import Version
-from .models import Model, ThinkingRules
+from .models import Effort, Model, ThinkingRules
 from .schema import choices
 from .toolrules import forces_a_tool
 from .turns import merged
@@ -31,6 +31,7 @@ __all__ = [
     "check_sampling",
     "check_speed",
     "check_thinking",
+    "effort_of",
     "interleaves",
     "thinks",
 ]
@@ -59,6 +60,8 @@ def check_thinking(request: CountTokensRequest, model: Model, *, betas: Sequence
     config = request.thinking
     if config is None:
         return
+    if isinstance(config, ThinkingAdaptive) and config.display == "updates" and not _takes_updates(betas):
+        raise InvalidRequest(f"thinking.adaptive.display: Input should be {choices(('summarized', 'omitted'))}")
     rules = model.thinking
     if rules is None:
         if not isinstance(config, ThinkingDisabled):
@@ -67,6 +70,11 @@ def check_thinking(request: CountTokensRequest, model: Model, *, betas: Sequence
     _check_type(config, rules, request)
     if isinstance(config, ThinkingEnabled):
         _check_manual(config, request, interleaved=interleaves(request, model, betas))
+
+
+def _takes_updates(betas: Sequence[str]) -> bool:
+    """Short notes on what goes on; the thinking itself stays hidden."""
+    return any(beta.startswith("thinking-display-updates-") for beta in betas)
 
 
 def _check_type(
@@ -81,19 +89,23 @@ def _check_type(
             raise InvalidRequest("adaptive thinking is not supported on this model")
         case ThinkingBetweenTools() if not rules.between_tools:
             raise InvalidRequest('"thinking.type.between_tools" is not supported for this model.')
-        case ThinkingBetweenTools() if _effort(request) in ("xhigh", "max"):
-            raise InvalidRequest(f'"thinking.type.between_tools" is not supported at effort "{_effort(request)}".')
+        case ThinkingBetweenTools() if effort_of(request) in ("xhigh", "max"):
+            raise InvalidRequest(f'"thinking.type.between_tools" is not supported at effort "{effort_of(request)}".')
         case ThinkingDisabled() if rules.disabled == "no":
             raise InvalidRequest(f'"thinking.type.disabled" is not supported for this model. {USE_ADAPTIVE}')
-        case ThinkingDisabled() if rules.disabled == "up_to_high_effort" and _effort(request) in ("xhigh", "max"):
+        case ThinkingDisabled() if rules.disabled == "up_to_high_effort" and effort_of(request) in ("xhigh", "max"):
             raise InvalidRequest(
-                f'"thinking.type.disabled" is not supported for this model at effort "{_effort(request)}".'
+                f'"thinking.type.disabled" is not supported for this model at effort "{effort_of(request)}".'
             )
         case _:
             return
 
 
-def _effort(request: CountTokensRequest) -> str | None:
+def effort_of(request: CountTokensRequest) -> Effort | None:
+    """The level that was asked for: for all of it, or by the last turn that set one."""
+    for message in reversed(request.messages):
+        if message.output_config is not None and message.output_config.effort is not None:
+            return message.output_config.effort
     return request.output_config.effort if request.output_config else None
 
 
@@ -121,7 +133,7 @@ def _check_manual(config: ThinkingEnabled, request: CountTokensRequest, *, inter
 
 def check_effort(request: CountTokensRequest, model: Model) -> None:
     """MSG-66."""
-    effort = _effort(request)
+    effort = effort_of(request)
     if effort is None:
         return
     if not model.effort:

@@ -130,8 +130,10 @@ def _anything(value: Any) -> None:
 def _special(fits: Check, inner: inspect.Type, extra: dict[str, Any]) -> Check:
     """Fields whose wording the API spells out of line: `range` (MSG-22) and `named` choices (MSG-40)."""
     if named := extra.get("named"):
-        assert isinstance(inner, inspect.LiteralType)
-        return _literal([str(value) for value in inner.values], named=named)
+        members = inner.types if isinstance(inner, inspect.UnionType) else (inner,)
+        literal = next(member for member in members if isinstance(member, inspect.LiteralType))
+        fits_word = _literal([str(value) for value in literal.values], named=named)
+        return fits_word if literal is inner else _nullable(fits_word)
     if span := extra.get("range"):
         assert isinstance(inner, inspect.FloatType)
         low, high = inner.ge, inner.le
@@ -177,14 +179,15 @@ def _union(info: inspect.UnionType, order: Sequence[str]) -> Check:
         inner = _checker(others[0], order)
     else:
         inner = _by_look(others, structs)
-    if not info.includes_none:
-        return inner
+    return _nullable(inner) if info.includes_none else inner
 
-    def fits(value: Any) -> None:
+
+def _nullable(fits: Check) -> Check:
+    def fits_or_null(value: Any) -> None:
         if value is not None:
-            inner(value)
+            fits(value)
 
-    return fits
+    return fits_or_null
 
 
 def _by_look(others: list[inspect.Type], structs: list[inspect.StructType]) -> Check:

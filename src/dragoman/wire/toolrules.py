@@ -4,6 +4,7 @@ Source: spec TOOL-1 to 18, CCH-1 to 13. Pure; imports only this folder and the e
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
 
 from dragoman.errors import InvalidRequest
 
@@ -11,16 +12,33 @@ from .models import Model
 from .tools import AnyTool, CacheControl, CustomTool, Toolset, runs_on_the_server
 from .turns import blocks_of
 from .types import (
+    Block,
+    BrowserState,
+    ContentSource,
     CountTokensRequest,
+    Document,
+    Image,
+    SearchResult,
     Text,
     ToolChoiceAny,
     ToolChoiceNone,
     ToolChoiceTool,
+    ToolReference,
+    ToolResult,
 )
 
-__all__ = ["check_cache_control", "check_choice", "check_tools", "forces_a_tool"]
+__all__ = [
+    "Breakpoint",
+    "breakpoints",
+    "check_cache_control",
+    "check_choice",
+    "check_tools",
+    "forces_a_tool",
+    "is_deferred",
+]
 
 MAX_BREAKPOINTS = 4
+HOLDERS = (ToolResult, Document, SearchResult)  # blocks whose parts may be marked
 
 
 def check_tools(tools: Sequence[AnyTool]) -> None:
@@ -40,7 +58,9 @@ def check_tools(tools: Sequence[AnyTool]) -> None:
 
 
 def _check_input_schema(tool: CustomTool, path: str) -> None:
-    from .jsonschema import Checker, Document, is_schema  # here: the client imports this folder, and checks no schema
+    # Here: the client imports this folder, and checks no schema.
+    from .jsonschema import Checker, Document, is_schema
+    from .schemasubset import has_broken_pattern
 
     # `$schema` may name another draft; the API reads every schema as 2020-12 (TOOL-2).
     schema = {key: value for key, value in tool.input_schema.items() if key != "$schema"}
@@ -50,7 +70,7 @@ def _check_input_schema(tool: CustomTool, path: str) -> None:
         raise InvalidRequest(f"{path}.input_schema.type: Input should be 'object'")
     for key in [key for key in ("properties", "required") if schema.get(key, "") is None]:
         del schema[key]
-    if not is_schema(schema):
+    if not is_schema(schema) or has_broken_pattern(schema):
         raise InvalidRequest(
             f"{path}.input_schema: JSON schema is invalid. It must match JSON Schema draft 2020-12 "
             "(https://json-schema.org/draft/2020-12). Learn more about tool use at "
@@ -94,58 +114,145 @@ def check_server_tools(tools: Sequence[AnyTool]) -> None:
             )
 
 
+class Breakpoint(NamedTuple):
+    """A place up to which the prompt is to be cached."""
+
+    block: str  # the block that it closes: `tools.0`, `system.1`, `messages.2.content.0`
+    path: str  # of its `cache_control`, as errors name it; the automatic one is `cache_control`
+    ttl: Literal["5m", "1h"]
+
+
 def check_cache_control(request: CountTokensRequest) -> None:
-    """At most four breakpoints, the longer-lived before the shorter (CCH-4, 5, 11, 12)."""
-    markers = list(_markers(request))
-    automatic = request.cache_control
-    count = len(markers)
-    if automatic is not None:
-        place = _automatic_place(request)
-        last = markers[-1] if markers and markers[-1][0] == place else None
-        if place is not None and last is None:
-            count += 1
-            if count <= MAX_BREAKPOINTS:
-                markers.append(("cache_control", automatic))
-        elif last is not None and (last[1].ttl or "5m") != (automatic.ttl or "5m"):
+    """At most four breakpoints, the longer-lived before the shorter (CCH-4, 5, 11, 12); some places take none."""
+    _check_places(request)
+    marked = list(_explicit(request))
+    automatic = _automatic(request)
+    if automatic is not None and marked and marked[-1].block == automatic.block:
+        if marked[-1].ttl != automatic.ttl:
             raise InvalidRequest("cache_control.ttl: the last block already has a cache_control with another ttl")
-    if count > MAX_BREAKPOINTS:
+    elif automatic is not None:
+        marked.append(automatic)
+    if len(marked) > MAX_BREAKPOINTS:
         raise InvalidRequest(
-            f"A maximum of {MAX_BREAKPOINTS} blocks with cache_control may be provided. Found {count}."
+            f"A maximum of {MAX_BREAKPOINTS} blocks with cache_control may be provided. Found {len(marked)}."
         )
+    _check_order(marked)
+
+
+def breakpoints(request: CountTokensRequest) -> list[Breakpoint]:
+    """The breakpoints of a request that `check_cache_control` let through, in the order of the prompt.
+
+    Those inside a tool result, a document or a search result close the block around them, as parts of a block are
+    no entries of their own (CCH-3). The automatic one is the last (CCH-10). Two may close the same block.
+    """
+    automatic = _automatic(request)
+    return [*_explicit(request), *([automatic] if automatic is not None else [])]
+
+
+def _check_order(marked: Sequence[Breakpoint]) -> None:
     shorter = False
-    for path, marker in markers:
-        if marker.ttl == "1h" and shorter:
+    for point in marked:
+        if point.ttl == "1h" and shorter:
             raise InvalidRequest(
-                f"{path}.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' "
+                f"{point.path}.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' "
                 "cache_control block. Note that blocks are processed in the following order: `tools`, `system`, "
                 "`messages`."
             )
-        shorter = shorter or marker.ttl != "1h"
+        shorter = shorter or point.ttl != "1h"
 
 
-def _markers(request: CountTokensRequest) -> Iterator[tuple[str, CacheControl]]:
-    """Each breakpoint that the request sets by itself, in the order of the prompt, with its path."""
+def _check_places(request: CountTokensRequest) -> None:
+    """No breakpoint on a tool that is loaded later (CCH-28), nor on an empty text inside another block (CCH-3).
+
+    Empty texts that are no parts of another block are refused before, marked or not (MSG-13, 44).
+    """
+    for tool in request.tools or ():
+        if tool.cache_control is not None and is_deferred(tool):
+            raise InvalidRequest(
+                f"Tool '{getattr(tool, 'name', '')}' cannot have both defer_loading=true and cache_control set. Tools "
+                "with defer_loading cannot use prompt caching."
+            )
+    for index, message in enumerate(request.messages):
+        for at, block in enumerate(message.content if isinstance(message.content, list) else ()):
+            for part in _marked_parts(block) if isinstance(block, HOLDERS) else ():
+                if isinstance(part.value, Text) and not part.value.text.strip():
+                    raise InvalidRequest(
+                        f"messages.{index}.content.{at}.{part.loc}: cache_control cannot be set for empty text blocks"
+                    )
+
+
+def is_deferred(tool: AnyTool) -> bool:
+    """Whether the tool is kept out of the prompt until a search finds it (CCH-28)."""
+    return not isinstance(tool, Toolset) and bool(tool.defer_loading)
+
+
+def _explicit(request: CountTokensRequest) -> Iterator[Breakpoint]:
+    """Each breakpoint that the request sets on a block, in the order of the prompt."""
     for index, tool in enumerate(request.tools or ()):
         if tool.cache_control is not None:
-            yield f"tools.{index}.cache_control", tool.cache_control
+            yield _on(f"tools.{index}", tool.cache_control)
     for index, block in enumerate(request.system if isinstance(request.system, list) else ()):
         if block.cache_control is not None:
-            yield f"system.{index}.cache_control", block.cache_control
+            yield _on(f"system.{index}", block.cache_control)
     for index, message in enumerate(request.messages):
-        for at, entry in enumerate(blocks_of(message)):
+        for at, entry in enumerate(message.content if isinstance(message.content, list) else ()):
+            for part in _marked_parts(entry) if isinstance(entry, HOLDERS) else ():
+                path = f"messages.{index}.content.{at}"
+                yield Breakpoint(path, f"{path}.{part.path}.cache_control", part.marker.ttl or "5m")
             marker = getattr(entry, "cache_control", None)
             if marker is not None:
-                yield f"messages.{index}.content.{at}.cache_control", marker
+                yield _on(f"messages.{index}.content.{at}", marker)
 
 
-def _automatic_place(request: CountTokensRequest) -> str | None:
-    """Where a top-level `cache_control` puts its breakpoint: at the last block that can have one (CCH-10, 13)."""
+def _on(block: str, marker: CacheControl) -> Breakpoint:
+    return Breakpoint(block, f"{block}.cache_control", marker.ttl or "5m")
+
+
+class Part(NamedTuple):
+    """A part of a block with a `cache_control` of its own."""
+
+    path: str  # from the block on: `content.0`
+    loc: str  # the same with the tags of unions, as errors of shape say it: `tool_result.content.0.text`
+    value: Text | Image | Document | SearchResult | ToolReference | BrowserState
+    marker: CacheControl
+
+
+def _marked_parts(block: object) -> Iterator[Part]:
+    """The marked parts of a tool result, a document or a search result, and of theirs, in order."""
+    match block:
+        case ToolResult(content=list(parts)):
+            path, loc = "content", "tool_result.content"
+        case Document(source=ContentSource(content=list(parts))):
+            path, loc = "source.content", "document.source.content.content"
+        case SearchResult(content=parts):
+            path, loc = "content", "search_result.content"
+        case _:
+            return
+    for at, part in enumerate(parts):
+        for inner in _marked_parts(part) if isinstance(part, Document | SearchResult) else ():
+            yield Part(f"{path}.{at}.{inner.path}", f"{loc}.{at}.{inner.loc}", inner.value, inner.marker)
+        if part.cache_control is not None:
+            # A search result holds texts only: no union, so no tag.
+            tag = "" if isinstance(block, SearchResult) else f".{part.__struct_config__.tag}"
+            yield Part(f"{path}.{at}", f"{loc}.{at}{tag}", part, part.cache_control)
+
+
+def _automatic(request: CountTokensRequest) -> Breakpoint | None:
+    """Where a top-level `cache_control` puts its breakpoint: on the last block that can have one (CCH-10, 13)."""
+    if request.cache_control is None:
+        return None
     for index in reversed(range(len(request.messages))):
         blocks = blocks_of(request.messages[index])
         for at in reversed(range(len(blocks))):
-            if hasattr(blocks[at], "cache_control"):
-                return f"messages.{index}.content.{at}.cache_control"
+            if _can_be_marked(blocks[at]):
+                path = f"messages.{index}.content.{at}"
+                return Breakpoint(path, "cache_control", request.cache_control.ttl or "5m")
     return None
+
+
+def _can_be_marked(block: Block) -> bool:
+    """Not thinking, nor an empty text (CCH-3)."""
+    return hasattr(block, "cache_control") and not (isinstance(block, Text) and not block.text.strip())
 
 
 def check_system(system: str | list[Text] | None) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from dragoman.errors import InvalidRequest
 
 from .models import Model
+from .schema import EXTRA
 from .types import (
     Block,
     Compaction,
@@ -30,6 +31,7 @@ from .types import (
 __all__ = ["Turn", "check_prefill", "check_turns", "is_prefill", "merged"]
 
 MAX_MESSAGES = 100_000
+PER_TURN = ("per-turn-control-", "mid-conversation-output-config-")  # betas
 ONLY_FROM_USER = (ToolResult, Image, SearchResult, ContainerUpload)
 ONLY_FROM_ASSISTANT = (ToolUse, Thinking, RedactedThinking, ServerToolUse, ServerToolResult, Compaction)
 
@@ -78,6 +80,7 @@ def merged(messages: Sequence[InputMessage]) -> list[Turn]:
 
 def check_turns(messages: Sequence[InputMessage], model: Model, *, betas: Sequence[str]) -> None:
     """Raise InvalidRequest, in the API's words, for a conversation that no model takes."""
+    _check_turn_configs(messages, betas)
     if not messages:
         raise InvalidRequest("messages: at least one message is required")
     if len(messages) > MAX_MESSAGES:
@@ -92,6 +95,14 @@ def check_turns(messages: Sequence[InputMessage], model: Model, *, betas: Sequen
         _check_results(turn, before)
     for turn, after in zip(turns, [*turns[1:], None], strict=True):
         _check_calls_are_answered(turn, after)
+
+
+def _check_turn_configs(messages: Sequence[InputMessage], betas: Sequence[str]) -> None:
+    """A `system` turn may set the effort from there on, with a beta (CC-4); elsewhere the field is unknown."""
+    is_on = any(beta.startswith(PER_TURN) for beta in betas)
+    for index, message in enumerate(messages):
+        if message.output_config is not None and not (is_on and message.role == "system"):
+            raise InvalidRequest(f"messages.{index}.output_config: {EXTRA}")
 
 
 def _check_first(messages: Sequence[InputMessage]) -> None:
@@ -151,7 +162,7 @@ def _ends_in_server_result(message: InputMessage) -> bool:
 
 def _check_content(message: InputMessage, index: int, *, is_last: bool) -> None:
     blocks = blocks_of(message)
-    if not blocks and not (is_last and message.role == "assistant"):
+    if not blocks and message.output_config is None and not (is_last and message.role == "assistant"):
         raise InvalidRequest(
             f"messages.{index}: all messages must have non-empty content except for the optional final "
             "assistant message"

@@ -10,11 +10,15 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from .codec import Unknown, Wire
+from .contexts import ContextManagement
 from .tools import AnyTool, CacheControl, CitationsConfig, JsonObject
 
 __all__ = [
     "Block",
     "CacheCreation",
+    "Citation",
+    "Citations",
+    "Compaction",
     "Container",
     "CountTokensRequest",
     "Document",
@@ -96,6 +100,62 @@ class Transformations(Wire, frozen=True, kw_only=True):
     oversized_image: Literal["downsize", "error"] | None = None
 
 
+# Citations that come back in the text blocks of a history (MSG-99). The API sends a `file_id` that its own types for
+# input do not name; what it sent must pass. Titles have no limit here: a document's may be longer than a citation's.
+
+
+class CharLocation(_Tagged, frozen=True, kw_only=True, tag="char_location"):
+    cited_text: str
+    document_index: Annotated[int, Meta(ge=0)]
+    document_title: str | None
+    start_char_index: Annotated[int, Meta(ge=0)]
+    end_char_index: int
+    file_id: str | None = None
+
+
+class PageLocation(_Tagged, frozen=True, kw_only=True, tag="page_location"):
+    cited_text: str
+    document_index: Annotated[int, Meta(ge=0)]
+    document_title: str | None
+    start_page_number: Annotated[int, Meta(ge=1)]
+    end_page_number: int
+    file_id: str | None = None
+
+
+class ContentBlockLocation(_Tagged, frozen=True, kw_only=True, tag="content_block_location"):
+    cited_text: str
+    document_index: Annotated[int, Meta(ge=0)]
+    document_title: str | None
+    start_block_index: Annotated[int, Meta(ge=0)]
+    end_block_index: int
+    file_id: str | None = None
+
+
+class SearchResultLocation(_Tagged, frozen=True, kw_only=True, tag="search_result_location"):
+    cited_text: str
+    source: str
+    title: str | None
+    search_result_index: Annotated[int, Meta(ge=0)]
+    start_block_index: Annotated[int, Meta(ge=0)]
+    end_block_index: int
+
+
+class WebSearchResultLocation(_Tagged, frozen=True, kw_only=True, tag="web_search_result_location"):
+    cited_text: str
+    url: str
+    title: str | None
+    encrypted_index: str
+
+
+Citation = CharLocation | PageLocation | ContentBlockLocation | SearchResultLocation | WebSearchResultLocation
+
+
+class Citations(Wire, frozen=True, kw_only=True):
+    """The `citations` of a text block, to be checked: the block itself keeps them as they came."""
+
+    citations: list[Citation]
+
+
 # Content blocks (MSG-70 to 79). One class a block, for both directions: what only goes in (`cache_control`) or only
 # comes out is optional.
 
@@ -118,8 +178,8 @@ class ContentSource(_Tagged, frozen=True, kw_only=True, tag="content"):
 
 class Document(_Tagged, frozen=True, kw_only=True, tag="document"):
     source: Base64Pdf | PlainText | ContentSource | UrlSource | FileSource
-    title: str | None = None
-    context: str | None = None
+    title: Annotated[str, Meta(min_length=1, max_length=500)] | None = None
+    context: Annotated[str, Meta(min_length=1)] | None = None
     citations: CitationsConfig | None = None
     cache_control: CacheControl | None = None
 
@@ -220,6 +280,16 @@ class ContainerUpload(_Tagged, frozen=True, kw_only=True, tag="container_upload"
     cache_control: CacheControl | None = None
 
 
+class Compaction(_Tagged, frozen=True, kw_only=True, tag="compaction"):
+    """Stands for all that came before it; null when there was nothing to sum up (STR-26)."""
+
+    content: str | None = None
+    encrypted_content: str | None = None
+    signature: str | None = None
+    tool_changes: list[JsonObject] | None = None
+    cache_control: CacheControl | None = None
+
+
 Block = (
     Text
     | Image
@@ -237,6 +307,7 @@ Block = (
     | EditorExecutionResult
     | ToolSearchResult
     | ContainerUpload
+    | Compaction
 )
 OutputBlock = Block | Unknown
 
@@ -244,10 +315,15 @@ OutputBlock = Block | Unknown
 # The request.
 
 
+class TurnConfig(Wire, frozen=True, kw_only=True):
+    effort: Effort | None = None
+
+
 class InputMessage(Wire, frozen=True, kw_only=True):
     # `system` is legal for some models (MSG-45), yet the API does not name it to those who mistype a role (MSG-40).
     role: Annotated[Literal["user", "assistant", "system"], Meta(extra={"named": ["user", "assistant"]})]
     content: str | list[Block]
+    output_config: "TurnConfig | None" = None  # of a `system` turn: from there on (CC-4)
 
 
 class ThinkingEnabled(_Tagged, frozen=True, kw_only=True, tag="enabled"):
@@ -256,7 +332,10 @@ class ThinkingEnabled(_Tagged, frozen=True, kw_only=True, tag="enabled"):
 
 
 class ThinkingAdaptive(_Tagged, frozen=True, kw_only=True, tag="adaptive"):
-    display: Literal["summarized", "omitted"] | None = None
+    # `updates` has a beta, so the API does not name it to those who mistype one.
+    display: Annotated[
+        Literal["summarized", "omitted", "updates"] | None, Meta(extra={"named": ["summarized", "omitted"]})
+    ] = None
 
 
 class ThinkingDisabled(_Tagged, frozen=True, kw_only=True, tag="disabled"):
@@ -337,7 +416,7 @@ class CountTokensRequest(Wire, frozen=True, kw_only=True):
     speed: Literal["standard", "fast"] | None = None
     # Only with their beta (MSG-29).
     mcp_servers: list[JsonObject] | None = None
-    context_management: JsonObject | None = None
+    context_management: ContextManagement | None = None
     output_format: JsonFormat | None = None
 
 

@@ -5,18 +5,23 @@ that of MSG-32: shape, betas, version, conversation, tools, model rules. Pure.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from dragoman.errors import InvalidRequest
 
-from . import modelrules, toolrules, turns
+from . import documentrules, modelrules, serverturns, toolrules, turns
 from .codec import read
+from .contexts import check_edits
 from .headers import Version
 from .models import Model
 from .schema import EXTRA, check
-from .types import CountTokensRequest, Document, InputMessage, MessagesRequest, Text, ToolResult
+from .types import CountTokensRequest, MessagesRequest, OutputConfig, Text
 
 __all__ = ["validate_count", "validate_messages"]
+
+Request = TypeVar("Request", bound=CountTokensRequest)
 
 # Fields that need a beta (MSG-29), and the prefix of the betas that bring each.
 BETA_FIELDS = {
@@ -28,19 +33,20 @@ BETA_FIELDS = {
 
 
 def validate_messages(body: dict[str, Any], model: Model, *, version: Version, betas: Sequence[str]) -> MessagesRequest:
-    """The typed form of a POST /v1/messages body. Raises InvalidRequest for the first rule that it breaks."""
-    _refuse_threads(body)
+    """The typed form of a POST /v1/messages body. Raises InvalidRequest for the first rule that it breaks.
+
+    A format stands in `output_config.format`, also when it was given by its old name.
+    """
     _check_beta_fields(body, betas)
     check(MessagesRequest, body)
-    request = read(MessagesRequest, body)
+    request = _with_one_format(read(MessagesRequest, body))
     _check_shared(request, body, model, version, betas)
     _check_stop_sequences(request.stop_sequences)
     modelrules.check_max_tokens(request, model)
     given = frozenset(name for name, value in body.items() if value is not None)
     modelrules.check_sampling(request, model, version=version, given=given)
     turns.check_prefill(request, model)
-    if request.inference_geo is not None and not model.inference_geo:
-        raise InvalidRequest("inference_geo: is not supported for this model")
+    modelrules.check_place(request, model)
     return request
 
 
@@ -48,7 +54,7 @@ def validate_count(body: dict[str, Any], model: Model, *, version: Version, beta
     """The typed form of a POST /v1/messages/count_tokens body (TOK-2, TOK-3). Raises InvalidRequest."""
     _check_beta_fields(body, betas)
     check(CountTokensRequest, body)
-    request = read(CountTokensRequest, body)
+    request = _with_one_format(read(CountTokensRequest, body))
     _check_shared(request, body, model, version, betas)
     return request
 
@@ -60,11 +66,15 @@ def _check_shared(
         _check_newer_version(request)
     toolrules.check_system(request.system)
     turns.check_turns(request.messages, model, betas=betas)
+    serverturns.check_server_turns(request)
     toolrules.check_tools(request.tools or ())
     toolrules.check_choice(request, model)
+    _check_structured(request, body)
     toolrules.check_cache_control(request)
-    _check_citations(request)
+    documentrules.check_documents(request)
     modelrules.check_effort(request, model)
+    modelrules.check_speed(request, model, betas=betas)
+    check_edits(request.context_management, thinks=modelrules.thinks(request, model))
     modelrules.check_thinking(request, model, betas=betas)
 
 
@@ -75,13 +85,29 @@ def _check_beta_fields(body: dict[str, Any], betas: Sequence[str]) -> None:
             raise InvalidRequest(f"{name}: {EXTRA}")
 
 
-def _refuse_threads(body: dict[str, Any]) -> None:
-    """We keep no message threads yet; with these details the SDK's tool runner goes on without them (SDK-64 b)."""
-    if body.get("thread") is not None:
+def _with_one_format(request: Request) -> Request:
+    """`output_format`, the old name of `output_config.format`, moved there: no rule and no engine looks twice."""
+    given = request.output_format
+    if given is None:
+        return request
+    config = request.output_config or OutputConfig()
+    if config.format is not None:
         raise InvalidRequest(
-            "thread: message threads are not supported for this request",
-            details={"error_code": "thread_unsupported_request", "unsupported": []},
+            "output_format: Both output_format and output_config.format were provided. Please use only "
+            "output_config.format (output_format is deprecated)."
         )
+    return replace(request, output_config=replace(config, format=given), output_format=None)
+
+
+def _check_structured(request: CountTokensRequest, body: dict[str, Any]) -> None:
+    """MSG-68, 69. Named by the name that the caller used for the format."""
+    has_format = request.output_config is not None and request.output_config.format is not None
+    if not has_format and not any(getattr(tool, "strict", None) for tool in request.tools or ()):
+        return
+    from .schemasubset import check_structured  # here: the client imports this folder, and checks no schema
+
+    old = body.get("output_format") is not None
+    check_structured(request, format_at="output_format" if old else "output_config.format")
 
 
 def _check_newer_version(request: CountTokensRequest) -> None:
@@ -105,23 +131,3 @@ def _check_stop_sequences(sequences: Sequence[str] | None) -> None:
     """MSG-14."""
     if any(not sequence.strip() for sequence in sequences or ()):
         raise InvalidRequest("stop_sequences: each stop sequence must contain non-whitespace")
-
-
-def _check_citations(request: CountTokensRequest) -> None:
-    """All documents have citations or none has (MSG-98); never together with a format."""
-    enabled = {bool(document.citations and document.citations.enabled) for document in _documents(request.messages)}
-    if len(enabled) > 1:
-        raise InvalidRequest("messages: citations must be enabled on all or none of the documents in the request")
-    if True in enabled and request.output_config is not None and request.output_config.format is not None:
-        raise InvalidRequest("output_config.format: cannot be combined with citations")
-
-
-def _documents(messages: Sequence[InputMessage]) -> list[Document]:
-    found: list[Document] = []
-    for message in messages:
-        for block in turns.blocks_of(message):
-            if isinstance(block, Document):
-                found.append(block)
-            elif isinstance(block, ToolResult) and isinstance(block.content, list):
-                found += [part for part in block.content if isinstance(part, Document)]
-    return found

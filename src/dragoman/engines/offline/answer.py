@@ -12,7 +12,7 @@ from dragoman.engines.offline.examples.fill import fill
 from dragoman.engines.offline.hints.hints import Hints
 from dragoman.engines.offline.tools.builtin import builtin_schema, toolset_members
 from dragoman.engines.offline.tools.plan import Call, ToolView, plan
-from dragoman.wire.modelrules import interleaves, thinks
+from dragoman.wire.modelrules import effort_of, interleaves, thinks
 from dragoman.wire.models import Model
 from dragoman.wire.tools import CustomTool
 from dragoman.wire.turns import blocks_of
@@ -33,6 +33,7 @@ from dragoman.wire.types import (
     ToolResult,
 )
 
+from .citations import cite
 from .prompt import Prompt, shortened
 from .reply import Part, Reply, Say, Think, Use
 
@@ -71,6 +72,8 @@ def answer(request: MessagesRequest, model: Model, prompt: Prompt, *, betas: Seq
     if config is not None and config.format is not None:
         value = fill(config.format.schema, Hints.of(prompt.asked[:READ_CHARACTERS]))
         return Reply(parts=(*mind.thoughts("The answer has a fixed format."), Say(_json(value))))
+    if prompt.prefill is None and (quoted := cite(prompt.passages, prompt.question)):
+        return Reply(parts=(*mind.thoughts(f"The user said {shortened(prompt.said)}. I quote what fits."), *quoted))
     thoughts = mind.thoughts(f"The user said {shortened(prompt.said)}. No model is here to think.")
     return Reply(parts=(*thoughts, Say(_text(model, prompt))))
 
@@ -85,7 +88,7 @@ class _Mind:
         goes_on = bool(prompt.results) and isinstance(request.thinking, ThinkingEnabled)
         self._thinks = thinks(request, model) and not (goes_on and not interleaves(request, model, betas))
         self._is_redacted = is_redacted
-        effort = (request.output_config and request.output_config.effort) or model.default_effort
+        effort = effort_of(request) or model.default_effort
         self._depth = EFFORTS.index(effort) + 1
 
     def thoughts(self, first: str) -> tuple[Part, ...]:

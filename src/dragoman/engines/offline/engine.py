@@ -1,21 +1,25 @@
 """The built-in engine: no model, no network, the same answer to the same request, and honest about it.
 
 It answers with what was asked, so that tests can assert on it; calls tools when they fit, with input that their
-schema allows; ends every tool loop with the results. Everything around the words is the API's: thinking, stop
-sequences, `max_tokens` to the token, usage that agrees with count_tokens. Imports only `wire` and this folder.
+schema allows; ends every tool loop with the results. A script may answer in its place. Everything around the words
+is the API's: thinking, caching, stop sequences, `max_tokens` to the token, usage that agrees with count_tokens.
+Imports only `wire` and this folder.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
+from itertools import chain
 from typing import Generic, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from dragoman.engines.base import Counted, Generation
-from dragoman.errors import InvalidRequest
+from dragoman.errors import ApiError, InvalidRequest
 from dragoman.wire.contexts import Compact
-from dragoman.wire.events import BlockDelta, Event, InputJsonDelta, TextDelta, ThinkingDelta
+from dragoman.wire.events import Event
 from dragoman.wire.modelrules import thinks
 from dragoman.wire.models import Capability, Model
 from dragoman.wire.toolrules import check_server_tools
@@ -23,12 +27,14 @@ from dragoman.wire.tools import JsonObject
 from dragoman.wire.types import CacheCreation, CountTokensRequest, MessagesRequest, Usage
 from dragoman.wire.writer import BlockWriter
 
-from . import tokens
 from .answer import answer
+from .caching import CacheUse, Diagnoses, Fingerprint, PromptCache
 from .context import manage, since_compaction, summary
 from .output import Limit, Output, cut_at_stop_sequence
+from .pace import Break, Pace, paced
 from .prompt import Prompt, read_prompt
 from .reply import Reply, Sum, is_refused
+from .scripts import Script, Scripted, ScriptedReply, UsageOverrides
 from .thinking import Signer
 
 __all__ = ["OfflineEngine", "Pace"]
@@ -38,22 +44,41 @@ Request = TypeVar("Request", bound=CountTokensRequest)
 NOT_HERE = ("mcp_servers", "fallbacks", "container")  # fields that ask for what this engine has not
 
 
-class Pace(Struct, frozen=True):
-    """How quickly replies come: a model takes its time, and programs that wait for one want to be tested."""
-
-    ttft_s: float = 0.0  # before the first event
-    tokens_per_second: float | None = None  # None: as fast as they can be written
-
-
 class OfflineEngine:
-    """Stands in for any model of the catalogue. `secret` keys the signatures of its thinking."""
+    """Stands in for any model of the catalogue.
+
+    `secret` keys the signatures of its thinking; `clock` gives monotonic seconds, for what the prompt cache keeps;
+    `script` answers before the engine does.
+    """
 
     name = "offline"
-    supports: frozenset[Capability] = frozenset({"effort", "image_input", "structured_outputs", "thinking"})
+    supports: frozenset[Capability] = frozenset(
+        {
+            "citations",
+            "context_management.clear_thinking_20251015",
+            "context_management.clear_tool_uses_20250919",
+            "context_management.compact_20260112",
+            "effort",
+            "image_input",
+            "pdf_input",
+            "structured_outputs",
+            "thinking",
+        }
+    )
 
-    def __init__(self, *, secret: bytes, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        secret: bytes,
+        pace: Pace | None = None,
+        script: Script | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._signer = Signer(secret)
         self._pace = pace or Pace()
+        self._scripted = None if script is None else Scripted(script)
+        self._cache = PromptCache(clock=clock)
+        self._diagnoses = Diagnoses(clock=clock)
 
     async def count(self, request: CountTokensRequest, model: Model) -> Counted:
         read = await self._read(request, model)
@@ -62,26 +87,39 @@ class OfflineEngine:
     async def generate(self, generation: Generation) -> AsyncGenerator[list[Event], None]:
         model = generation.model
         read = await self._read(generation.request, model)
-        request, prompt = read.request, read.prompt
-        limit = _output_limit(request, model, prompt)
-        reply = await self._reply(generation, read)
-        usage = _usage(request, prompt, says_nothing=request.max_tokens == 0 or is_refused(reply))
-        writer = BlockWriter(generation.message_id, model=model.id, usage=usage)
+        limit = _output_limit(read.request, model, read.prompt)
+        plan = await self._plan(generation, read)
+        pace = plan.pace
+        if plan.refusal is not None:
+            await asyncio.sleep(pace.ttft_s)
+            raise plan.refusal
         output = Output(
-            writer,
-            request=request,
+            BlockWriter(generation.message_id, model=model.id, usage=plan.usage, also=plan.also),
+            request=read.request,
             model=model,
             betas=generation.betas,
             limit=limit,
             signer=self._signer,
             new_tool_id=generation.new_tool_id,
         )
-        walk = _Walk(self._pace, model.tokenizer)
-        await walk.begin()
-        for events in output.write(reply):
-            await walk.keep_up(events)
-            yield events
-        yield output.finish(reply, usage, applied_edits=read.applied)
+
+        def end() -> list[Event]:
+            return output.finish(plan.reply, plan.usage, applied_edits=read.applied, overrides=plan.overrides)
+
+        events = paced(chain(output.write(plan.reply), _late(end)), pace, tokenizer=model.tokenizer, broken=plan.broken)
+        has_begun = False
+        async with aclosing(events):
+            async for ready in events:
+                if not has_begun:
+                    self._remember(generation, plan)
+                    has_begun = True
+                yield ready
+
+    def _remember(self, generation: Generation, plan: "_Plan") -> None:
+        """The response has begun: from now on its prefix can be read (CCH-25), and it can be compared with."""
+        plan.cached.commit()
+        if plan.fingerprint is not None:
+            self._diagnoses.remember(generation.message_id, plan.fingerprint, workspace_id=generation.workspace_id)
 
     async def _read(self, request: Request, model: Model) -> "_Read[Request]":
         """Read the request; in a thread where that takes long: images are decoded, long texts are counted."""
@@ -108,12 +146,37 @@ class OfflineEngine:
             compact=managed.compact,
         )
 
-    async def _reply(self, generation: Generation, read: "_Read[MessagesRequest]") -> Reply:
-        """Compose; in a thread where that takes long: many tools with large schemas, formats, many stop sequences."""
-        request = generation.request
-        if _is_quick(request) and request.output_config is None and len(request.stop_sequences or ()) <= 10:
-            return _composed(generation, read)
-        return await asyncio.to_thread(_composed, generation, read)
+    async def _plan(self, generation: Generation, read: "_Read[MessagesRequest]") -> "_Plan":
+        """Decide on the answer; in a thread where that takes long: many tools, formats, many stop sequences."""
+        request = read.request
+        is_quick = _is_quick(request) and request.output_config is None and len(request.stop_sequences or ()) <= 10
+        if is_quick and self._scripted is None:
+            return self._planned(generation, read)
+        return await asyncio.to_thread(self._planned, generation, read)
+
+    def _planned(self, generation: Generation, read: "_Read[MessagesRequest]") -> "_Plan":
+        request, workspace_id = read.request, generation.workspace_id
+        played = self._played(generation, read.prompt)
+        reply = _composed(generation, read) if played is None else played.reply
+        cached = self._cache.begin(request, generation.model, read.prompt, workspace_id=workspace_id)
+        usage = _usage(request, cached, says_nothing=request.max_tokens == 0 or is_refused(reply))
+        plan = _Plan(
+            reply=cut_at_stop_sequence(reply, request.stop_sequences or ()),
+            usage=usage,
+            cached=cached,
+            pace=self._pace,
+        )
+        if request.diagnostics is not None:
+            diagnosis, fingerprint = self._diagnoses.diagnose(
+                request, generation.model, read.prompt, workspace_id=workspace_id, betas=generation.betas
+            )
+            plan = replace(plan, also={"diagnostics": diagnosis}, fingerprint=fingerprint)
+        return plan if played is None else _as_scripted(plan, played)
+
+    def _played(self, generation: Generation, prompt: Prompt) -> ScriptedReply | None:
+        if self._scripted is None or generation.request.max_tokens == 0:
+            return None
+        return self._scripted.answer(generation, prompt)
 
 
 class _Read(Struct, Generic[Request], frozen=True, kw_only=True):
@@ -126,17 +189,52 @@ class _Read(Struct, Generic[Request], frozen=True, kw_only=True):
     compact: Compact | None = None  # the conversation is to be summed up now
 
 
+class _Plan(Struct, frozen=True, kw_only=True):
+    """All that is decided before the first event."""
+
+    reply: Reply
+    usage: Usage  # that message_start tells
+    cached: CacheUse
+    pace: Pace
+    refusal: ApiError | None = None  # what a script answers in place of a reply
+    broken: Break | None = None
+    overrides: UsageOverrides | None = None
+    also: JsonObject | None = None  # fields of the message that were asked for
+    fingerprint: Fingerprint | None = None  # what a later request is compared with
+
+
+def _as_scripted(plan: _Plan, played: ScriptedReply) -> _Plan:
+    """The plan with what the script says of pace, breaks and usage."""
+    overrides = played.usage
+    broken: Break | None = None
+    if played.cut_after is not None:
+        broken = Break(played.cut_after, None)
+    elif played.error is not None and played.error_after is not None:
+        broken = Break(played.error_after, played.error)
+    return replace(
+        plan,
+        usage=overrides.of_start(plan.usage) if overrides else plan.usage,
+        overrides=overrides,
+        broken=broken,
+        refusal=played.error if broken is None else None,
+        pace=Pace(
+            ttft_s=played.wait_s or plan.pace.ttft_s,
+            tokens_per_second=played.tokens_per_second or plan.pace.tokens_per_second,
+            between_s=played.between_s,
+        ),
+    )
+
+
 def _composed(generation: Generation, read: _Read[MessagesRequest]) -> Reply:
     request = read.request
     _check_is_possible(request)
     if request.max_tokens == 0:
         return Reply(parts=(), stop_reason="max_tokens")  # the prompt is read, and nothing said (MSG-35)
+    summed = () if read.compact is None else (Sum(summary(request.messages, read.compact)),)
     if read.compact is not None and read.compact.pause_after_compaction:
-        return Reply(parts=(Sum(summary(request.messages, read.compact)),), stop_reason="compaction")
+        return Reply(parts=summed, stop_reason="compaction")
     reply = answer(request, generation.model, read.prompt, betas=generation.betas)
-    if read.compact is not None:
-        reply = replace(reply, parts=(Sum(summary(request.messages, read.compact)), *reply.parts))
-    return cut_at_stop_sequence(reply, request.stop_sequences or ())
+    return replace(reply, parts=(*summed, *reply.parts))
 
 
 def _check_is_possible(request: MessagesRequest) -> None:
@@ -147,41 +245,8 @@ def _check_is_possible(request: MessagesRequest) -> None:
             raise InvalidRequest(f"{name}: is not supported by the model that answers here")
 
 
-class _Walk:
-    """Keeps a reply to its pace."""
-
-    def __init__(self, pace: Pace, tokenizer: str) -> None:
-        self._pace = pace
-        self._tokenizer = tokenizer
-        self._due = 0.0  # when the events so far may be out
-
-    async def begin(self) -> None:
-        if self._pace.ttft_s:
-            await asyncio.sleep(self._pace.ttft_s)
-        self._due = asyncio.get_running_loop().time()
-
-    async def keep_up(self, events: Sequence[Event]) -> None:
-        """Wait until what these events hold may be out."""
-        if self._pace.tokens_per_second is None:
-            return
-        size = sum(tokens.count(_words(event), self._tokenizer) for event in events)
-        self._due += size / self._pace.tokens_per_second
-        ahead = self._due - asyncio.get_running_loop().time()
-        if ahead > 0:
-            await asyncio.sleep(ahead)
-
-
-def _words(event: Event) -> str:
-    """What a model would have had to write for this event."""
-    match event:
-        case BlockDelta(delta=TextDelta(text=text)):
-            return text
-        case BlockDelta(delta=ThinkingDelta(thinking=text)):
-            return text
-        case BlockDelta(delta=InputJsonDelta(partial_json=text)):
-            return text
-        case _:
-            return ""
+def _late(make: Callable[[], list[Event]]) -> Iterator[list[Event]]:
+    yield make()
 
 
 def _is_quick(request: CountTokensRequest) -> bool:
@@ -207,12 +272,16 @@ def _output_limit(request: MessagesRequest, model: Model, prompt: Prompt) -> Lim
     return Limit(window - asked, "model_context_window_exceeded")
 
 
-def _usage(request: MessagesRequest, prompt: Prompt, *, says_nothing: bool) -> Usage:
+def _usage(request: MessagesRequest, cached: CacheUse, *, says_nothing: bool) -> Usage:
+    """What message_start tells (MSG-120 to 123, CCH-31 to 33)."""
     return Usage(
-        input_tokens=prompt.tokens,
-        cache_creation_input_tokens=0,
-        cache_read_input_tokens=0,
-        cache_creation=CacheCreation(ephemeral_5m_input_tokens=0, ephemeral_1h_input_tokens=0),
+        input_tokens=cached.plain_tokens,
+        cache_creation_input_tokens=cached.write_tokens,
+        cache_read_input_tokens=cached.read_tokens,
+        cache_creation=CacheCreation(
+            ephemeral_5m_input_tokens=cached.write_5m_tokens,
+            ephemeral_1h_input_tokens=cached.write_1h_tokens,
+        ),
         output_tokens=0 if says_nothing else 1,
         service_tier="standard",
         inference_geo=request.inference_geo or "not_available",

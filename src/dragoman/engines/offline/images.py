@@ -8,7 +8,9 @@ second of CPU for the largest image, so the caller decides about threads. Import
 import binascii
 import io
 import struct
+import zlib
 from bisect import bisect_left
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -30,12 +32,18 @@ HIGH_RESOLUTION = (2576, 4784)
 
 _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF", "image/webp": "WebP"}
 
-# A larger PNG or WebP is checked for wholeness (checksums, container) but not inflated: at the limit of 8000x8000 that
-# would take 0.25 GB of memory as PNG and 1 GB as WebP, which files of 190 and 3 KB can ask for.
-_INFLATED_PIXELS = 16_000_000
+# A larger PNG or WebP is checked for wholeness (checksums, container) but not decoded: at the limit of 8000x8000 that
+# would take 0.25 GB of memory as PNG and 1 GB as WebP, which files of 190 and 3 KB can ask for. The pixels of such a
+# PNG are inflated piece by piece, to see that none is missing: up to a second for 0.25 GB (all but 16-bit colors).
+_DECODED_PIXELS = 16_000_000
+_INFLATED_BYTES = 260_000_000
+_PIECE_BYTES = 1 << 20
 # Things that cost little to send and much to read. Real files have about ten scans, and hundreds of other parts.
 _MOST_PARTS = 50_000
 _MOST_SCANS = 100
+
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by color type
+_PNG_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
 
 class Image(msgspec.Struct, frozen=True):
@@ -156,8 +164,10 @@ def _decode(data: bytes, *, media_type: str | None, limit: int) -> tuple[int, in
     with _open(data, media_type=media_type, limit=limit) as picture:
         width, height = picture.size
         _check_sides(width, height, limit=limit)
-        if width * height > _INFLATED_PIXELS and media_type in ("image/png", "image/webp"):
+        if width * height > _DECODED_PIXELS and media_type in ("image/png", "image/webp"):
             picture.verify()
+            if media_type == "image/png":
+                _check_png_pixels(data)
         else:
             picture.draft("L", (max(width // 8, 1), max(height // 8, 1)))
             picture.load()
@@ -236,6 +246,45 @@ def _bare_png(data: bytes) -> bytes:
             return b"".join(kept)
         at = end
     raise _BrokenImage("too many chunks")
+
+
+def _check_png_pixels(data: bytes) -> None:
+    """As many bytes of pixels as the header tells of. Beyond _INFLATED_BYTES nobody looks."""
+    width, height, depth, color, _, _, is_interlaced = struct.unpack_from(">IIBBBBB", data, 16)
+    missing = _png_pixel_bytes(width, height, depth * _PNG_CHANNELS[color], is_interlaced=bool(is_interlaced))
+    if missing > _INFLATED_BYTES:
+        return
+    inflate = zlib.decompressobj()
+    for chunk in _png_pixel_chunks(data):
+        piece = inflate.decompress(chunk, _PIECE_BYTES)
+        while piece:
+            missing -= len(piece)
+            if missing <= 0:
+                return
+            piece = inflate.decompress(inflate.unconsumed_tail, _PIECE_BYTES)
+        if inflate.eof:
+            break
+    raise _BrokenImage("pixels are missing")
+
+
+def _png_pixel_bytes(width: int, height: int, bits: int, *, is_interlaced: bool) -> int:
+    """Each row of each pass begins with a byte that names its filter. Source: PNG specification, sections 7.2 and 8."""
+    passes = _PNG_PASSES if is_interlaced else ((0, 0, 1, 1),)
+    total = 0
+    for left, top, step_x, step_y in passes:
+        columns, rows = -(-(width - left) // step_x), -(-(height - top) // step_y)
+        if columns > 0 and rows > 0:
+            total += rows * (1 + (columns * bits + 7) // 8)
+    return total
+
+
+def _png_pixel_chunks(data: bytes) -> Iterator[bytes]:
+    at = 8
+    while (kind := data[at + 4 : at + 8]) not in (b"IEND", b""):
+        end = at + 8 + int.from_bytes(data[at : at + 4])
+        if kind == b"IDAT":
+            yield data[at + 8 : end]
+        at = end + 4
 
 
 def _bare_gif(data: bytes, *, limit: int) -> bytes:

@@ -23,6 +23,7 @@ from dragoman.wire.writer import BlockWriter
 
 from . import tokens
 from .reply import Reply, Say, Sum, Think, Use, Whole
+from .scripts import UsageOverrides
 from .thinking import Signer
 from .tools.builtin import toolset_members
 
@@ -101,7 +102,14 @@ class Output:
         if self._stop is None:
             self._stop = reply.stop_reason or _natural_stop(reply)
 
-    def finish(self, reply: Reply, usage: Usage, *, applied_edits: list[JsonObject] | None = None) -> list[Event]:
+    def finish(
+        self,
+        reply: Reply,
+        usage: Usage,
+        *,
+        applied_edits: list[JsonObject] | None = None,
+        overrides: UsageOverrides | None = None,
+    ) -> list[Event]:
         """The end. `usage` is what message_start told of the input; `applied_edits` what was cleared of it."""
         stop = self._stop or self._limit.reason
         is_empty_refusal = stop == "refusal" and not self.used  # not billed (MSG-115)
@@ -117,7 +125,7 @@ class Output:
         was_cut = self._stop != reply.stop_reason
         return self._writer.finish(
             stop,
-            usage=told,
+            usage=overrides.of_delta(told) if overrides else told,
             stop_sequence=None if was_cut else reply.stop_sequence,
             stop_details=None if was_cut else reply.stop_details,
             context_management=None if applied_edits is None else {"applied_edits": applied_edits},

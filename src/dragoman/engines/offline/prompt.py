@@ -10,14 +10,14 @@ from msgspec import Struct
 
 from dragoman.errors import InvalidRequest
 from dragoman.wire.codec import plain
+from dragoman.wire.documentrules import Part, walk
 from dragoman.wire.models import Model
-from dragoman.wire.toolrules import forces_a_tool
+from dragoman.wire.toolrules import forces_a_tool, is_deferred
 from dragoman.wire.turns import Turn, blocks_of, is_prefill, merged
 from dragoman.wire.types import (
     Base64Image,
     Base64Pdf,
     Block,
-    BrowserState,
     ContainerUpload,
     ContentSource,
     CountTokensRequest,
@@ -28,13 +28,14 @@ from dragoman.wire.types import (
     SearchResult,
     Text,
     Thinking,
-    ToolReference,
     ToolResult,
     ToolUse,
     UrlSource,
 )
 
 from . import images, tokens
+from .documents import Passages, passages_of, pdf_pages
+from .pdf import PAGE_IMAGE_TOKENS, Pages
 
 __all__ = ["Prompt", "Span", "read_prompt"]
 
@@ -42,13 +43,9 @@ __all__ = ["Prompt", "Span", "read_prompt"]
 REQUEST_TOKENS = 3
 TURN_TOKENS = 4
 TOOL_CALL_TOKENS = 8  # the frame around a call or a result
-PDF_TOKENS = 2_000  # where the text of a PDF was not read: MSG-97 says 1,500 to 3,000 a page
 SHOWN_CHARACTERS = 200
 MANY_IMAGES = 20  # above this, images must be smaller (MSG-92)
 NO_EGRESS = "Unable to download the file. Please verify the URL and try again."
-
-
-Part = Block | ToolReference | BrowserState  # blocks, and what only a tool result may hold
 
 
 class Result(Struct, frozen=True):
@@ -72,9 +69,11 @@ class Prompt(Struct, frozen=True, kw_only=True):
     spans: list[Span]  # all of the input, block by block
     said: str  # the text of the last user turn
     asked: str  # its last text block: where a turn has several, programs put context first and the request last
+    question: str  # `asked`, in a tool loop of the turn that began it
     system: str
     results: list[Result]  # tool results of the last turn
     attachments: list[str]  # what the last turn holds besides text, in words
+    passages: tuple[Passages, ...]  # of the whole request, where citations are enabled
     prefill: str | None  # text of a last assistant message that the reply goes on from
 
     @property
@@ -86,10 +85,12 @@ class Prompt(Struct, frozen=True, kw_only=True):
 def read_prompt(request: CountTokensRequest, model: Model) -> Prompt:
     """Read a validated request.
 
-    Decodes its images, so it may take tens of milliseconds for each. Raises InvalidRequest for an image that is
-    none (MSG-91 to 94) and for sources that would have to be fetched (MSG-96): nothing is ever fetched here.
+    Decodes its images and reads its PDFs, so it may take tens of milliseconds for each image, and seconds for PDFs.
+    Raises InvalidRequest for an image or a PDF that is none (MSG-91 to 94, 97) and for sources that would have to be
+    fetched (MSG-96): nothing is ever fetched here.
     """
-    reader = _Reader(request, model)
+    pages = pdf_pages(request.messages, model)
+    reader = _Reader(request, model, pages)
     turns = merged(request.messages)
     spans = reader.spans(request, current=_start_of_current_turn(turns))
     is_continued = is_prefill(request.messages)
@@ -98,12 +99,23 @@ def read_prompt(request: CountTokensRequest, model: Model) -> Prompt:
     return Prompt(
         spans=spans,
         said=_text(blocks),
-        asked=next((block.text for block in reversed(blocks) if isinstance(block, Text)), ""),
+        asked=_last_text(blocks),
+        question=_question(turns),
         system=_text(request.system),
         results=_results(turns, blocks, reader.attachments),
         attachments=[words for block in blocks if (words := reader.attachments.get(id(block)))],
+        passages=passages_of(request.messages, pages),
         prefill=_text([placed.value for placed in turns[-1].blocks]) if is_continued else None,
     )
+
+
+def _last_text(blocks: Sequence[Block]) -> str:
+    return next((block.text for block in reversed(blocks) if isinstance(block, Text)), "")
+
+
+def _question(turns: Sequence[Turn]) -> str:
+    users = (turn for turn in reversed(turns) if turn.role == "user")
+    return next((text for turn in users if (text := _last_text([placed.value for placed in turn.blocks]))), "")
 
 
 def _start_of_current_turn(turns: Sequence[Turn]) -> int:
@@ -126,7 +138,9 @@ def _results(turns: Sequence[Turn], blocks: Sequence[Block], attachments: Mappin
     found: list[Result] = []
     for block in blocks:
         if isinstance(block, ToolResult):
-            call = calls[block.tool_use_id]  # validation has paired them
+            call = calls.get(block.tool_use_id)  # validation has paired them, but a compaction may have cut one off
+            if call is None:
+                continue
             shown = f"{call.name}({msgspec.json.encode(call.input).decode()[:SHOWN_CHARACTERS]})"
             found.append(Result(shown, _result_text(block, attachments), bool(block.is_error)))
     return found
@@ -145,13 +159,14 @@ def _in_words(part: Part, attachments: Mapping[int, str]) -> str:
 class _Reader:
     """Counts blocks, and puts what is not text into words on the way."""
 
-    def __init__(self, request: CountTokensRequest, model: Model) -> None:
+    def __init__(self, request: CountTokensRequest, model: Model, pages: Mapping[int, Pages]) -> None:
         self.attachments: dict[int, str] = {}  # id of a block -> words
         self._model = model
-        found = [block for message in request.messages for block in _images(message.content)]
-        if len(found) > model.max_images:
-            raise InvalidRequest(f"messages: too many images: {len(found)} > {model.max_images} maximum")
-        self._many = len(found) > MANY_IMAGES
+        self._pages = pages
+        found = sum(isinstance(block, Image) for _, block in walk(request.messages))
+        if found > model.max_images:
+            raise InvalidRequest(f"messages: too many images: {found} > {model.max_images} maximum")
+        self._many = found > MANY_IMAGES
 
     def spans(self, request: CountTokensRequest, *, current: int) -> list[Span]:
         """Every block with its tokens; `current` is the message that the current turn begins with."""
@@ -166,7 +181,11 @@ class _Reader:
         """The definitions; the first with the hidden prompt of any tools (TOK-6)."""
         hidden = self._model.tool_prompt_tokens[1 if forces_a_tool(request) else 0]
         for at, tool in enumerate(request.tools or ()):
-            yield Span(f"tools.{at}", self._count_json({**plain(tool), "cache_control": None}) + hidden)
+            if is_deferred(tool):  # not part of the prompt until it is found (TOOL-7, CCH-28)
+                yield Span(f"tools.{at}", 0)
+                continue
+            content = {key: value for key, value in plain(tool).items() if key != "cache_control"}
+            yield Span(f"tools.{at}", self._count_json(content) + hidden)
             hidden = 0
 
     def _system(self, request: CountTokensRequest) -> Iterator[Span]:
@@ -230,23 +249,34 @@ class _Reader:
         if not isinstance(source, Base64Image):
             raise InvalidRequest(f"{path}.image.source: image files are not kept here; send the image as base64")
         image = images.from_base64(source.data, source.media_type, loc=path, many=self._many)
+        if block.transformations is not None and block.transformations.oversized_image == "error":
+            self._check_fits(image, path)
         self.attachments[id(block)] = images.describe(image)
         return images.image_tokens(image.width, image.height, high_resolution=self._model.high_resolution_images)
 
+    def _check_fits(self, image: images.Image, path: str) -> None:
+        """MSG-71: who asks for it gets an error in place of an image scaled down."""
+        width, height = images.resized(image.width, image.height, high_resolution=self._model.high_resolution_images)
+        if (width, height) != (image.width, image.height):
+            raise InvalidRequest(
+                f"{path}.image: image of {image.width}x{image.height} pixels exceeds the maximum image size of the "
+                f"model; the largest dimensions that fit are {width}x{height} pixels"
+            )
+
     def _document(self, block: Document, path: str) -> int:
-        name = f'the document "{block.title}"' if block.title else "a document"
         total = self._count(block.title or "") + self._count(block.context or "")
         match block.source:
             case PlainText(data=text):
-                self.attachments[id(block)] = f"{name} ({len(text)} characters: {shortened(text)})"
+                self.attachments[id(block)] = _document_in_words(block, text)
                 return total + self._count(text)
             case ContentSource(content=content):
-                text = _text(content)
-                self.attachments[id(block)] = f"{name} ({len(text)} characters: {shortened(text)})"
+                self.attachments[id(block)] = _document_in_words(block, _text(content))
                 return total + self._parts(content, f"{path}.document.source.content")
-            case Base64Pdf(data=data):
-                self.attachments[id(block)] = f"{name} (a PDF of {len(data) * 3 // 4} bytes, whose text was not read)"
-                return total + PDF_TOKENS
+            case Base64Pdf():
+                pages = self._pages[id(block)]
+                of = "of 1 page, " if len(pages) == 1 else f"of {len(pages)} pages, "
+                self.attachments[id(block)] = _document_in_words(block, "\n".join(pages), kind=f"a PDF {of}")
+                return total + sum(PAGE_IMAGE_TOKENS + self._count(page) for page in pages)
             case UrlSource():
                 raise InvalidRequest(NO_EGRESS)
             case _:
@@ -255,16 +285,9 @@ class _Reader:
                 )
 
 
-def _images(content: str | list[Block]) -> list[Image]:
-    if isinstance(content, str):
-        return []
-    found: list[Image] = []
-    for block in content:
-        if isinstance(block, Image):
-            found.append(block)
-        elif isinstance(block, ToolResult) and isinstance(block.content, list):
-            found += [part for part in block.content if isinstance(part, Image)]
-    return found
+def _document_in_words(block: Document, text: str, *, kind: str = "") -> str:
+    name = f'the document "{block.title}"' if block.title else "a document"
+    return f"{name} ({kind}{len(text)} characters: {shortened(text)})"
 
 
 def shortened(text: str, limit: int = SHOWN_CHARACTERS) -> str:

@@ -9,15 +9,15 @@ __all__ = ["HEAD", "upgrade"]
 
 # The newest step in versions/: four digits, counted up by one. A constant, so that start-up need not ask Alembic;
 # tests/store/test_migrations.py holds it to the folder.
-HEAD = "0001"
+HEAD = "0002"
 
 
-def upgrade(connection: Connection) -> None:
-    """Run every missing step, in the caller's transaction, which must have begun: the caller commits."""
+def upgrade(connection: Connection, to: str = HEAD) -> None:
+    """Run every missing step up to `to`, in the caller's transaction, which must have begun: the caller commits."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", "dragoman.store:migrations")
     config.attributes["connection"] = connection  # env.py takes it from here
-    command.upgrade(config, HEAD)
+    command.upgrade(config, to)

@@ -7,24 +7,26 @@ says what the user said.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
+from itertools import count, islice
 from typing import Any, Final, TypeAlias
 
 from dragoman.engines.offline.hints.hints import STRONG, Candidate, Hints
 from dragoman.engines.offline.hints.words import singular
 from dragoman.wire.jsonschema import Checker, Document, JsonValue, Schema, as_json
 
-from .merge import key_of, matches_type, merge
+from .merge import key_of, merge
 from .nodes import MAX_PARTS, SAMPLES, Budget, Node, Reader
 from .values import described, number_sample, string_samples
 
 __all__ = ["MAX_STEPS", "JsonValue", "fill"]
 
-MAX_ATTEMPTS = 40  # to mend a value that the check refuses
+MAX_ATTEMPTS = 100  # to mend a value that the check refuses
 MAX_STEPS = 4_000  # of all attempts together: some tenths of a second
 MAX_ITEMS = 1_000  # of one array
+MAX_REQUIRED = 2_000  # required properties of one object: as many as a schema of the subset has (MSG-68)
 MAX_OPTIONAL = 200  # optional properties of one object that are considered
 MAX_DEPTH = 40  # levels of one value
+SPREAD = 1_000  # from this salt on, the properties of one object vary each at its own pace
 
 
 def fill(schema: Schema, hints: Hints, *, name: str = "", steps: int = MAX_STEPS) -> JsonValue:
@@ -110,7 +112,7 @@ class _Maker:
             self._budget.spend(len(offer.value) // 50 if isinstance(offer.value, str) else 0)
             return as_json(offer.value)
         if "enum" in flat:
-            return self._option(flat, variant)
+            return self._option(node, variant)
         if variant == 0 and (spare := list(islice(self._spare(node), 1))):
             return spare[0]
         if node.kind == "boolean":
@@ -118,15 +120,30 @@ class _Maker:
         if node.kind == "null":
             return None
         if node.kind in {"integer", "number"}:
-            return number_sample(flat, whole=node.kind == "integer", variant=variant)
-        samples = list(string_samples(flat, node.param.role, variant=variant, said=self._hints.text))
-        self._budget.spend(max(map(len, samples), default=0) // 50)
-        return next((sample for sample in samples if self._reader.fits(node, sample)), samples[-1])
+            is_whole = node.kind == "integer"
+            numbers = (
+                number_sample(flat, whole=is_whole, variant=other) for other in range(variant, variant + SAMPLES)
+            )
+            return self._first_fitting(node, numbers)
+        return self._first_fitting(node, string_samples(flat, node.param.role, variant=variant, said=self._hints.text))
 
-    def _option(self, flat: dict[str, Any], variant: int) -> JsonValue:
-        options = (
-            [option for option in flat["enum"][:MAX_ITEMS] if matches_type(option, flat)] or flat["enum"] or [None]
-        )
+    def _first_fitting(self, node: Node, samples: Iterator[JsonValue]) -> JsonValue:
+        """The first sample that the place allows; the first of all where none is found."""
+        first = sample = next(samples)
+        for tried in count():
+            self._budget.spend((tried > SAMPLES) + (len(sample) // 50 if isinstance(sample, str) else 0))
+            if self._reader.fits(node, sample):
+                return sample
+            following = next(samples, ABSENT) if self._budget.spend(0) else ABSENT
+            if isinstance(following, _Absent):
+                break
+            sample = following
+        return first
+
+    def _option(self, node: Node, variant: int) -> JsonValue:
+        flat = node.flat
+        options = [option for option in flat["enum"][:MAX_ITEMS] if self._reader.fits(node, option)]
+        options = options or flat["enum"] or [None]
         default = flat.get("default")
         if variant == 0 and any(key_of(option) == key_of(default) for option in options[:50]) and "default" in flat:
             return as_json(default)
@@ -149,16 +166,18 @@ class _Maker:
         items = flat.get("items", flat.get("unevaluatedItems", True))
         if items is False:
             return values
-        values += self._said_items(node, items, len(values), most, least=1 if is_required else STRONG)
-        if "contains" in flat:
-            wanted = max(0, int(flat.get("minContains", 1)))
-            fewest = max(fewest, min(wanted, MAX_ITEMS))
+        wanted = min(int(flat.get("minContains", 1)), MAX_ITEMS) if "contains" in flat else 0
+        room = most - len(values) - wanted
+        values += self._said_items(node, items, len(values), room, least=1 if is_required else STRONG)
+        if wanted:
+            fewest = max(fewest, len(values) + wanted)
         elif is_required and not values and len(node.path) < 6 and not self._reader.recurs(items, node):
             fewest = max(fewest, min(1, most))  # an empty list tells less than one example
         first = len(values)
-        for index in range(first, min(fewest, most)):
-            part = {"allOf": [items, flat["contains"]]} if "contains" in flat else items
-            self._add(values, self._item(node, part, index, salt=index - first), node)
+        both = {"allOf": [items, flat.get("contains", True)]}
+        for place, index in enumerate(range(first, min(fewest, most))):
+            part, salt = (both, place) if place < wanted else (items, place - wanted)
+            self._add(values, self._item(node, part, index, salt=node.salt + salt), node)
             if not self._budget.spend():
                 break
         return values
@@ -174,6 +193,8 @@ class _Maker:
 
     def _said_items(self, node: Node, items: object, start: int, most: int, *, least: int) -> list[JsonValue]:
         """Items that the user gave: everything of the kind that fits best; the parts of a list that is one phrase."""
+        if most <= 0:
+            return []
         item = self._item(node, items, start)
         if not item.is_scalar or "const" in item.flat or self._reader.choices.pick(node.path, "items", 2):
             return []
@@ -196,9 +217,11 @@ class _Maker:
         value = _present(self.value(item))
         if node.flat.get("uniqueItems"):
             known = {key_of(other) for other in values}
-            for salt in range(item.salt + 1, item.salt + 20):
-                if key_of(value) not in known:
+            for salt in (*range(item.salt + 1, item.salt + 20), *range(SPREAD, SPREAD + 40)):
+                if key_of(value) not in known or not self._budget.spend():
                     break
+                if salt >= SPREAD and self._reader.choices.vary(item.path):
+                    item = self._item(node, item.schema, len(values), salt=salt)
                 value = _present(self.value(replace(item, salt=salt)))
         values.append(value)
 
@@ -216,9 +239,12 @@ class _Maker:
         optional = [name for name in list(properties)[: MAX_OPTIONAL * 2] if name not in required][:MAX_OPTIONAL]
         if node.is_recursing or len(order) >= most:
             optional = []
+        optional = [name for name in optional if name not in flat.get("dependentSchemas", {})]
         nodes = {
-            name: self._reader.node(self._property(flat, name), (*node.path, name), name, within=node, salt=node.salt)
-            for name in [*order[:MAX_ITEMS], *optional]
+            name: self._reader.node(
+                self._property(flat, name), (*node.path, name), name, within=node, salt=_spread(node.salt, place)
+            )
+            for place, name in enumerate([*order[:MAX_REQUIRED], *optional])
             if properties.get(name) is not False
         }
         values = self._assigned(nodes, required)
@@ -226,6 +252,7 @@ class _Maker:
         for name in optional:
             if len(values) < fewest and name not in values and name in nodes:
                 values[name] = _present(self.value(nodes[name]))
+        self._follow(flat, values, nodes)
         self._invent(node, flat, values, fewest)
         places = {name: place for place, name in enumerate([*order, *optional])}
         kept = sorted(values, key=lambda name: places.get(name, len(places)))[: max(most, len(required))]
@@ -276,6 +303,17 @@ class _Maker:
             if not isinstance(value, _Absent):
                 values[name] = value
 
+    def _follow(self, flat: dict[str, Any], values: dict[str, JsonValue], nodes: dict[str, Node]) -> None:
+        """What the optional properties that are there bring with them, and so on."""
+        dependents = flat.get("dependentRequired", {})
+        pending = list(values) if dependents else []
+        while pending:
+            names = dependents.get(pending.pop())
+            for name in _names(names if isinstance(names, list) else ()):
+                if name not in values and name in nodes:
+                    values[name] = _present(self.value(nodes[name]))
+                    pending.append(name)
+
     def _property(self, flat: dict[str, Any], name: str) -> object:
         """All that an object says of its property `name`."""
         parts = [flat["properties"][name]] if name in flat.get("properties", {}) else []
@@ -303,6 +341,11 @@ class _Maker:
 
 
 _PHRASES = frozenset({"search", "said", "about", "thing", "pair", "named", "type"})  # hints that may hold a whole list
+
+
+def _spread(salt: int, place: int) -> int:
+    """The salt of the property at `place`: gives all combinations of a few, where varying all alike is too little."""
+    return salt if salt < SPREAD else SPREAD + ((salt - SPREAD) >> min(place, 60))
 
 
 def _present(value: Maybe) -> JsonValue:

@@ -11,6 +11,8 @@ from typing import Any
 from dragoman.wire.jsonschema import JsonValue
 
 __all__ = ["key_of", "kinds_of", "matches_type", "merge"]
+# The likelier first.
+ALL_KINDS = ("string", "integer", "number", "boolean", "object", "array", "null")
 
 
 def _is_number(value: object) -> bool:
@@ -55,8 +57,9 @@ _SHAPES: dict[str, Callable[[object], bool]] = {
     "properties": _is_object, "required": _is_list, "additionalProperties": _is_schema,
     "patternProperties": _is_object, "propertyNames": _is_schema, "minProperties": _is_count,
     "maxProperties": _is_count, "dependentRequired": _is_object, "dependentSchemas": _is_object,
-    "unevaluatedProperties": _is_schema, "unevaluatedItems": _is_schema,
+    "unevaluatedProperties": _is_schema, "unevaluatedItems": _is_schema, "not": _is_schema,
 }  # fmt: skip
+_GATHERED = {"pattern": "patterns", "not": "nots"}  # keywords that do not merge: a value must obey each
 
 
 def merge(flat: dict[str, Any], part: dict[str, Any]) -> None:
@@ -65,8 +68,8 @@ def merge(flat: dict[str, Any], part: dict[str, Any]) -> None:
         shape = _SHAPES.get(key)
         if shape is None or not shape(value):
             continue
-        if key == "pattern":
-            flat["patterns"] = (*flat.get("patterns", ()), value)
+        if key in _GATHERED:
+            flat[_GATHERED[key]] = (*flat.get(_GATHERED[key], ()), value)
         elif key not in flat:
             flat[key] = value
         elif key in _COMBINED:
@@ -150,8 +153,20 @@ def kinds_of(flat: dict[str, Any]) -> list[str]:
     """The types that a value may have, the likeliest first: null last; by its keywords where it does not say."""
     if "type" in flat:
         named = [kind for kind in _as_list(flat["type"]) if kind in _TYPES]
-        return sorted(dict.fromkeys(named), key=lambda kind: kind == "null") or ["string"]
-    return [kind for kind, keywords in _BY_KEYWORD if any(key in flat for key in keywords.split())][:1] or ["string"]
+        kinds = sorted(dict.fromkeys(named), key=lambda kind: kind == "null") or ["string"]
+    else:
+        meant = [kind for kind, keywords in _BY_KEYWORD if any(key in flat for key in keywords.split())][:1]
+        kinds = meant or (list(ALL_KINDS) if "nots" in flat else ["string"])
+    return [kind for kind in kinds if kind not in _excluded(flat)] or kinds
+
+
+def _excluded(flat: dict[str, Any]) -> set[str]:
+    """The types that a `not` rules out: `{"not": {"type": "null"}}`."""
+    found: set[str] = set()
+    for part in flat.get("nots", ()):
+        if isinstance(part, dict) and part.keys() == {"type"}:
+            found.update(kind for kind in _as_list(part["type"]) if isinstance(kind, str))
+    return found | ({"integer"} if "number" in found else set())
 
 
 def matches_type(value: object, flat: dict[str, Any]) -> bool:

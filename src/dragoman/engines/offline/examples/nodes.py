@@ -52,7 +52,14 @@ class Choices:
         for length in range(len(path), -1, -1):  # the value itself first, then what it lies in
             if self._advance(path[:length]):
                 return True
-        below = (other for other in self._known if len(other) > len(path) and other[: len(path)] == path)
+        return self._change_below(path)
+
+    def vary(self, path: Path) -> bool:
+        """Choose otherwise at `path` or below it, and nowhere else. False when everything was tried."""
+        return self._advance(path) or self._change_below(path)
+
+    def _change_below(self, path: Path) -> bool:
+        below = [other for other in self._known if len(other) > len(path) and other[: len(path)] == path]
         return any(self._advance(other) for other in below)
 
     def _advance(self, path: Path) -> bool:
@@ -131,6 +138,7 @@ class Node:
     opened: tuple[int, ...]  # references that were followed on the way here, by the id of what they name
     is_recursing: bool  # it lies within a value of its own kind: to be kept small
     salt: int = 0  # tells the items of an array apart
+    schema: object = True  # what it was read from
 
     @property
     def param(self) -> Param:
@@ -144,6 +152,7 @@ class Node:
 
 
 _LEAF = ("minLength", "maxLength", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+_SIMPLE = frozenset({*_LEAF, "type", "const", "enum", "pattern"})  # keywords that speak of a scalar, and of no schema
 
 
 class Reader:
@@ -181,7 +190,7 @@ class Reader:
             kinds = sorted(kinds, key=lambda kind: kind not in SCALARS)
         kind = kinds[self.choices.pick(path, "type", len(kinds))]
         return Node(
-            path=path, name=name, flat=flat, kind=kind, opened=opened, is_recursing=recursing, salt=salt
+            path=path, name=name, flat=flat, kind=kind, opened=opened, is_recursing=recursing, salt=salt, schema=schema
         )  # fmt: skip
 
     def _target(self, part: dict[str, Any]) -> Schema | None:
@@ -260,9 +269,15 @@ class Reader:
 
     def fits(self, node: Node, value: object) -> bool:
         """Is the value allowed here, as far as the place's own keywords say? Its options were looked at before."""
-        if "enum" in node.flat:
-            return matches_type(value, node.flat)
-        own = {key: node.flat[key] for key in _LEAF if key in node.flat} | {"type": node.kind}
-        if patterns := node.flat.get("patterns"):
-            own["allOf"] = [{"pattern": pattern} for pattern in patterns]
-        return self.leaves.accept(own, as_json(value))
+        flat = node.flat
+        own = {key: flat[key] for key in _LEAF if key in flat}
+        if parts := [{"pattern": pattern} for pattern in flat.get("patterns", ())] + _simple_nots(flat):
+            own["allOf"] = parts
+        if "enum" in flat:
+            return matches_type(value, flat) and (not own or self.leaves.accept(own, as_json(value)))
+        return self.leaves.accept(own | {"type": node.kind}, as_json(value))
+
+
+def _simple_nots(flat: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a scalar must not be, where that can be asked of it alone."""
+    return [{"not": part} for part in flat.get("nots", ()) if isinstance(part, dict) and part.keys() <= _SIMPLE]

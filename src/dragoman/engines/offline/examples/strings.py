@@ -10,7 +10,7 @@ from re import _constants as sre  # type: ignore[attr-defined]
 from re import _parser as sre_parser  # type: ignore[attr-defined]
 from typing import Any
 
-__all__ = ["MAX_STRING", "format_sample", "padded", "pattern_sample"]
+__all__ = ["FILLER", "MAX_STRING", "format_sample", "padded", "pattern_sample"]
 
 MAX_STRING = 10_000  # characters: what no schema makes longer
 MAX_PATTERN = 2_000  # characters of a regular expression that is read
@@ -169,7 +169,7 @@ class _Writer:
         if operation is sre.NOT_LITERAL:
             return self._character([c for c in _PRINTABLE if ord(c) != argument])
         if operation is sre.ANY:
-            return self._character(FILLER)
+            return self._character(_PRINTABLE)
         if operation is sre.IN:
             return self._character(_members(argument))
         if operation in _REPEATS:

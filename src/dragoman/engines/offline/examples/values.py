@@ -6,18 +6,20 @@ Pure; imports only what stands beside it.
 import math
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import permutations
 from typing import Any
 
 from dragoman.wire.jsonschema import JsonValue
 
-from .strings import format_sample, padded, pattern_sample
+from .strings import FILLER, format_sample, padded, pattern_sample
 
 __all__ = ["described", "number_sample", "role_sample", "string_samples"]
 
 LARGEST = 10**4000  # nearly the longest integer that can be read and written as JSON here
 SHOWN_CHARACTERS = 60  # of the prompt, in a command made of it
+GUESSES = 60  # strings of one regular expression that are tried where the plain ones do not fit
 # What to say where nothing was said. None of these does harm, or reaches anybody.
 _SAMPLES = {
     "email": "user@example.com", "recipient": "user@example.com", "url": "https://example.com/", "host": "example.com",
@@ -48,19 +50,51 @@ def described(description: str) -> str | None:
 
 
 def string_samples(flat: dict[str, Any], role: str, *, variant: int, said: str) -> Iterator[str]:
-    """Strings to try, none of them out of the user's words; `variant` asks for other ones."""
+    """Strings to try, the plain ones first, none of them out of the user's words; `variant` asks for other ones.
+
+    Each fits some of what the schema says of the string. There is always one; where none fits all, take the first.
+    """
     shortest, longest = int(flat.get("minLength", 0)), flat.get("maxLength")
     longest = None if longest is None else int(longest)
-    for pattern in flat.get("patterns", ()):
-        if (made := pattern_sample(pattern, variant, shortest)) is not None:
-            yield made
-            yield made[:longest]
-    if (made := format_sample(flat.get("format", ""), variant, shortest)) is not None:
+    patterns: Sequence[str] = flat.get("patterns", ())
+    written = [text for pattern in patterns if (text := pattern_sample(pattern, variant, shortest)) is not None]
+    for made in written:
         yield made
+        yield made[:longest]
+    formatted = format_sample(flat.get("format", ""), variant, shortest)
+    if formatted is not None:
+        yield formatted
     plain = role_sample(role, said)
     if variant:
         plain = f"{plain}-{variant}" if longest is None or len(plain) + 4 <= longest else _counted(variant)
-    yield padded(plain, shortest, longest)
+    for text in (plain, _counted(variant), "0", "A", ""):  # the others for what must not be as the plain one is
+        yield padded(text, shortest, longest)
+    yield from _combined(written, formatted, shortest)
+    for pattern in patterns:
+        yield from _guessed(pattern, variant, shortest)
+
+
+def _combined(written: Sequence[str], formatted: str | None, shortest: int) -> Iterator[str]:
+    """Strings put together: most expressions that are not of a whole string want it to begin, end or go on somehow."""
+    texts = [*written, *("".join(order) for order in permutations(written[:3]) if len(order) > 1)]
+    for text in texts:
+        others = [FILLER[: max(1, min(shortest - len(text), len(FILLER)))], "1", *([formatted] if formatted else [])]
+        for other in others:
+            yield other + text
+            yield text + other
+    if len(written) > 1:
+        yield padded(written[0], max(shortest - len(written[1]), 0), None) + written[1]
+        yield padded(written[1], max(shortest - len(written[0]), 0), None) + written[0]
+
+
+def _guessed(pattern: str, variant: int, shortest: int) -> Iterator[str]:
+    """Strings of `pattern` that differ in every choice, for what it says by looking ahead. Always the same ones."""
+    for guess in range(GUESSES):
+        choices = pow(3, 97 * (variant * GUESSES + guess) + 331, 2**521 - 1)  # as good as random
+        made = pattern_sample(pattern, choices, shortest + guess % 4 * 4)
+        if made is None:
+            return
+        yield made
 
 
 def _counted(number: int) -> str:

@@ -1,0 +1,278 @@
+"""Claude Code itself, headless, against a server process on the offline engine: a prompt, tools, resumed conversations.
+
+Two versions, which ask differently. Each run is one process with nothing of this machine but PATH; a tap between it
+and the server shows what it asked. They come from npm (`make unit` installs them in `claude-code/`): where they are not
+installed the tests are skipped, but fail where CI is set.
+"""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from running import Running
+from serving import ledger_rows
+from tap import Exchange, Tap
+
+FOLDER = Path(__file__).parent / "claude-code"
+OLD, NEW = "2.1.197", "2.1.329"
+MODELS = {OLD: "claude-opus-4-8", NEW: "claude-opus-5-5"}  # that they ask for, told nothing
+TIMEOUT_S = 30  # of one run, which takes one second
+SECRET = "The word is xylophone-42."  # in the file that is to be read
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module", params=[OLD, NEW])
+def version(request: pytest.FixtureRequest) -> str:
+    version = str(request.param)
+    if missing := _missing(version):
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return version
+
+
+def _missing(version: str) -> str | None:
+    how = "run `npm ci` in tests/e2e/claude-code"
+    if not _program(version).is_file():
+        return f"Claude Code {version} is not installed: {how}"
+    try:
+        done = subprocess.run([_program(version), "--version"], capture_output=True, timeout=TIMEOUT_S, text=True)
+    except OSError as error:
+        return f"Claude Code {version} does not run here ({error}): {how}"
+    return None if version in done.stdout else f"Claude Code {version} does not run here: {done.stdout}{done.stderr}"
+
+
+def _program(version: str) -> Path:
+    return FOLDER / f"node_modules/claude-code-{version}/bin/claude.exe"  # so called on every system
+
+
+class Run(NamedTuple):
+    """One run: what it printed, one JSON object a line, what it asked, and what the server's ledger says of that."""
+
+    told: list[Json]
+    asked: list[Exchange]
+    rows: list[dict[str, str]]
+
+    @property
+    def result(self) -> Json:
+        """The last word. A run that is over in good order says so."""
+        result = self.told[-1]
+        assert (result["type"], result["subtype"], result["is_error"]) == ("result", "success", False), result
+        return result
+
+    @property
+    def bodies(self) -> list[Json]:
+        """Of the requests to the model that were answered."""
+        posts = [each for each in self.asked if each.method == "POST" and each.status == 200]
+        return [json.loads(each.body) for each in posts]
+
+    @property
+    def blocks(self) -> list[Json]:
+        """What assistant and user said in turn, as the program shows it."""
+        turns = [line["message"]["content"] for line in self.told if line["type"] in ("assistant", "user")]
+        return [block for turn in turns for block in turn]
+
+    def kinds(self, kind: str) -> list[Json]:
+        return [block for block in self.blocks if block["type"] == kind]
+
+
+class ClaudeCode:
+    """One version on a machine of its own: an empty home, a working folder, and a network with one server in it."""
+
+    def __init__(self, version: str, folder: Path, server: Running, tap: Tap, nowhere: str) -> None:
+        self.version = version
+        self.work = folder / "work"
+        self.key = {"ANTHROPIC_API_KEY": server.key}
+        self._server = server
+        self._tap = tap
+        self._env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder / "home"),
+            "ANTHROPIC_BASE_URL": tap.url,
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            "DISABLE_TELEMETRY": "1",
+            "DISABLE_ERROR_REPORTING": "1",
+            "DISABLE_AUTOUPDATER": "1",
+        }
+        # Whatever it may still ask of the world goes there. Behind a proxy it does not begin with HEAD / (CC-1).
+        self._trap = {"HTTPS_PROXY": nowhere, "NO_PROXY": "127.0.0.1"}
+        self.work.mkdir(parents=True)
+        (folder / "home").mkdir()
+
+    def ask(self, prompt: str, *options: str, env: dict[str, str] | None = None, is_trapped: bool = True) -> Run:
+        """Run it once. It must end well; `env` takes the place of the key."""
+        asked, logged = len(self._tap.exchanges), len(self._server.log())
+        done = subprocess.run(
+            [_program(self.version), "-p", prompt, "--output-format", "stream-json", "--verbose", *options],
+            env=self._env | (env or self.key) | (self._trap if is_trapped else {}),
+            cwd=self.work,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TIMEOUT_S,
+        )
+        assert done.returncode == 0, (done.stdout[-2000:], done.stderr[-2000:])
+        exchanges = self._tap.exchanges[asked:]
+        rows = self._rows(logged, sum(each.method == "POST" for each in exchanges))
+        assert {row["outcome"] + row["status"] for row in rows} <= {"answered200", "refused400"}, rows
+        return Run([json.loads(line) for line in done.stdout.splitlines()], exchanges, rows)
+
+    def _rows(self, logged: int, count: int) -> list[dict[str, str]]:
+        """The ledger's rows of the run: the last may be written a moment after the reply has ended."""
+        deadline = time.monotonic() + 5
+        while len(rows := ledger_rows(self._server.log()[logged:].rpartition("\n")[0])) < count:
+            assert time.monotonic() < deadline, rows
+            time.sleep(0.01)
+        return rows
+
+
+@pytest.fixture(scope="module")
+def claude(version: str, offline: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClaudeCode]:
+    with socket.create_server(("127.0.0.1", 0)) as trap, Tap(offline.url) as tap:
+        nowhere = f"http://127.0.0.1:{trap.getsockname()[1]}"
+        yield ClaudeCode(version, tmp_path_factory.mktemp("claude"), offline, tap, nowhere)
+        trap.setblocking(False)
+        with pytest.raises(BlockingIOError):  # nobody has asked for the world
+            trap.accept()
+
+
+@pytest.fixture(scope="module")
+def hello(claude: ClaudeCode) -> Run:
+    """A first plain prompt."""
+    return claude.ask("Say hello, please.", is_trapped=False)
+
+
+@pytest.fixture(scope="module")
+def reading(claude: ClaudeCode) -> Run:
+    """A prompt that takes a tool."""
+    note = claude.work / "note.txt"
+    note.write_text(f"{SECRET}\nNo more.\n")
+    return claude.ask(f"Read the file {note}")
+
+
+def test_a_prompt_is_answered(hello: Run, version: str) -> None:
+    """CC-2, CC-7: its stream is read to the end, each block's stop included."""
+    assert "Say hello, please." in hello.result["result"]
+    assert MODELS[version] in hello.result["result"]
+    assert hello.result["num_turns"] == 1
+    assert hello.rows[-1]["stream"] == "yes"
+    assert int(hello.rows[-1]["input_tokens"]) > 5_000
+
+
+def test_usage_is_what_the_ledger_holds(hello: Run) -> None:
+    usage, row = hello.result["usage"], hello.rows[-1]
+    names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens")
+    assert {name: usage[name] for name in names} == {name: int(row[name]) for name in names}
+
+
+def test_what_it_asks_is_what_we_know_of_it(hello: Run, version: str, claude: ClaudeCode) -> None:
+    """CC-1 to 5: should a version ask otherwise, the specification is to be read again."""
+    if version == OLD:
+        assert (hello.asked[0].method, hello.asked[0].target, hello.asked[0].status) == ("HEAD", "/", 200)
+    asked = hello.asked[-1]
+    assert (asked.method, asked.target) == ("POST", "/v1/messages?beta=true")
+    assert asked.headers["x-api-key"] == claude.key["ANTHROPIC_API_KEY"]
+    assert {"claude-code-20250219", "effort-2025-11-24"} <= set(asked.headers["anthropic-beta"].split(","))
+    assert "mid-conversation-" in asked.headers["anthropic-beta"]
+    (body,) = hello.bodies
+    assert (body["model"], body["max_tokens"]) == (MODELS[version], {OLD: 64_000, NEW: 128_000}[version])
+    assert body["stream"] is True
+    assert body["thinking"]["type"] == "adaptive"
+    assert body["output_config"]["effort"] in ("medium", "high")
+    assert body["context_management"]["edits"][0]["type"] == "clear_thinking_20251015"
+    assert 12 <= len(body["tools"]) <= 24
+    assert ["cache_control" in block for block in body["system"]] == [False, True, True]
+    assert [turn["role"] for turn in body["messages"][:2]] == ["user", "system"]
+    assert '"cache_control"' in json.dumps(body["messages"])
+    assert json.loads(body["metadata"]["user_id"])["session_id"] == hello.result["session_id"]
+
+
+def test_a_bearer_token_is_taken(claude: ClaudeCode) -> None:
+    """CC-2."""
+    run = claude.ask("Hello again.", env={"ANTHROPIC_AUTH_TOKEN": claude.key["ANTHROPIC_API_KEY"]})
+    assert "Hello again." in run.result["result"]
+    assert run.asked[-1].headers["authorization"].startswith("Bearer ")
+    assert "x-api-key" not in run.asked[-1].headers
+
+
+def test_a_file_is_read_with_its_tool(reading: Run, claude: ClaudeCode) -> None:
+    """CC-7, CC-8: the engine calls Read, Claude Code carries it out, and the answer holds what came back."""
+    (call,) = reading.kinds("tool_use")
+    assert (call["name"], call["input"]["file_path"]) == ("Read", str(claude.work / "note.txt"))
+    (result,) = reading.kinds("tool_result")
+    assert result["tool_use_id"] == call["id"]
+    assert SECRET in result["content"]
+    assert SECRET in reading.result["result"]
+    assert reading.result["num_turns"] == 2
+
+
+def test_thinking_goes_back_with_its_signature(reading: Run) -> None:
+    """CC-7: and is taken, as it came."""
+    first, second = reading.bodies
+    said = second["messages"][-2]
+    assert said["role"] == "assistant"
+    assert len(second["messages"]) == len(first["messages"]) + 2
+    (thought, *_) = reading.kinds("thinking")
+    assert thought["signature"]
+    assert [block for block in said["content"] if block["type"] == "thinking"] == [thought]
+
+
+def test_a_tool_that_fails_is_told(claude: ClaudeCode) -> None:
+    """CC-8: `is_error` is no error."""
+    run = claude.ask(f"Read the file {claude.work}/missing.txt")
+    (result,) = run.kinds("tool_result")
+    assert result["is_error"] is True
+    assert "failed with" in run.result["result"]
+    assert run.bodies[-1]["messages"][-1]["content"][0]["is_error"] is True
+
+
+def test_a_conversation_is_resumed(reading: Run, claude: ClaudeCode) -> None:
+    """CC-7, CC-8: all of it goes back, its tool's turn too."""
+    session = str(reading.result["session_id"])
+    run = claude.ask("And what now?", "--resume", session)
+    assert run.result["session_id"] == session
+    assert "And what now?" in run.result["result"]
+    body = json.dumps(run.bodies[-1]["messages"])
+    assert "Read the file" in body
+    assert SECRET in body
+    kinds = {block["type"] for turn in run.bodies[-1]["messages"] for block in _blocks(turn)}
+    assert {"text", "thinking", "tool_use", "tool_result"} <= kinds
+
+    again = claude.ask("Once more?", "--continue")
+    assert "Once more?" in again.result["result"]
+    assert len(again.bodies[-1]["messages"]) == len(run.bodies[-1]["messages"]) + 2
+
+
+def _blocks(turn: Json) -> list[Json]:
+    content = turn["content"]
+    return content if isinstance(content, list) else [{"type": "text", "text": content}]
+
+
+def test_a_small_model_is_served(claude: ClaudeCode) -> None:
+    """CC-9: its side requests go to a Haiku-class model."""
+    run = claude.ask("Hello, small one.", "--model", "haiku")
+    assert re.search(r"in place of claude-haiku-\d", run.result["result"])
+
+
+@pytest.fixture
+def refused(version: str, request: pytest.FixtureRequest) -> None:
+    if version == NEW:
+        # It sends thinking.display "updates" (beta thinking-display-updates-2026-08-18) and an `output_config` in the
+        # system turn (per-turn-control-2026-07-01). Refused, it asks again without either (CC-6): all goes well but
+        # for two requests more.
+        request.applymarker(pytest.mark.xfail(strict=True, reason="display updates, and per-message effort"))
+
+
+@pytest.mark.usefixtures("refused")
+def test_none_of_its_requests_is_refused(hello: Run, reading: Run) -> None:
+    """CC-4, CC-5."""
+    rows = hello.rows + reading.rows
+    assert len(rows) == 3
+    assert {(row["outcome"], row["status"]) for row in rows} == {("answered", "200")}
