@@ -250,11 +250,16 @@ async def test_a_loop_ends_in_a_text_with_the_results(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "thinking"),
-    [(MODEL, {"type": "adaptive"}), ("claude-sonnet-4-5", {"type": "enabled", "budget_tokens": 1024})],
+    ("model", "thinking", "blocks"),
+    [
+        (MODEL, {"type": "adaptive"}, ["thinking", "text"]),
+        ("claude-sonnet-4-5", {"type": "enabled", "budget_tokens": 1024}, ["text"]),  # not interleaved
+    ],
 )
-async def test_a_loop_that_thinks_ends_too(client: Client, model: str, thinking: dict[str, Any]) -> None:
-    """MSG-58, 63: the thinking goes back with the call."""
+async def test_a_loop_that_thinks_ends_too(
+    client: Client, model: str, thinking: dict[str, Any], blocks: list[str]
+) -> None:
+    """MSG-58, 63, 65: the thinking goes back with the call."""
     message, turns = await finish(
         client,
         "What is the weather in Tokyo?",
@@ -264,7 +269,7 @@ async def test_a_loop_that_thinks_ends_too(client: Client, model: str, thinking:
         thinking=thinking,
     )
     assert turns == 2
-    assert [block.type for block in message.content] == ["thinking", "text"]
+    assert [block.type for block in message.content] == blocks
     assert "18 degrees" in said(message)
 
 

@@ -12,7 +12,7 @@ import pytest_asyncio
 from canned import BLOCK, END, MESSAGE, START, sse
 from misbehaving import LAST_CHUNK, chunk, json_reply, replying, sse_head
 from PIL import Image
-from rawhttp import HELLO, KEY, Reply, Wire, error, events, exchange, post
+from rawhttp import HELLO, KEY, Reply, Wire, error, events, exchange, json_bytes, post, request
 from relaying import ASKING, relay
 from serving import Serving
 
@@ -149,6 +149,28 @@ async def test_max_tokens_counts_thinking_text_and_input_together(server: Server
         ends.add(kinds(cut)[-1])
     assert ends == {"thinking", "text", "tool_use"}
     assert (await server.create(**asked, max_tokens=total))["stop_reason"] == "tool_use"
+
+
+async def test_the_model_decides_on_sampling_in_the_older_version(server: Server) -> None:
+    """MSG-4, MSG-60, 61: and in the newer one nobody takes any (MSG-3)."""
+    both = {"temperature": 0.5, "top_p": 0.9}
+    assert (await server.create(model="claude-sonnet-4-6", **both, top_k=5))["stop_reason"] == "end_turn"
+    assert (await server.create(model=HAIKU, temperature=0.5))["stop_reason"] == "end_turn"
+    message = await server.refused(model=HAIKU, **both)
+    assert message.startswith("`temperature` and `top_p` cannot both be specified for this model.")
+    assert (await server.create(model=OPUS, temperature=1, top_p=1))["stop_reason"] == "end_turn"
+    for name, value in (both | {"top_k": 5}).items():
+        assert await server.refused(model=OPUS, **{name: value}) == f"`{name}` is deprecated for this model."
+    newer = request(
+        "POST",
+        "/v1/messages",
+        json_bytes({**HELLO, "model": HAIKU, "temperature": 1}),
+        ("x-api-key", KEY),
+        ("anthropic-version", "2026-10-21"),
+        key=None,
+    )
+    told = error(await exchange(server.url, newer), 400)
+    assert told["message"] == "`temperature` is not supported in API version 2026-10-21."
 
 
 async def test_redacted_thinking_takes_no_marker(server: Server) -> None:
