@@ -128,6 +128,34 @@ async def test_a_prefix_that_is_too_short_is_not_cached(client: Client) -> None:
     assert usage(message) == (0, 0, 0)
 
 
+async def test_a_cache_miss_is_explained(client: Client) -> None:
+    """CCH-40: what changed since the reply that was named; nothing when nothing was asked."""
+    rules = handbook()
+
+    def asked(system: str, previous: str | None) -> Any:
+        return {
+            "model": OPUS,
+            "max_tokens": 50,
+            "system": [text(system, cache_control={"type": "ephemeral"})],
+            "messages": [user("Hi")],
+            "diagnostics": {"previous_message_id": previous},
+        }
+
+    first = await settled(client.messages.create(**asked(rules, None)))
+    assert first.diagnostics is None
+    assert "diagnostics" in first.to_dict(exclude_none=False)
+    same = await settled(client.messages.create(**asked(rules, first.id)))
+    assert same.diagnostics is None
+    other = await settled(client.messages.create(**asked(f"x{rules}", first.id)))
+    assert other.diagnostics.cache_miss_reason.type == "system_changed"
+    assert other.diagnostics.cache_miss_reason.cache_missed_input_tokens > 1024
+    lost = await settled(client.messages.create(**asked(rules, "msg_unknown")))
+    assert lost.diagnostics.cache_miss_reason.type == "previous_message_not_found"
+    async with entered(client.messages.stream(**asked(f"y{rules}", first.id))) as stream:
+        start, *_ = [event async for event in _each(stream)]
+    assert start.message.diagnostics.cache_miss_reason.type == "system_changed"
+
+
 async def _each(stream: Any) -> AsyncIterator[Any]:
     for event in await listed(stream):
         yield event
