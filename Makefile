@@ -6,7 +6,7 @@ LOCK := $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --g
 
 NODE_INSTALLED := $(patsubst %,tests/e2e/%/node_modules/.installed,typescript claude-code)
 
-.PHONY: help serve test check unit lock clean
+.PHONY: help serve test check unit coverage lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -42,6 +42,9 @@ $(VENV)/.dev: $(VENV)/.base requirements/dev.txt
 $(NODE_INSTALLED): %/node_modules/.installed: %/package-lock.json
 	@if command -v npm >/dev/null; then cd $* && npm ci --silent --no-audit --no-fund && touch node_modules/.installed; \
 	else echo "npm is not here: the tests that need $* will be skipped"; fi
+
+coverage: $(VENV)/.dev  ## write docs/spec-coverage.md
+	$(BIN)/python tests/spec/test_coverage.py
 
 lock: $(VENV)/.dev  ## pin the newest dependencies, with hashes
 	echo 'flit_core>=3.12,<5' | $(LOCK) - -o requirements/build.txt

@@ -100,7 +100,8 @@ class BodyTimedOut(InvalidRequest):
         )
 
     def headers(self) -> list[tuple[str, str]]:
-        return [("connection", "close")]  # the rest of the body may still be on its way
+        # The rest of the body may still be on its way; sent anew, it may arrive.
+        return [("connection", "close"), ("x-should-retry", "true")]
 
 
 class Unauthenticated(ApiError):

@@ -8,20 +8,14 @@ import base64
 import functools
 import io
 import json
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from failing import KINDS, RETRY_AFTER_S, UPSTREAM_ID, Failing, served
+from nodejs import must_have_the_sdk, run_script
 from PIL import Image as Pillow
 from running import Running
-
-FOLDER = Path(__file__).parent / "typescript"
-TIMEOUT_S = 60
 
 PROMPT = "The quick brown fox jumps over the lazy dog."
 OPUS = "claude-opus-4-8"
@@ -44,34 +38,17 @@ CLASSES = {
 
 @pytest.fixture(scope="module", autouse=True)
 def node() -> None:
-    missing = None
-    if shutil.which("node") is None:
-        missing = "node is not here"
-    elif not (FOLDER / "node_modules/@anthropic-ai/sdk").is_dir():
-        missing = "the SDK is not installed: run `npm ci` in tests/e2e/typescript"
-    if missing and os.environ.get("CI"):
-        pytest.fail(missing)
-    if missing:
-        pytest.skip(missing)
+    must_have_the_sdk()
 
 
 def run(script: str, server: Running, **given: Any) -> Any:
     """What the script prints, run once for each server and input."""
-    return _run(script, server.url, server.key, json.dumps(given))
+    return _run(script, server, json.dumps(given))
 
 
 @functools.cache
-def _run(script: str, url: str, key: str, given: str) -> Any:
-    done = subprocess.run(
-        ["node", f"{script}.mjs"],
-        input=given.encode(),
-        capture_output=True,
-        timeout=TIMEOUT_S,
-        cwd=FOLDER,
-        env={"PATH": os.environ["PATH"], "DRAGOMAN_URL": url, "DRAGOMAN_API_KEY": key},
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    return json.loads(done.stdout)
+def _run(script: str, server: Running, given: str) -> Any:
+    return run_script(script, server, **json.loads(given))
 
 
 def said(message: dict[str, Any]) -> str:

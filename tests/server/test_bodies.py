@@ -243,4 +243,5 @@ async def test_a_body_that_stands_still_is_given_up(monkeypatch: pytest.MonkeyPa
         told = error(reply, 400)
         assert told["details"] == {"error_code": "request_body_timeout"}
         assert reply.header("connection") == "close"
+        assert reply.header("x-should-retry") == "true"
         assert await wire.is_closed()

@@ -186,6 +186,7 @@ def test_what_an_error_says_about_another_try(refusal: ApiError) -> None:
     """HDR-37, 38, SDK-23: retry-after in whole seconds and with 429 alone; x-should-retry as the SDKs' own rule."""
     headers = dict(error_answer(refusal, "req_1").headers)
     is_worth_it = refusal.status in (408, 409, 429) or refusal.status >= 500
+    is_worth_it = is_worth_it or isinstance(refusal, errors.BodyTimedOut)  # sent anew, it may arrive
     assert headers.get("x-should-retry", "true" if is_worth_it else "unsaid") == ("true" if is_worth_it else "false")
     if "retry-after" in headers:
         assert refusal.status == 429
@@ -354,3 +355,17 @@ async def test_pages_move_on_to_their_end() -> None:
         if not page["has_more"]:
             break
     assert seen == whole
+
+
+async def test_a_workspace_that_is_named_is_the_key_s() -> None:
+    """HDR-8."""
+    async with Serving() as serving:
+        own = serving.gateway.auth.workspace_id
+        for given, status in ((own, 200), ("", 200), ("wrkspc_other", 403)):
+            named = request(
+                "POST", "/v1/messages", json_bytes(HELLO), *LEAST, ("anthropic-workspace-id", given), key=None
+            )
+            reply = await exchange(serving.url, named)
+            assert reply.status == status, given
+        assert reply.json()["error"]["type"] == "permission_error"
+        assert "anthropic-workspace-id" in reply.json()["error"]["message"]

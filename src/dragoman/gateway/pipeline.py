@@ -16,7 +16,7 @@ from typing import Protocol, Self
 import msgspec
 
 from dragoman.engines.base import Engine
-from dragoman.errors import ApiError, InternalError
+from dragoman.errors import ApiError, BodyTimedOut, InternalError, PermissionDenied
 from dragoman.http.base import Transport
 from dragoman.providers.base import Adapter, Operation
 from dragoman.store.base import Store
@@ -148,8 +148,15 @@ def refuse(gateway: Gateway, operation: Operation, error: ApiError, request_id: 
 
 
 async def identify(gateway: Gateway, headers: Headers) -> Principal:
-    """The principal of a request. Raises Unauthenticated, or Unavailable when the store is away."""
-    return await gateway.auth.identify(headers.get("x-api-key"), headers.get("authorization"))
+    """The principal of a request.
+
+    Raises Unauthenticated, PermissionDenied when the request names a workspace that the key is not of (HDR-8), or
+    Unavailable when the store is away.
+    """
+    principal = await gateway.auth.identify(headers.get("x-api-key"), headers.get("authorization"))
+    if headers.get("anthropic-workspace-id") not in (None, "", principal.workspace_id):
+        raise PermissionDenied("anthropic-workspace-id: the API key belongs to another workspace")
+    return principal
 
 
 class Reply:
@@ -227,7 +234,7 @@ def error_answer(error: ApiError, request_id: str) -> Answer:
     headers = error.headers()
     if error.status == 429:
         headers.append(("x-should-retry", "true"))
-    elif error.status < 500 and error.status != 409:
+    elif error.status < 500 and error.status != 409 and not isinstance(error, BodyTimedOut):
         headers.append(("x-should-retry", "false"))
     return Answer(status=error.status, headers=headers, body=msgspec.json.encode(error.body(request_id)))
 
