@@ -163,7 +163,11 @@ LEGAL: dict[str, Json] = {
                              "text_editor_code_execution", "tool_search")
                 for at, content in enumerate(([], {"type": "error", "x": [1]}, "text"))
                 for block in (
-                    SEARCH | {"id": f"srvtoolu_{kind}_{at}", "caller": {"type": "direct"}},
+                    SEARCH | {
+                        "id": f"srvtoolu_{kind}_{at}",
+                        "name": "tool_search_tool_regex" if kind == "tool_search" else kind,
+                        "caller": {"type": "direct"},
+                    },
                     {"type": f"{kind}_tool_result", "tool_use_id": f"srvtoolu_{kind}_{at}", "content": content},
                 )
             ),

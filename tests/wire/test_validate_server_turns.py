@@ -58,6 +58,11 @@ BROKEN = [
         messages(HI, assistant(FOUND), HI),
     ),
     Row(
+        "TOOL-64",
+        f"messages.1: {NOT_FOUND}",
+        messages(HI, assistant(SEARCH, FOUND | {"type": "web_fetch_tool_result"}), HI),
+    ),
+    Row(
         "MSG-87",
         "messages.2.content.1: the turn before waits for the results of its client tools, so this one may hold only "
         "`tool_result` blocks, but found `text`.",

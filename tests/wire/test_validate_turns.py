@@ -22,6 +22,11 @@ from asking import (
 )
 
 TURNS = [
+    Row(
+        "MSG-44",
+        "messages: text content blocks must be non-empty",
+        messages(HI, assistant(call("a")), says(result("a", content=[{"type": "text", "text": ""}]))),
+    ),
     Row("MSG-40", "messages.0.role: Input should be 'user' or 'assistant'", messages(HI | {"role": "tool"})),
     Row("MSG-40", "messages.1.role: Input should be 'user' or 'assistant'", messages(HI, HI | {"role": None})),
     Row("MSG-40", "messages.0.role: Field required", messages({"content": "hi"})),

@@ -179,7 +179,7 @@ class Turn:
         conversation = msgspec.structs.replace(
             self._draft,
             turns=_joined(self._draft.turns, _turn_of(reply)),
-            is_paused=reply.stop_reason == "pause_turn",
+            is_paused=reply.stop_reason in ("pause_turn", "compaction"),
         )
         self._held = self._threads.store.keep((workspace, reply.id), conversation, after=self._after)
         self._threads.erase_in_time()

@@ -1,7 +1,7 @@
 """What a request may have cleared of its own history: the edits of `context_management`, and the rules about them.
 
-Source: the official SDK 2.11.0 (types of `beta`), the documentation page "Context editing". Imports only `codec` of
-this folder and the error tree.
+Source: the official SDK 2.11.0 (types of `beta`), the documentation page "Context editing". Imports only this
+folder and the error tree.
 """
 
 from typing import Annotated, Literal
@@ -11,6 +11,7 @@ from msgspec import Meta
 from dragoman.errors import InvalidRequest
 
 from .codec import Wire
+from .models import Model
 
 __all__ = [
     "ClearThinking",
@@ -75,11 +76,13 @@ class ContextManagement(Wire, frozen=True, kw_only=True):
     edits: list[Edit] | None = None
 
 
-def check_edits(management: ContextManagement | None, *, thinks: bool) -> None:
+def check_edits(management: ContextManagement | None, model: Model, *, thinks: bool) -> None:
     """Raise InvalidRequest for edits that cannot be made. `thinks`: whether the request is thought about."""
     edits = (management.edits if management else None) or []
     kinds = [str(edit.__struct_config__.tag) for edit in edits]
     for at, (edit, kind) in enumerate(zip(edits, kinds, strict=True)):
+        if f"context_management.{kind}" not in model.capabilities:
+            raise InvalidRequest(f"context_management.edits.{at}: `{kind}` is not supported for this model")
         if kind in kinds[:at]:
             raise InvalidRequest(f"context_management.edits.{at}: `{kind}` may be given only once")
         if isinstance(edit, ClearThinking) and at > 0:

@@ -50,13 +50,21 @@ def _check_pairs(turns: Sequence[Turn]) -> list[Placed]:
             block = placed.value
             if isinstance(block, ServerToolUse):
                 calls[block.id] = placed
-            elif isinstance(block, ServerToolResult) and calls.pop(block.tool_use_id, None) is None:
-                kind = block.__struct_config__.tag
-                raise InvalidRequest(
-                    f"{placed.path}: unexpected `tool_use_id` found in `{kind}` blocks: {block.tool_use_id}. Each "
-                    f"`{kind}` block must have a corresponding `server_tool_use` block before it."
-                )
+            elif isinstance(block, ServerToolResult):
+                _check_answers(placed, block, calls.pop(block.tool_use_id, None))
     return list(calls.values())
+
+
+def _check_answers(placed: Placed, result: ServerToolResult, call: Placed | None) -> None:
+    kind = str(result.__struct_config__.tag)
+    if call is None:
+        raise InvalidRequest(
+            f"{placed.path}: unexpected `tool_use_id` found in `{kind}` blocks: {result.tool_use_id}. Each "
+            f"`{kind}` block must have a corresponding `server_tool_use` block before it."
+        )
+    assert isinstance(call.value, ServerToolUse)
+    if RESULTS.get(call.value.name, (kind, ""))[0] != kind:
+        raise _unanswered(call)
 
 
 def _waits_for_results_only(turn: Turn) -> bool:

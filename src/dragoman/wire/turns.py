@@ -176,6 +176,8 @@ def _check_content(message: InputMessage, index: int, *, is_last: bool) -> None:
             raise _wrong_role(index, block, "user")
         elif message.role == "user" and isinstance(block, ONLY_FROM_ASSISTANT):
             raise _wrong_role(index, block, "assistant")
+        if isinstance(block, ToolResult):
+            _check_result_texts(block)
 
 
 def _check_text(block: Text, path: str) -> None:
@@ -184,6 +186,13 @@ def _check_text(block: Text, path: str) -> None:
             raise InvalidRequest(f"{path}.text: cache_control cannot be set for empty text blocks")
         what = "contain non-whitespace text" if block.text else "be non-empty"
         raise InvalidRequest(f"messages: text content blocks must {what}")
+
+
+def _check_result_texts(result: ToolResult) -> None:
+    """What a tool printed may be blank, but not nothing at all."""
+    parts = result.content if isinstance(result.content, list) else ()
+    if any(isinstance(part, Text) and not part.text and part.cache_control is None for part in parts):
+        raise InvalidRequest("messages: text content blocks must be non-empty")
 
 
 def _wrong_role(index: int, block: Block, role: str) -> InvalidRequest:
@@ -245,12 +254,12 @@ def _call_ids(turn: Turn) -> Iterator[str]:
 def is_prefill(messages: Sequence[InputMessage]) -> bool:
     """Whether the reply has to go on from a last assistant message.
 
-    One that ends in the API's own tools is the resumption of a paused turn instead (MSG-48).
+    One that ends in the API's own tools, or in a summary, is the resumption of a paused turn instead (MSG-48, 117).
     """
     if messages[-1].role != "assistant":
         return False
     blocks = blocks_of(messages[-1])
-    return not blocks or not isinstance(blocks[-1], ServerToolUse | ServerToolResult)
+    return not blocks or not isinstance(blocks[-1], ServerToolUse | ServerToolResult | Compaction)
 
 
 def check_prefill(request: MessagesRequest, model: Model) -> None:

@@ -74,7 +74,7 @@ def _check_shared(
     documentrules.check_documents(request)
     modelrules.check_effort(request, model)
     modelrules.check_speed(request, model, betas=betas)
-    check_edits(request.context_management, thinks=modelrules.thinks(request, model))
+    check_edits(request.context_management, model, thinks=modelrules.thinks(request, model))
     modelrules.check_thinking(request, model, betas=betas)
 
 

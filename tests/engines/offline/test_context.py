@@ -141,7 +141,7 @@ async def test_thinking_of_earlier_turns_is_cleared() -> None:
 )
 async def test_edits_that_cannot_be_made_are_refused(edits: list[Json], expected: str) -> None:
     """MSG-34: the path of the wrong field."""
-    said_so = await refusal("claude-sonnet-4-5", messages=said("Hi"), betas=BETA, context_management={"edits": edits})
+    said_so = await refusal("claude-opus-4-8", messages=said("Hi"), betas=BETA, context_management={"edits": edits})
     assert said_so.startswith(expected)
 
 
@@ -184,5 +184,19 @@ async def test_it_can_pause_for_the_caller_to_see_the_summary() -> None:
     _, message = await run("claude-opus-4-8", messages=LONG, betas=COMPACT, context_management={"edits": [edit]})
     assert message.stop_reason == "compaction"
     assert [plain(block)["type"] for block in message.content] == ["compaction"]
+    back = [*LONG, {"role": "assistant", "content": [plain(block) for block in message.content]}]
+    _, resumed = await run("claude-opus-4-8", messages=back, betas=COMPACT, context_management={"edits": [edit]})
+    assert resumed.stop_reason == "end_turn", "sent back as it is, it is gone on from"
     _, short = await run("claude-opus-4-8", messages=said("Hi"), betas=COMPACT, context_management={"edits": [edit]})
     assert short.stop_reason == "end_turn"
+
+
+async def test_an_edit_is_for_models_that_have_it() -> None:
+    """TOOL-72: the same story as the model list."""
+    said_so = await refusal(
+        "claude-haiku-4-5",
+        messages=said("Hi"),
+        betas=COMPACT,
+        context_management={"edits": [{"type": "compact_20260112"}]},
+    )
+    assert said_so == "context_management.edits.0: `compact_20260112` is not supported for this model"

@@ -167,6 +167,17 @@ def test_a_stop_sequence_in_a_later_block_drops_what_follows() -> None:
     assert (message.stop_reason, message.stop_sequence) == ("stop_sequence", "STOP")
 
 
+def test_a_stop_sequence_may_lie_over_two_text_blocks() -> None:
+    """STR-16, MSG-106: to a reader they are one text."""
+    citation = {"type": "char_location", "cited_text": "blue"}
+    reply = Reply(parts=(Think("hm"), Say("The sky is "), Say("blue", (citation,)), Say("; cats purr")))
+    _, message = written(cut_at_stop_sequence(reply, ["ue; c"]))
+    assert [plain(block).get("text") for block in message.content] == [None, "The sky is ", "bl"]
+    assert (message.stop_reason, message.stop_sequence) == ("stop_sequence", "ue; c")
+    _, whole = written(cut_at_stop_sequence(reply, ["hm", "skyblue"]))
+    assert whole.stop_reason == "end_turn"
+
+
 def test_a_reply_that_is_cut_before_its_stop_has_another_reason() -> None:
     """MSG-111: the limit came first."""
     reply = Reply(parts=(Say("one two three four five six"),), stop_reason="stop_sequence", stop_sequence="x")

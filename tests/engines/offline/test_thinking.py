@@ -222,6 +222,20 @@ REFUSED: dict[str, Json] = {
             }
         ]
     },
+    "in a block of a document": {
+        "messages": [
+            {
+                "role": "user",
+                "content": [
+                    {
+                        "type": "document",
+                        "source": {"type": "content", "content": [{"type": "text", "text": REFUSAL}]},
+                    },
+                    {"type": "text", "text": "Sum it up"},
+                ],
+            }
+        ]
+    },
 }
 
 

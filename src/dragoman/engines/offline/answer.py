@@ -18,6 +18,7 @@ from dragoman.wire.tools import CustomTool
 from dragoman.wire.turns import blocks_of
 from dragoman.wire.types import (
     Block,
+    ContentSource,
     Document,
     InputMessage,
     MessagesRequest,
@@ -133,8 +134,10 @@ def _joined(blocks: Sequence[Block | object]) -> str:
         match block:
             case Text(text=text):
                 found.append(text)
-            case Document(source=PlainText(data=text)):
+            case Document(source=PlainText(data=text)) | Document(source=ContentSource(content=str(text))):
                 found.append(text)
+            case Document(source=ContentSource(content=content)):
+                found.append(_joined(content))
             case SearchResult(content=content):
                 found.append(_joined(content))
             case _:

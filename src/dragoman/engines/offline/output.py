@@ -4,6 +4,7 @@ Source: spec MSG-52, MSG-62, MSG-106 to 122, STR-20 to 33, TOOL-23, TOOL-40. Imp
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import Any, Literal
 
 import msgspec
@@ -22,7 +23,7 @@ from dragoman.wire.types import (
 from dragoman.wire.writer import BlockWriter
 
 from . import tokens
-from .reply import Reply, Say, Sum, Think, Use, Whole
+from .reply import Part, Reply, Say, Sum, Think, Use, Whole
 from .scripts import UsageOverrides
 from .thinking import Signer
 from .tools.builtin import toolset_members
@@ -43,16 +44,40 @@ class Limit(Struct, frozen=True):
 
 
 def cut_at_stop_sequence(reply: Reply, sequences: Sequence[str]) -> Reply:
-    """The reply up to the first stop sequence in its text; the sequence itself is left out (MSG-106, STR-16)."""
-    for at, part in enumerate(reply.parts):
-        if not isinstance(part, Say):
-            continue
-        found = [(where, stop) for stop in sequences if (where := part.text.find(stop)) >= 0]
+    """The reply up to the first stop sequence in its text; the sequence itself is left out (MSG-106, STR-16).
+
+    Text blocks that follow each other are one text to it: those of a cited answer are.
+    """
+    for first, last in _texts(reply.parts):
+        says = [part for part in reply.parts[first:last] if isinstance(part, Say)]
+        text = "".join(say.text for say in says)
+        found = [(where, stop) for stop in sequences if (where := text.find(stop)) >= 0]
         if found:
             where, stop = min(found)
-            parts = (*reply.parts[:at], Say(part.text[:where], part.citations))
+            parts = (*reply.parts[:first], *_shortened(says, where))
             return Reply(parts=parts, stop_reason="stop_sequence", stop_sequence=stop)
     return reply
+
+
+def _texts(parts: Sequence[Part]) -> Iterator[tuple[int, int]]:
+    """Where text blocks follow each other: first, and behind the last."""
+    at = 0
+    for is_text, run in groupby(parts, lambda part: isinstance(part, Say)):
+        size = len(list(run))
+        if is_text:
+            yield at, at + size
+        at += size
+
+
+def _shortened(says: Sequence[Say], length: int) -> list[Say]:
+    """The first `length` characters of these blocks."""
+    kept: list[Say] = []
+    for say in says:
+        if length <= 0:
+            break
+        kept.append(Say(say.text[:length], say.citations))
+        length -= len(say.text)
+    return kept
 
 
 class Output:
