@@ -36,9 +36,10 @@ def check_server_turns(request: CountTokensRequest) -> None:
         _check_can_go_on(request, last, waiting)
         return
     # What the server began beside a client's call it ends when that call is answered (MSG-87).
-    may_wait = turns[-2] if len(turns) > 1 and _waits_for_results_only(turns[-2]) else None
+    may_wait = turns[-2].blocks if len(turns) > 1 and _waits_for_results_only(turns[-2]) else []
+    ids = {id(placed.value) for placed in may_wait}
     for placed in waiting:
-        if may_wait is None or placed not in may_wait.blocks:
+        if id(placed.value) not in ids:
             raise _unanswered(placed)
 
 

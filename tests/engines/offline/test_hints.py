@@ -26,6 +26,13 @@ def taken(text: str, name: str, kind: str = "string", *, least: int = STRONG, **
     [
         ('say "hello there" and “good bye”', "quoted", ["hello there", "good bye"]),
         ("don't split 'one word' here, it's fine", "quoted", ["one word"]),
+        ('„Köln“ und „Bonn", ‚Ulm‘', "quoted", ["Köln", "Bonn", "Ulm"]),
+        ("« Lyon » et «Nice»", "quoted", ["Lyon", "Nice"]),
+        ("»Lyon« und »Nice«, ›Metz‹", "quoted", ["Lyon", "Nice", "Metz"]),
+        ("”Malmö” ‘Lund’ 「大阪」『東京』", "quoted", ["Malmö", "Lund", "大阪", "東京"]),
+        ('"a “b” c" and "d `e` f"', "quoted", ["a “b” c", "d `e` f"]),
+        ('{"city": "New York", "days": 5}', "quoted", []),
+        ('"Ulm": das Wetter', "quoted", ["Ulm"]),
         ("run `ls -la` now", "code", ["ls -la"]),
         ("```python\nprint(1)\n```", "code", ["print(1)"]),
         ("mail bob@example.com, please", "email", ["bob@example.com"]),
@@ -86,6 +93,7 @@ def test_reads(text: str, kind: str, values: list[str]) -> None:
     [
         ("city: Tokyo, days: 5", {"city": "Tokyo", "days": "5"}),
         ("city=Tokyo days=5", {"city": "Tokyo", "days": "5"}),
+        ("Ort: „Bad Homburg“, Tage: 5", {"Ort": "Bad Homburg", "Tage": "5"}),
         ('{"city": "New York", "days": 5}', {"city": "New York", "days": "5"}),
         (
             "to: bob@x.org subject: hi there body: see you",
@@ -129,6 +137,10 @@ def test_reads_pairs(text: str, pairs: dict[str, str]) -> None:
         ("issue 5 in octocat/hello-world", "repo", "hello-world"),
         ("foo=bar", "foo", "bar"),
         ("zip code 94105", "zip_code", "94105"),
+        ('Anna fragt nach "Bob"', "user", "Bob"),
+        ('songs by "AC/DC"', "artist", "AC/DC"),
+        ("price of `AAPL`", "ticker", "AAPL"),
+        ('jetzt in "Tokyo"', "timezone", "Tokyo"),
     ],
 )
 def test_a_text_parameter_takes_what_its_name_asks_for(text: str, name: str, value: object) -> None:
@@ -265,7 +277,9 @@ def test_a_name_splits_the_same_however_it_is_spelled(name: str) -> None:
 
 HOSTILE = [
     "a", "1", "1,", "(", "'",
-    '"', "`", " ", "\n", "/", ".", "a.", "a/", "a@", "@a.a", "-", "*", "x*/", "=", "a=", "a: ",
+    '"', '"a": ', "\u201e", "\u201c", "\u2018a", "\u2019",
+    "\u00ab", "\u00bb", "\u300c", "x_", "A a \"", "`", " ", "\n", "/", ".", "a.",
+    "a/", "a@", "@a.a", "-", "*", "x*/", "=", "a=", "a: ",
     "A ", "search ", "search for ", "in tokyo and ", "1 + 1 ", "1+", "((((1", "sqrt(", "sum of 1 and ", "http://",
     "January 1 ", "12:", "2024-01-01 at ", "name is ", "the ", "St. Mt. ", '{"a":', "SELECT ", "\x00", "東京", "\ud800",
 ]  # fmt: skip

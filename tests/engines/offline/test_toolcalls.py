@@ -411,6 +411,91 @@ def test_a_hundred_tools_and_a_long_prompt_are_planned_quickly() -> None:
         assert time.perf_counter() - started < 4
 
 
+# Languages, and what the user marked as a value.
+
+FORECAST = tool("get_weather", "Get the weather", "city", city=TEXT, days=WHOLE)
+FLIGHTS = tool("search_flights", "", "origin destination", origin=TEXT, destination=TEXT)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "value"),
+    [
+        ('Das Wetter: "Paris"', {"city": "Paris"}),
+        ("Das Wetter in `Paris`", {"city": "Paris"}),
+        ('Bitte das Wetter in "Paris" für 3 Tage', {"city": "Paris", "days": 3}),
+        ('Das Wetter in "Paris" für 1 Tag', {"city": "Paris", "days": 1}),
+        ("Wie wird das Wetter in der Stadt „Köln“?", {"city": "Köln"}),
+        ('Wie ist das Wetter in der Region "Tirol"?', {"city": "Tirol"}),
+        ("Wetter für »Bad Homburg« bitte", {"city": "Bad Homburg"}),
+        ("Der Wetterbericht: „São Paulo“", {"city": "São Paulo"}),
+        ('"Ulm": wie ist das Wetter?', {"city": "Ulm"}),
+        ("Bitte das Wetter für Hamburg, 5 Tage", {"city": "Hamburg", "days": 5}),
+        ("Paris, das Wetter bitte", {"city": "Paris"}),
+        ("Stadt: Köln", {"city": "Köln"}),
+        ("Quel temps fait-il à « Lyon » ?", {"city": "Lyon"}),
+        ('La Météo de "Nice" pour 4 jours', {"city": "Nice", "days": 4}),
+        ("Météo: 'Marseille'", {"city": "Marseille"}),
+        ("Quel temps fait-il à Lyon ?", {"city": "Lyon"}),
+        ('¿Qué tiempo hace en "Madrid"?', {"city": "Madrid"}),
+        ("¿Cómo está el Clima de «Sevilla» en 2 días?", {"city": "Sevilla", "days": 2}),
+        ("¿Qué tiempo hace en Bilbao?", {"city": "Bilbao"}),
+        ('Che tempo fa a "Roma"?', {"city": "Roma"}),
+        ("Il Meteo di `Torino` per 3 giorni", {"city": "Torino", "days": 3}),
+        ("Che tempo fa a Roma?", {"city": "Roma"}),
+        ('Get Weather For "New York"', {"city": "New York"}),
+        ("What's the Weather, Bob? ‘Oslo’ please", {"city": "Oslo"}),
+        ('Weather for Bob in "Paris"', {"city": "Paris"}),
+    ],
+)
+def test_a_marked_value_wins_over_capitalised_words(prompt: str, value: dict[str, Any]) -> None:
+    """TOOL-20: `input` is what the user gave, in whatever language."""
+    assert calls([FORECAST], prompt, choice="tool", forced="get_weather") == [("get_weather", value)]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "city"),
+    [
+        ('city: Rome, not "Paris"', "Rome"),
+        ("Use the `get_weather` tool for Paris", "Paris"),
+        ("Use `weather`: Paris", "Paris"),
+        ('Set "city" to Paris', "Paris"),
+        ('Is it "hot" in Tokyo?', "Tokyo"),
+        ('Say "hello" to Bob in Oslo', "Oslo"),
+        ('Wetter Paris, speichern in "report.txt"', "Paris"),
+        ('Tokyo weather, then save it as "report.txt"', "Tokyo"),
+        ("Los Angeles weather", "Los Angeles"),
+    ],
+)
+def test_a_marked_text_that_is_something_else_is_no_value(prompt: str, city: str) -> None:
+    """TOOL-20: the name of a tool or parameter, what is to be said, a file, and what an explicit pair outdoes."""
+    assert calls([FORECAST], prompt, choice="tool", forced="get_weather") == [("get_weather", {"city": city})]
+
+
+@pytest.mark.parametrize(
+    ("view", "prompt", "value"),
+    [
+        (FLIGHTS, 'Flüge von "Berlin" nach "Rom"', {"origin": "Berlin", "destination": "Rom"}),
+        (FLIGHTS, 'Flüge nach "Rom" ab "Berlin"', {"origin": "Berlin", "destination": "Rom"}),
+        (FLIGHTS, 'vuelos de "Madrid" a "Lima"', {"origin": "Madrid", "destination": "Lima"}),
+        (FLIGHTS, 'flights from "New York" to "Rome"', {"origin": "New York", "destination": "Rome"}),
+        (
+            tool("send", "", "message city", message=TEXT, city=TEXT),
+            'Send "Hello" to Bob in Paris',
+            {"message": "Hello", "city": "Paris"},
+        ),
+        (
+            tool("write", "", "path city", path=TEXT, city=TEXT),
+            'Schreibe "notes.txt" mit dem Wetter in "Paris"',
+            {"path": "notes.txt", "city": "Paris"},
+        ),
+        (CITIES, "Das Wetter in „Bonn“ und „Ulm“", {"cities": ["Bonn", "Ulm"]}),
+    ],
+)
+def test_marked_values_find_their_parameters(view: ToolView, prompt: str, value: dict[str, Any]) -> None:
+    """TOOL-20."""
+    assert calls([view], prompt, choice="tool", forced=view.name) == [(view.name, value)]
+
+
 # The API's own tools.
 
 BASH, EDITOR, MEMORY, COMPUTER = (

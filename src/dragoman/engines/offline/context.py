@@ -106,12 +106,14 @@ def _clear_tools(
         return messages, None
     keep = KEPT_TOOL_USES if edit.keep is None else edit.keep.value
     oldest = calls[: len(calls) - keep] if keep < len(calls) else []
-    cleared = {call.id: call for call in oldest if call.name not in (edit.exclude_tools or ())}
+    spared = frozenset(edit.exclude_tools or ())
+    cleared = {call.id: call for call in oldest if call.name not in spared}
+    clears_input = _inputs_to_clear(edit)
 
     def edited(block: Block) -> Block:
         if isinstance(block, ToolResult) and block.tool_use_id in cleared:
             return replace(block, content=CLEARED)
-        if isinstance(block, ToolUse) and block.id in cleared and _clears_input(edit, block.name):
+        if isinstance(block, ToolUse) and block.id in cleared and clears_input(block.name):
             return replace(block, input={})
         return block
 
@@ -137,9 +139,12 @@ def _is_due(
             return measure(messages) > TRIGGER_TOKENS
 
 
-def _clears_input(edit: ClearToolUses, name: str) -> bool:
+def _inputs_to_clear(edit: ClearToolUses) -> Callable[[str], bool]:
+    """Whether the input of a tool's calls goes too."""
     wanted = edit.clear_tool_inputs
-    return name in wanted if isinstance(wanted, list) else bool(wanted)
+    if isinstance(wanted, list):
+        return frozenset(wanted).__contains__
+    return lambda name: bool(wanted)
 
 
 def _mapped(messages: list[InputMessage], change: Callable[[Block], Block | None]) -> list[InputMessage]:

@@ -235,21 +235,21 @@ class Output:
             return self._take(encoded)
         if tokens.count(encoded, self._tokenizer) <= self._left:
             return self._take(encoded)
-        fitting = "" if is_whole else self._whole_parameters(part.input)
+        fitting = "" if is_whole else self._whole_parameters(part.input, encoded)
         self._spend(self._left)  # what did not fit was written all the same
         self._stop = self._limit.reason
         return fitting
 
-    def _whole_parameters(self, value: dict[str, Any]) -> str:
+    def _whole_parameters(self, value: dict[str, Any], encoded: str) -> str:
         """As many parameters as fit, without the brace that would close them."""
-        fitting = ""
+        room = len(tokens.cut(encoded, self._left, self._tokenizer)[0])
+        end = 0
         for key, item in value.items():
-            pair = msgspec.json.encode({key: item}).decode()[1:-1]
-            longer = f"{fitting},{pair}" if fitting else "{" + pair
-            if tokens.count(longer, self._tokenizer) > self._left:
+            longer = end + 1 + len(msgspec.json.encode({key: item}).decode()) - 2  # a brace or a comma, and the pair
+            if longer > room:
                 break
-            fitting = longer
-        return fitting
+            end = longer
+        return encoded[:end]
 
     def _is_eager(self, name: str) -> bool:
         if self._all_eager:

@@ -84,7 +84,7 @@ class Signer:
         body, check = raw[:-64], raw[-64:]
         if len(body) != len(prefix) + DIGEST_BYTES + TOKEN_BYTES or not body.startswith(prefix):
             return None
-        # The last character of base64 has bits that mean nothing: another text of the same bytes is not ours either.
+        # base64 takes more padding than it needs: another text of the same bytes is not ours either.
         if base64.b64encode(raw).decode() != text:
             return None
         if not hmac.compare_digest(hmac.digest(self._secret, body, hashlib.sha512), check):

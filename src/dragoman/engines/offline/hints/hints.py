@@ -8,12 +8,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from .marks import MARKED, led_by
 from .names import known_words, names, phrases
 from .objects import objects, pairs
 from .roles import Param, candidates
 from .types import BLANK, STRONG, Candidate, Hint, blank
 from .values import ADDRESSES, DATES, by_pattern, expressions, inside, numbers, quoted, tokens
-from .words import stem
+from .words import meaning
 
 __all__ = ["STRONG", "Candidate", "Hint", "Hints", "Param", "Taken"]
 
@@ -155,9 +156,11 @@ def _in_place(text: str, hint: Hint) -> Hint:
         after = after[: end.start()]
     words = _WORDS.findall(before)
     lead = words[-1].lower() if words and before.rstrip(" \"'`").endswith(words[-1]) else ""
-    content = [stem(word) for word in words if word.lower() not in _LINKS]
+    if hint.kind in MARKED:
+        lead = led_by(before, lead)
+    content = [meaning(word) for word in words if word.lower() not in _LINKS]
     following = _WORDS.findall(after)
-    follow = stem(following[0]) if following else ""
+    follow = meaning(following[0]) if following else ""
     if follow == "of" and len(following) > 1:
-        follow = stem(following[1])
+        follow = meaning(following[1])
     return replace(hint, before=tuple(content[-2:]), after=follow, lead=lead)

@@ -18,6 +18,8 @@ from .words import (
     GENERIC,
     IMPERATIVES,
     LANGUAGES,
+    NOUNS,
+    OPENERS,
     STOP,
     UNITS,
     is_separator,
@@ -30,7 +32,13 @@ __all__ = ["known_words", "names", "phrases"]
 _NAME_WORD = re.compile(r"[^\W\d_](?:[\w'\u2019&-]|\.(?=\w))*")
 _PARTICLES = frozenset("of de del da di la le du van von der den el al".split())
 _TITLES = frozenset("St Mt Ft Dr Mr Mrs Ms Prof".split())
-_LOCATING = frozenset("in at near around inside outside within for of visiting visit across over".split())
+_LOCATING = frozenset(
+    """in at near around inside outside within for of visiting visit across over
+    f\u00fcr bei \u00e0 en dans chez""".split()
+)
+_ARTICLE = r"(?:the|der|die|dem|den|la|le|el|il|lo)"
+_CITY_OF = r"(?:city\sof|Stadt|ville\sde|ciudad\sde|citt\u00e0\sdi)"
+_LEAD = re.compile(rf"([^\W\d_]+)\s(?:{_ARTICLE}\s)?(?:{_CITY_OF}\s)?$")
 _TWO_WORD_COUNTRIES = frozenset(
     ("united states", "united kingdom", "south korea", "north korea", "new zealand", "south africa", "saudi arabia")
 )
@@ -89,11 +97,13 @@ def _is_common(text: str, word: re.Match[str]) -> bool:
         return False
     if lower in DATE_WORDS or (lower in STOP and not (lower == "the" and not begins)):
         return True
-    return begins and (lower in GENERIC | ACTIONS | IMPERATIVES or len(kin(stem(lower))) > 1)
+    if lower in NOUNS:
+        return True
+    return begins and (lower in OPENERS or lower in GENERIC | ACTIONS | IMPERATIVES or len(kin(stem(lower))) > 1)
 
 
 def _begins_sentence(text: str, start: int) -> bool:
-    before = text[max(0, start - 12) : start].rstrip(" \t\"'([*-")
+    before = text[max(0, start - 12) : start].rstrip(" \t\"'([*-\u00a1\u00bf\u201e\u201c\u00ab")
     return not before.strip() or before[-1] in ".!?:\n"
 
 
@@ -124,13 +134,13 @@ def _land(text: str, end: int) -> str:
 def _name_kind(text: str, start: int, name: str, lower: str) -> str:
     if lower in LANGUAGES or lower in UNITS or name in CURRENCIES or name in FORMATS:
         return ""  # `known_words` has it, or it is no name
-    before = re.search(r"([A-Za-z]+)\s(?:the\s)?(?:city\sof\s)?$", text[max(0, start - 30) : start])
+    before = _LEAD.search(text[max(0, start - 30) : start])
     lead = before[1].lower() if before else ""
     if lead in _LOCATING:
         return "place"
     if lead in {"from", "between"}:
         return "from"
-    if lead in {"to", "into", "towards", "toward"}:
+    if lead in {"to", "into", "towards", "toward", "nach", "vers", "hacia"}:
         return "to"
     if lead == "by":
         return "by"
@@ -154,7 +164,9 @@ def _joined(text: str, last: Hint, hint: Hint) -> Hint:
 def _journeys(text: str, found: list[Hint]) -> list[Hint]:
     """In "Paris to Rome" the first is where it begins, though nothing before it says so."""
     for index, (first, second) in enumerate(pairwise(found)):
-        if re.fullmatch(r"\s(?:to|->|\u2192|-|\u2013)\s", text[first.end : second.start]):
+        if match := re.fullmatch(r"\s(?:to|(nach|\u00e0)|->|\u2192|-|\u2013)\s", text[first.end : second.start]):
+            if match[1] and first.kind == "initial":
+                continue  # "M\u00e9t\u00e9o \u00e0 Rome": the first word of a sentence goes nowhere
             if first.kind in {"place", "proper", "initial", "caps"}:
                 found[index] = replace(first, kind="from")
             if second.kind in {"place", "proper", "caps"}:
@@ -170,7 +182,7 @@ _PHRASE_KINDS = {
     "to": "to",
     **dict.fromkeys(("of", "on", "with", "about", "by", "into"), "thing"),
 }
-_DETERMINERS = frozenset("the a an my our your this that these those some any his her their".split())
+_DETERMINERS = frozenset("the a an my our your this that these those some any his her their der dem".split())
 _NOT_A_PLACE = frozenset(
     """general detail details total advance case order particular short free example exactly least bed bulk charge
     full json csv xml text words common danger doubt fact front reverse stock""".split()

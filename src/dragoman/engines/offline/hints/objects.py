@@ -13,7 +13,9 @@ __all__ = ["objects", "pairs"]
 
 _PAIR = re.compile(
     r"(?<![\w/.@-])[\"'`]?([A-Za-z_][\w-]{0,40})[\"'`]?\s{0,2}([=:])(?![/\\])\s{0,3}"
-    r"(?:\"([^\"\n]{1,2000})\"|'([^'\n]{1,500})'|`([^`\n]{1,500})`|([^\s,;\"'`{}\[\]][^,;\n{}\[\]]{0,300}))"
+    r"(?:\"([^\"\n]{1,2000})\"|'([^'\n]{1,500})'|`([^`\n]{1,500})`"
+    r"|[\u201e\u201c\u201d\u00ab\u00bb]([^\u201e\u201c\u201d\u00ab\u00bb\n]{1,500})[\u201c\u201d\u00ab\u00bb\"]"
+    r"|([^\s,;\"'`{}\[\]][^,;\n{}\[\]]{0,300}))"
 )
 _NEXT_PAIR = re.compile(r"\s+(?:and\s+)?[A-Za-z_][\w-]{0,40}\s?[:=](?!/)")
 
@@ -21,9 +23,9 @@ _NEXT_PAIR = re.compile(r"\s+(?:and\s+)?[A-Za-z_][\w-]{0,40}\s?[:=](?!/)")
 def pairs(text: str) -> Iterator[Hint]:
     position = 0
     while match := _PAIR.search(text, position):
-        number = next(group for group in (3, 4, 5, 6) if match[group] is not None)
+        number = next(group for group in (3, 4, 5, 6, 7) if match[group] is not None)
         value, (start, end) = match[number], match.span(number)
-        if number == 6:
+        if number == 7:
             value = value.split()[0] if match[2] == "=" and value.split() else value
             if following := _NEXT_PAIR.search(value):
                 value = value[: following.start()]
@@ -89,7 +91,7 @@ def _object(kind: str, start: int, text: str, rest: str) -> Hint | None:
     if kind == "search" and (preamble := _PREAMBLE.match(text, start, stop)):
         start = preamble.end()
     value = _trimmed(kind, text[start:stop], rest[start:stop])
-    if not value or value[0] in "\"'`\u201c" or value[0] == BLANK:
+    if not value or value[0] in "\"'`\u201c\u201d\u201e\u00ab\u00bb\u2018\u201a\u2039" or value[0] == BLANK:
         return None  # a quoted string is a hint already
     if value.lower() in _PRONOUNS:
         return None

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from .marks import ABOVE, ELSEWHERE, MARKED, is_elsewhere, marked
 from .options import flag, mentions
 from .types import STRONG, Candidate, Hint
-from .words import GENERIC, STOP, split_name, stem, stems
+from .words import GENERIC, STOP, meaning, split_name, stem, stems
 
 __all__ = ["STRONG", "Candidate", "Hint", "Param", "candidates"]
 
@@ -114,7 +115,7 @@ _FIT: dict[str, dict[str, int]] = {
     "code": {"code": 95, "quoted": 50, "whole": 15},
     "text": {"said": 92, "quoted": 85, "type": 75, "code": 45, "search": 40, "about": 35, "whole": 30},
     "person": {
-        "named": 90, "to": 66, "proper": 66, "by": 62, "quoted": 60, "place": 50, "initial": 45, "email": 45,
+        "named": 90, "to": 70, "proper": 66, "by": 62, "quoted": 60, "place": 50, "initial": 45, "email": 45,
         "ident": 40,
     },
     "name": {
@@ -236,6 +237,8 @@ def _is_keyed(param: Param, hint: Hint) -> bool:
     key = tuple(split_name(hint.key))
     if key == param.words or "".join(key) == "".join(param.words):
         return True
+    if meaning(hint.key) in param.stems and len(param.words) == 1:  # "Stadt: Rom"
+        return True
     return bool(key) and stem(key[-1]) in param.stems and (len(param.words) == 1 or len(key) == 1)
 
 
@@ -254,9 +257,12 @@ def _string(param: Param, hint: Hint) -> Candidate | None:
     value = _as_format(param.format, hint)
     if hint.kind == "pair":
         return _candidate(PAIR, value, hint) if _is_keyed(param, hint) else None
-    score = _FIT.get(param.role, _FIT[""]).get(hint.kind, 0)
+    fit = _FIT.get(param.role, _FIT[""])
+    score = max(fit.get(hint.kind, 0), marked(hint, fit, param.words))
     if hint.kind in _NAMEABLE and _is_beside(param, hint):
-        score = max(score, BESIDE)
+        score = max(score, BESIDE + (ABOVE if hint.kind in MARKED else 0))
+    if is_elsewhere(hint, fit):
+        score = min(score, ELSEWHERE)
     if not score:
         return None
     if param.direction:

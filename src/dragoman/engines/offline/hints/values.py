@@ -10,22 +10,46 @@ from dataclasses import replace
 from .types import Hint, blank
 from .words import NUMBER_WORDS
 
-__all__ = ["ADDRESSES", "DATES", "by_pattern", "expressions", "inside", "numbers", "quoted", "tokens"]
+__all__ = ["ADDRESSES", "DATES", "by_pattern", "expressions", "has_shape", "inside", "numbers", "quoted", "tokens"]
 
+# A name and its value as JSON has them: `objects.pairs` reads these.
+_MEMBER = (
+    r'"(?:[a-z_][\w-]{0,40}"\s{0,2}:|[^"\n]{1,200}"\s{0,2}:(?=\s{0,3}(?:["\d{\[-]|true\b|false\b|null\b)))'
+    r'(?:\s{0,3}"[^"\n]{0,2000}")?'
+)
+# The marks of many languages, whichever comes first: French opens with what closes in German.
+_MARKS = (
+    r'\u201e([^\u201e\u201c\u201d"\n]{1,2000})[\u201c\u201d"]',
+    r"\u201c([^\u201c\u201d]{1,2000})\u201d",
+    r"\u201d([^\u201c\u201d\n]{1,2000})\u201d",
+    r"\u00ab([^\u00ab\u00bb]{1,2000})\u00bb",
+    r"\u00bb([^\u00ab\u00bb\n]{1,2000})\u00ab",
+    r"\u2039([^\u2039\u203a\n]{1,500})\u203a",
+    r"\u203a([^\u2039\u203a\n]{1,500})\u2039",
+    r"\u201a([^\u201a\u2018\u2019\n]{1,500})[\u2018\u2019]",
+    r"(?<!\w)\u2018([^\u2018\n]{1,500}?)\u2019(?!\w)",
+    r"\u300c([^\u300c\u300d\n]{1,500})\u300d",
+    r"\u300e([^\u300e\u300f\n]{1,500})\u300f",
+    r'"([^"\n]{1,2000})"',
+    r"(?<!\w)'([^'\n]{1,500})'(?!\w)",
+)
 _QUOTES = (
     ("code", re.compile(r"```[\w+-]*\n(.{1,4000}?)\n?```", re.DOTALL)),
     ("code", re.compile(r"`([^`\n]{1,2000})`")),
-    ("quoted", re.compile(r'"([^"\n]{1,2000})"(?!\s{0,2}:)')),
-    ("quoted", re.compile(r"[\u201c\u00ab]([^\u201c\u201d\u00ab\u00bb]{1,2000})[\u201d\u00bb]")),
-    ("quoted", re.compile(r"(?<!\w)'([^'\n]{1,500})'(?!\w)")),
+    ("quoted", re.compile("|".join((_MEMBER, *_MARKS)))),
 )
 
 
 def quoted(text: str) -> Iterator[Hint]:
+    """What stands in backticks or quotation marks, but for the members of JSON."""
+    rest = text
     for kind, pattern in _QUOTES:
-        found = [Hint(kind, match[1].strip(), *match.span()) for match in pattern.finditer(text)]
+        matches = [(match, match.lastindex) for match in pattern.finditer(rest)]
+        found = [
+            Hint(kind, text[slice(*match.span(group))].strip(), *match.span()) for match, group in matches if group
+        ]
         yield from (hint for hint in found if hint.text)
-        text = blank(text, found)
+        rest = blank(rest, found)
 
 
 ADDRESSES = (
@@ -61,10 +85,22 @@ def by_pattern(text: str, patterns: tuple[tuple[str, re.Pattern[str]], ...]) -> 
 
 def inside(quote: Hint) -> Iterator[Hint]:
     """A quoted path is a path as well as a quoted string."""
-    if not (kind := _kind_of(quote.text)):
-        kind = next((kind for kind, pattern in ADDRESSES if pattern.fullmatch(quote.text)), "")
-    if kind:
+    if kind := _kind_of(quote.text) or _address(quote.text):
         yield replace(quote, kind=kind)
+
+
+_FILE = re.compile(r".*[/\\~].*|.*\.[a-z]\w{0,7}")
+
+
+def has_shape(text: str) -> bool:
+    """Is it plainly a path or an address? "AC/DC" and "BRK.B" may be names."""
+    kind = _kind_of(text)
+    is_path = kind == "path" and (_FILE.fullmatch(text) is not None or text in _FILE_NAMES)
+    return is_path or kind in {"glob", "host"} or bool(_address(text))
+
+
+def _address(text: str) -> str:
+    return next((kind for kind, pattern in ADDRESSES if pattern.fullmatch(text)), "")
 
 
 MAX_WORD = 260  # characters of a path or an identifier

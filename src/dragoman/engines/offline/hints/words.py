@@ -1,4 +1,4 @@
-"""English as far as the offline engine knows it: tables of words, and how a word is brought to its stem.
+"""English as far as the offline engine knows it, and a little of its neighbours: tables of words, and their stems.
 
 Facts only: what they are used for stands in the other files of this folder and in `tools/fit.py`. Imports nothing of
 this package.
@@ -9,7 +9,8 @@ from functools import lru_cache
 
 __all__ = [
     "ACTIONS", "COUNTRIES", "CURRENCIES", "DATE_WORDS", "FORMATS", "GENERIC", "IMPERATIVES", "LANGUAGES",
-    "NUMBER_WORDS", "STOP", "UNITS", "is_separator", "kin", "singular", "split_name", "stem", "stems",
+    "NOUNS", "NUMBER_WORDS", "OPENERS", "STOP", "UNITS", "is_separator", "kin", "meaning", "singular", "split_name",
+    "stem", "stems",
 ]  # fmt: skip
 
 # Words that say nothing about what is asked.
@@ -135,6 +136,31 @@ NUMBER_WORDS = {
     "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "hundred": 100, "dozen": 12,
 }  # fmt: skip
 
+# German has a capital for every noun: these are no names, and the others begin a sentence before a noun.
+NOUNS = frozenset(
+    """wetter wettervorhersage vorhersage temperatur stadt ort tage tagen stunden minuten woche wochen uhr uhrzeit datei
+    flug fl\u00fcge bitte""".split()
+)
+OPENERS = frozenset("das der dem den des ein eine einen einem einer welches welcher mein meine bitte".split())
+# What is counted or named in German, French, Spanish and Italian -> the same in English.
+_ENGLISH = {
+    word: english
+    for english, words in (
+        ("day", "Tag tage tagen jour jours d\u00eda d\u00edas dia dias giorno giorni"),
+        ("hour", "stunde stunden heure heures hora horas ora ore"),
+        ("minute", "minuten minuto minutos minuti"),
+        ("week", "woche wochen semaine semaines semana semanas settimana settimane"),
+        ("month", "monat monate monaten mois meses mesi"),
+        ("year", "jahr jahre jahren ann\u00e9e ann\u00e9es ans a\u00f1o a\u00f1os anno anni"),
+        ("night", "nacht n\u00e4chte nuit nuits noche noches notte notti"),
+        ("result", "ergebnis ergebnisse r\u00e9sultat r\u00e9sultats resultado resultados risultato risultati"),
+        ("city", "stadt ville ciudad citt\u00e0"),
+        ("location", "ort lugar luogo"),
+        ("file", "datei fichier archivo"),
+    )
+    for word in words.split()
+}
+
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
 _HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=\d)|[^A-Za-z0-9]+")
 
@@ -177,6 +203,11 @@ def stem(word: str) -> str:
     return word.removesuffix("e") if len(word) > 3 else word
 
 
+def meaning(word: str) -> str:
+    """The stem of a word; of some foreign ones, the stem of the English word. Only "Tag" is a day, "tag" is not."""
+    return stem(_ENGLISH.get(word) or _ENGLISH.get(word.lower()) or word)
+
+
 def _undoubled(word: str) -> str:
     """'runn' of 'running' is 'run'; 'fill' and 'pass' stay."""
     return word[:-1] if len(word) > 2 and word[-1] == word[-2] and word[-1] not in "lsz" else word
@@ -195,7 +226,8 @@ def kin(stemmed: str) -> frozenset[str]:
 
 
 _SEPARATOR = re.compile(
-    r"\s{0,3}(?:,|;|&|\band\b|\bor\b|\bthen\b|\bplus\b|\bas well as\b|,\s?and\b|,\s?or\b|,\s?then\b|\band then\b)"
+    r"\s{0,3}(?:,|;|&|\b(?:und|oder|et|ou|y|e)\b"
+    r"|\band\b|\bor\b|\bthen\b|\bplus\b|\bas well as\b|,\s?and\b|,\s?or\b|,\s?then\b|\band then\b)"
     r"(?:\s(?:also|then|another))?(?:\s(?:in|at|for|from|of|to|on|near|with|about))?(?:\s(?:the|a|an|file))?\s{0,3}",
     re.IGNORECASE,
 )

@@ -19,7 +19,7 @@ from dragoman.wire.types import MessagesRequest, Text, ToolResult, ToolUse
 
 __all__ = ["Conditions", "Counts", "Facts", "Result", "ResultTest", "TextTest", "facts_of", "misfit"]
 
-SEARCHED_CHARACTERS = 50_000  # by a regex, at each end of a text
+SEARCHED_CHARACTERS = 5_000  # by a regex, at each end of a text
 
 Groups = dict[str, str]
 
