@@ -29,7 +29,7 @@ def test_every_endpoint_is_in_the_http_page() -> None:
 
 def test_every_status_that_we_make_is_in_the_http_page() -> None:
     page = (ROOT / "docs/http.md").read_text()
-    raised_for_later = {402, 403, 409, 429, 500}  # by limits and budgets to come; 500 only by a fault of ours
+    raised_for_later = {402, 409, 500}  # by limits and budgets to come; 500 only by a fault of ours
     statuses = {error.status for error in ApiError.__subclasses__()} - raised_for_later
     assert [status for status in sorted(statuses) if f"| {status} |" not in page] == []
 

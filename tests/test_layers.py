@@ -68,6 +68,7 @@ THIRD_PARTY: Mapping[str, frozenset[str]] = {
     "httptools": frozenset({"server", "http"}),
     "PIL": frozenset({"engines"}),
     "pypdfium2_raw": frozenset({"engines"}),
+    "python_multipart": frozenset({"server"}),
     "typer": frozenset({"cli", "chat", "doctor"}),
     "rich": frozenset({"cli", "chat", "doctor"}),
 }

@@ -140,6 +140,7 @@ def test_a_cut_is_a_lost_connection(server: Running, stream: bool) -> None:
     assert b"message_stop" not in got
     assert b"event: error" not in got
     assert got.count(b"event: content_block_") == (3 if stream else 0)
+    assert server.log().rstrip().splitlines()[-1].count("outcome=cut") == 1
 
 
 def test_a_late_reply_comes_late(client: Anthropic) -> None:

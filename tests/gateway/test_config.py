@@ -29,6 +29,7 @@ from dragoman.gateway.config import (
     load,
     settings,
 )
+from dragoman.gateway.config_limits import GroupConfig, LimitsConfig, TierConfig
 from dragoman.store.base import database_file
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
@@ -488,9 +489,24 @@ def test_a_circle_is_seen_with_the_address_that_is_in_force() -> None:
     assert message.startswith("dragoman.toml:2: providers.a.base_url: this is dragoman's own address (0.0.0.0:81)")
 
 
-TABLES = (Config, ServerConfig, ProviderConfig, RouteConfig, FaultConfig)
+TABLES = (Config, ServerConfig, ProviderConfig, RouteConfig, FaultConfig, TierConfig, GroupConfig, LimitsConfig)
 NAMES = st.sampled_from(
-    ["server", "providers", "models", "faults", "offline", "anthropic", "a", "x.y", "é\n", ""]
+    [
+        "server",
+        "providers",
+        "models",
+        "faults",
+        "tiers",
+        "limits",
+        "groups",
+        "start",
+        "offline",
+        "anthropic",
+        "a",
+        "x.y",
+        "é\n",
+        "",
+    ]
 ) | st.sampled_from(sorted({name for table in TABLES for name in settings(table)}))
 TEXTS = st.text("a:/@.[]$?#%0\x00é\ud800", max_size=8) | st.sampled_from(
     [
@@ -675,6 +691,9 @@ SECTIONS = {
     "`[providers.NAME]`": ProviderConfig,
     '`[models."NAME"]`': RouteConfig,
     "`[[faults]]`": FaultConfig,
+    "`[tiers.NAME]`": TierConfig,
+    '`[tiers.NAME.groups."MODEL"]`': GroupConfig,
+    "`[limits]`": LimitsConfig,
 }
 FIELDS = [(title, table, name) for title, table in SECTIONS.items() for name in settings(table)]
 
@@ -684,9 +703,13 @@ def test_every_setting_is_in_the_document_with_its_default(title: str, table: ty
     section = DOCUMENT.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
     row = re.search(rf"^\| `{name}` \| (.+) \| (.+) \| (.+) \|$", section, re.MULTILINE)
     assert row, f"docs/configuration.md says nothing of {name} under {title}"
-    default = next(field.default for field in msgspec.structs.fields(table) if field.name == name)
+    default = next(_default(field) for field in msgspec.structs.fields(table) if field.name == name)
     written = f'"{default}"' if isinstance(default, str | Listen) else str(default)
     assert row[2] == ("none" if default in (None, "", msgspec.NODEFAULT) else f"`{written}`")
+
+
+def _default(field: msgspec.structs.FieldInfo) -> object:
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
 
 
 def test_the_document_names_no_setting_that_is_not_there() -> None:
@@ -700,7 +723,8 @@ def test_every_field_of_a_table_is_a_setting_or_set_by_the_loader() -> None:
         (Config, "server"), (Config, "providers"), (Config, "models"), (Config, "faults"),
         (Config, "source"), (Config, "notes"),
         (ProviderConfig, "name"), (ProviderConfig, "origin"), (RouteConfig, "name"), (RouteConfig, "origin"),
-        (FaultConfig, "origin"),
+        (FaultConfig, "origin"), (Config, "limits"), (TierConfig, "name"), (TierConfig, "origin"),
+        (TierConfig, "groups"), (GroupConfig, "origin"), (LimitsConfig, "tiers"),
     }  # fmt: skip
 
 

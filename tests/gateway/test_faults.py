@@ -508,9 +508,7 @@ async def test_a_whole_reply_is_cut(faults: Faults, slept: Slept, header: str, w
     noted = entry()
     with pytest.raises(CutOff):
         await whole(faults, header, noted)
-    assert slept.seconds == waited
-    noted.settle("abandoned")  # as the pipeline does when nothing was sent: too late
-    assert noted.outcome == "cut"
+    assert slept.seconds == waited  # the pipeline accounts for it as cut: tests/e2e/test_injected_faults.py
 
 
 async def test_an_error_event_where_there_are_no_events_is_an_error(faults: Faults) -> None:

@@ -13,7 +13,7 @@ from rawhttp import KEY, Wire, events, exchange, json_bytes, post
 from relaying import cut, relay
 from serving import Serving
 
-from dragoman.errors import ApiError, Overloaded, RequestTooLarge
+from dragoman.errors import ApiError, NotFound, Overloaded, RequestTooLarge
 from dragoman.gateway.accounting import Outcome
 from dragoman.gateway.auth import Principal
 from dragoman.gateway.call import Answer, Asked, Call
@@ -866,3 +866,18 @@ async def test_what_is_remembered_is_gone_with_the_server() -> None:
         assert len(server.gateway.threads.store) == 1
     assert len(server.gateway.threads.store) == 0
     assert server.gateway.threads._timer is None
+
+
+def test_a_busy_workspace_pushes_out_its_own_conversations() -> None:
+    """SDK-65: threads are the workspace's own, and so is the loss of them."""
+    store = ThreadStore(clock=lambda: 0.0, limit_bytes=10_000)
+    small = Conversation(system=None, tools=None, turns=b'"a"')
+    large = Conversation(system=None, tools=None, turns=b'"' + b"x" * 2_000 + b'"')
+    store.keep(("quiet", "msg_1"), small)
+    for number in range(20):
+        store.keep(("busy", f"msg_{number}"), large)
+    assert store.size_bytes <= 10_000
+    store.claim(("quiet", "msg_1"))
+    with pytest.raises(NotFound):
+        store.claim(("busy", "msg_0"))
+    store.claim(("busy", "msg_19"))

@@ -26,6 +26,7 @@ class Generation(Struct, frozen=True, kw_only=True):
     workspace_id: str = ""  # whose request it is: what is remembered between requests is never shared across them
     betas: Sequence[str] = ()
     headers: Headers = Headers()
+    service_tier: str = "standard"  # "batch" for a request of a batch (BAT-13)
 
 
 class Counted(Struct, frozen=True):

@@ -21,6 +21,12 @@ class Call(Struct, frozen=True, kw_only=True):
     body: bytes
     request_id: str
     arrived: float  # monotonic seconds
+    batched_for: Principal | None = None  # whose request it is, of a batch: known since the batch was made
+
+    @property
+    def kind(self) -> str:
+        """What the ledger calls it."""
+        return self.operation.value if self.batched_for is None else "batch"
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -61,4 +67,5 @@ class Answer(Struct, kw_only=True):
     headers: list[tuple[str, str]] = []
     body: bytes = b""
     stream: AsyncGenerator[bytes, None] | None = None
+    media_type: str | None = None  # of a `stream` that is no event stream: then it is sent as it is, without pings
     lost: Callable[[], None] | None = None  # called when it did not reach the caller whole

@@ -16,6 +16,7 @@ import msgspec
 from dragoman.errors import ConfigError
 from dragoman.gateway import config_values as read
 from dragoman.gateway.config_faults import FaultConfig, describe_fault, misfit
+from dragoman.gateway.config_limits import GroupConfig, LimitsConfig, TierConfig, describe_limits, read_limits
 from dragoman.gateway.config_sheet import Sheet
 from dragoman.gateway.config_text import KeyPath, dotted
 from dragoman.gateway.config_values import Listen, Secret, TargetName
@@ -54,11 +55,17 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     body_limit_mb: Annotated[int, read.whole(1, 1024)] = 32  # ERR-24
     ping_after_s: Annotated[float, read.seconds(0.01)] = 8.0
     shutdown_grace_s: Annotated[float, read.seconds(0)] = 30.0
+    files_limit_mb: Annotated[int, read.whole(0, 1024 * 1024 * 1024)] = 10_240
 
     @property
     def body_limit_bytes(self) -> int:
         """The largest request body; a megabyte is 1024 * 1024 bytes."""
         return self.body_limit_mb * 1024 * 1024
+
+    @property
+    def files_limit_bytes(self) -> int:
+        """What the uploaded files of one workspace may take (FIL-2)."""
+        return self.files_limit_mb * 1024 * 1024
 
 
 class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +109,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     retired: Annotated[Literal["serve", "refuse"], read.choice("serve", "refuse")] = "serve"
     unknown_betas: Annotated[Literal["accept", "refuse"], read.choice("accept", "refuse")] = "accept"
     faults: tuple[FaultConfig, ...] = ()
+    limits: LimitsConfig = LimitsConfig()
     source: str | None = None
     notes: tuple[str, ...] = ()
 
@@ -124,6 +132,9 @@ _HOMES = {
     "in [providers.NAME]": settings(ProviderConfig),
     'in [models."NAME"]': settings(RouteConfig),
     "in [[faults]]": settings(FaultConfig),
+    "in [tiers.NAME]": settings(TierConfig),
+    'in [tiers.NAME.groups."MODEL"]': settings(GroupConfig),
+    "in [limits]": settings(LimitsConfig),
 }
 
 
@@ -143,7 +154,7 @@ def load(
     """
     file, text = _read_file(path, env)
     sheet = Sheet(file, text, env=env, homes=_HOMES)
-    top = sheet.settings((), settings(Config), tables=("server", "providers", "models", "faults"))
+    top = sheet.settings((), settings(Config), tables=("server", "providers", "models", "faults", "tiers", "limits"))
     server = _server(sheet, env, listen=listen, database=database)
     providers, notes = _providers(sheet, env)
     if script is not None:
@@ -152,10 +163,20 @@ def load(
         _check_circle(sheet, provider, server.listen)
     routes = [_route(sheet, name, providers) for name in sheet.names("models")]
     faults = [_fault(sheet, path) for path in sheet.rows("faults")]
+    limits = read_limits(sheet, settings)
     sheet.raise_problems()
     models = {route.name: route for route in routes if route is not None}
     injected = tuple(fault for fault in faults if fault is not None)
-    return Config(server=server, providers=providers, models=models, faults=injected, source=file, notes=notes, **top)
+    return Config(
+        server=server,
+        providers=providers,
+        models=models,
+        faults=injected,
+        limits=limits,
+        source=file,
+        notes=notes,
+        **top,
+    )
 
 
 def describe(config: Config) -> list[tuple[str, str]]:
@@ -174,6 +195,7 @@ def describe(config: Config) -> list[tuple[str, str]]:
         ("retired models", "answered" if config.retired == "serve" else "refused with 404"),
         ("unknown betas", "ignored" if config.unknown_betas == "accept" else "refused with 400"),
     ]
+    rows += describe_limits(config.limits)
     rows += [("fault on purpose", describe_fault(fault)) for fault in config.faults]
     return rows + [("note", note) for note in config.notes]
 

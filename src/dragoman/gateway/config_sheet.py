@@ -113,6 +113,7 @@ class Sheet:
         for home, readers in self._homes.items():
             if path[-1] in readers:
                 remedy = f"It belongs {home}."
+                break
         self.note(path, "this is a setting, not a table", remedy)
 
     def _expanded(self, value: object) -> object:

@@ -166,7 +166,7 @@ class FaultPlan:
             return answered
         if answered.stream is None:
             try:
-                await self._befall_whole(entry)
+                await self._befall_whole()
             except BaseException:  # also when the caller hangs up meanwhile: there is no Reply yet that could tell
                 _tell_lost(answered)
                 raise
@@ -175,15 +175,11 @@ class FaultPlan:
         await anext(stream)  # now it has begun, and closing it closes what is behind it
         return msgspec.structs.replace(answered, stream=stream)
 
-    async def _befall_whole(self, entry: Entry) -> None:
+    async def _befall_whole(self) -> None:
         for fault in self._faults:
             if fault.kind == "error":
                 raise self._errors[fault.type]
-            try:
-                await self._wait_or_cut(fault)
-            except CutOff:
-                entry.settle("cut")  # here, as nothing is sent that could be closed with this outcome
-                raise
+            await self._wait_or_cut(fault)
 
     async def _spoilt(
         self, answered: Answer, stream: AsyncGenerator[bytes, None], entry: Entry

@@ -19,6 +19,7 @@ from dragoman.wire.validate import validate_count, validate_messages
 
 from .accounting import Entry
 from .call import Answer, Asked
+from .files import Files
 from .routing import Route
 
 __all__ = ["Local"]
@@ -31,8 +32,9 @@ T = TypeVar("T")
 class Local:
     """Answers from our engines, by the names of their providers. `new_id` makes ids: "msg" -> "msg_01..."."""
 
-    def __init__(self, engines: Mapping[str, Engine], *, new_id: Callable[[str], str]) -> None:
+    def __init__(self, engines: Mapping[str, Engine], *, files: Files, new_id: Callable[[str], str]) -> None:
         self._engines = engines
+        self._files = files
         self._new_id = new_id
 
     async def ask(self, asked: Asked, route: Route, entry: Entry) -> Answer:
@@ -42,6 +44,7 @@ class Local:
         if asked.call.operation is Operation.COUNT_TOKENS:
             return await self._count(asked, model, engine)
         request = await _off_loop(asked, lambda: self._validated(asked, model))
+        request = await self._files.in_request(request, asked)
         generation = Generation(
             request=request,
             model=model,
@@ -50,6 +53,7 @@ class Local:
             workspace_id=asked.principal.workspace_id,
             betas=asked.betas,
             headers=asked.call.headers,
+            service_tier="standard" if asked.call.batched_for is None else "batch",
         )
         events = engine.generate(generation)
         if asked.stream:
@@ -67,7 +71,7 @@ class Local:
         def validated() -> CountTokensRequest:
             return validate_count(asked.envelope.parse(), model, version=asked.version, betas=asked.betas)
 
-        request = await _off_loop(asked, validated)
+        request = await self._files.in_request(await _off_loop(asked, validated), asked)
         counted = await engine.count(request, model)
         told: dict[str, object] = {"input_tokens": counted.input_tokens}
         if counted.original_input_tokens is not None:

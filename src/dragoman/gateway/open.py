@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dragoman.store.base import database_file
+from dragoman.store.files import FileFolder
 from dragoman.store.sql import SQLStore
 
 from .auth import Auth
@@ -50,11 +52,18 @@ def open_gateway(config: Config, env: Mapping[str, str] = os.environ) -> "Gatewa
     return Gateway(
         config,
         store=store,
+        file_folder=_file_folder(config.server.database),
         auth=auth,
         engines={each.name: engine_of(each) for each in config.providers.values() if each.dialect == OFFLINE},
         adapters={Messages.name: Messages()},
         transport_of=_transport,
     )
+
+
+def _file_folder(database_url: str) -> FileFolder:
+    """ "<database file>.files"; a temporary folder for a database in memory."""
+    database = database_file(database_url)
+    return FileFolder(None if database is None else database.with_name(database.name + ".files"))
 
 
 def _transport(provider: ProviderConfig) -> "Transport":

@@ -11,26 +11,31 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 import msgspec
 
 from dragoman.engines.base import Engine
-from dragoman.errors import ApiError, BodyTimedOut, InternalError, PermissionDenied
+from dragoman.errors import ApiError, BodyTimedOut, CutOff, InternalError, PermissionDenied
 from dragoman.http.base import Transport
 from dragoman.providers.base import Adapter, Operation
 from dragoman.store.base import Store
+from dragoman.store.files import FileFolder
 from dragoman.wire.headers import Headers, base58
 from dragoman.wire.sse import encode_sse
 
 from .accounting import Entry, Ledger, Outcome
 from .auth import Auth, Principal
+from .batch_requests import check_params, check_size
+from .batches import Batches
 from .call import Answer, Asked, Call
 from .catalogue import Catalogue
 from .config import OFFLINE, Config, ProviderConfig
 from .faults import Faults
+from .files import Files
 from .limits import Hold, Limits
 from .local import Local
+from .model_groups import ModelGroups
 from .routing import Route, Router, aliases
 from .threads import Threads
 from .upstream import Upstream
@@ -42,14 +47,6 @@ log = logging.getLogger("dragoman.gateway")
 OUR_FAULT = "Internal server error"  # all that a caller is told of it (ERR-54)
 
 
-class Answerer(Protocol):
-    """Whoever can answer a request: an engine of our own, or an upstream."""
-
-    async def ask(self, asked: Asked, route: Route, entry: Entry) -> Answer:
-        """Raises ApiError."""
-        ...
-
-
 class Gateway:
     """What every request needs, put together once at start."""
 
@@ -58,6 +55,7 @@ class Gateway:
         config: Config,
         *,
         store: Store,
+        file_folder: FileFolder,
         auth: Auth,
         engines: Mapping[str, Engine],  # of our own, by the names of their providers
         adapters: Mapping[str, Adapter],
@@ -72,12 +70,22 @@ class Gateway:
         self.auth = auth
         listed = known.without_retired() if config.retired == "refuse" else known
         self.catalogue = listed.with_aliases(aliases(config, known))
-        self.limits = Limits()
         self.faults = Faults(config.faults)
         self.ledger = Ledger(clock=clock)
         self.router = Router(config, known)
+        groups = ModelGroups(self.router, config)
+        self.limits = Limits(config.limits, groups=groups, default_workspace_id=auth.workspace_id, clock=clock)
         self.threads = Threads(clock=clock, body_limit_bytes=config.server.body_limit_bytes)
-        self.local = Local(engines, new_id=new_id)
+        self.files = Files(
+            store.files,
+            file_folder,
+            new_id=new_id,
+            clock=clock,
+            limit_bytes=config.server.files_limit_bytes,
+            inline_limit_bytes=config.server.body_limit_bytes,
+        )
+        self.local = Local(engines, files=self.files, new_id=new_id)
+        self.batches = Batches(store.batches, ask=self._ask_for_batch, clock=clock, new_id=new_id)
         # An upstream that is silent for `ping_after_s` gets its caller a ping, so from then on it is a stream.
         self.upstream = Upstream(adapters, transport_of=transport_of, hold_s=config.server.ping_after_s)
 
@@ -88,6 +96,10 @@ class Gateway:
             opened.callback(self.threads.close)
             self.upstream.open(each for each in self.config.providers.values() if each.dialect != OFFLINE)
             await self.store.open()
+            opened.push_async_callback(self.files.aclose)
+            await self.files.open()
+            self.batches.start()
+            opened.push_async_callback(self.batches.aclose)
             self._opened = opened.pop_all()
         return self
 
@@ -96,39 +108,48 @@ class Gateway:
     ) -> None:
         await self._opened.aclose()
 
+    async def _ask_for_batch(self, call: Call) -> tuple[int, bytes]:
+        """Status and body of the reply to a request of a batch."""
+        reply = await answer(self, call)
+        await reply.aclose()
+        return reply.status, reply.body
+
 
 async def answer(gateway: Gateway, call: Call) -> "Reply":
     """The reply to a call. Raises nothing that a client can cause; cancel it when the caller hangs up."""
-    entry = gateway.ledger.open(call.request_id, call.operation.value, arrived=call.arrived)
+    entry = gateway.ledger.open(call.request_id, call.kind, arrived=call.arrived)
     hold: Hold | None = None
     principal: Principal | None = None
     try:
         # Who calls?
-        principal = await identify(gateway, call.headers)
+        principal = call.batched_for or await identify(gateway, call.headers)
         entry.key_id = principal.key_id
 
         # What do they ask? The envelope only: the rest is parsed where a target needs it.
+        if call.batched_for is not None:
+            check_size(call.body, gateway.config.server.body_limit_bytes)
         asked = Asked.read(call, principal, refuse_unknown_betas=gateway.config.unknown_betas == "refuse")
         entry.model, entry.stream = asked.model, asked.stream
+        if call.batched_for is not None:
+            check_params(asked.envelope)
 
         # May they?
-        hold = gateway.limits.reserve()
+        hold = gateway.limits.reserve(asked)
 
         # Is anything to go wrong on purpose? An error does so here, what befalls a reply below.
-        plan = await gateway.faults.plan(asked)
+        injected = await gateway.faults.plan(asked)
 
         # Who answers?
         route = gateway.router.route(asked.model)
         entry.target = str(route)
-        answerer: Answerer = gateway.local if route.is_local else gateway.upstream
 
         # Does it go on from an earlier reply? Then what is asked from here on holds the whole conversation.
-        turn = await gateway.threads.begin(asked, route)
+        thread = await gateway.threads.begin(asked, route)
 
         # The answer, noted if it is one to go on from. A stream has begun when this returns: what fails from here on
         # is an event of it.
-        answered = await turn.note(answerer.ask(turn.asked, route, entry))
-        answered = await plan.apply(answered, entry) if plan else answered
+        answered = await thread.note(_ask(gateway, thread.asked, route, entry))
+        answered = await injected.apply(answered, entry) if injected else answered
         entry.status = answered.status
         return Reply(call.request_id, answered, principal=principal, entry=entry, hold=hold)
     except ApiError as error:
@@ -136,9 +157,20 @@ async def answer(gateway: Gateway, call: Call) -> "Reply":
     except Exception:
         log.exception("request %s failed by a fault of dragoman's", call.request_id)
         return _refusal(InternalError(OUR_FAULT), principal=principal, entry=entry, hold=hold)
+    except CutOff:  # somebody asked for the connection to break
+        _end(entry, hold, "cut")
+        raise
     except BaseException:  # the caller hung up, or the server is stopped
         _end(entry, hold, "abandoned")
         raise
+
+
+async def _ask(gateway: Gateway, asked: Asked, route: Route, entry: Entry) -> Answer:
+    """The answer of whoever answers. Files that it names stand in the request then: here for an upstream; an engine
+    of ours gets them when the request has been checked (gateway/local.py). Raises ApiError."""
+    if route.is_local:
+        return await gateway.local.ask(asked, route, entry)
+    return await gateway.upstream.ask(await gateway.files.in_body(asked), route, entry)
 
 
 def refuse(gateway: Gateway, operation: Operation, error: ApiError, request_id: str, *, arrived: float) -> "Reply":
@@ -179,10 +211,14 @@ class Reply:
         if principal is not None:
             self.headers.append(("anthropic-organization-id", principal.organization_id))
             self.headers.append(("anthropic-workspace-id", principal.workspace_id))
+        if hold is not None:
+            self.headers = hold.tell(self.headers, status=self.status)
         self.body = answered.body
         self.stream: AsyncGenerator[bytes, None] | None = None
+        self.media_type = answered.media_type
         if answered.stream is not None:
-            self.stream = _guarded(answered.stream, self.request_id, entry)
+            is_events = answered.media_type is None
+            self.stream = _guarded(answered.stream, self.request_id, entry, hold) if is_events else answered.stream
         self._inner = answered.stream
         self._lost = answered.lost
         self._entry = entry
@@ -203,12 +239,14 @@ class Reply:
 
 
 async def _guarded(
-    stream: AsyncGenerator[bytes, None], request_id: str, entry: Entry | None
+    stream: AsyncGenerator[bytes, None], request_id: str, entry: Entry | None, hold: Hold | None
 ) -> AsyncGenerator[bytes, None]:
     """The stream; a fault of ours in the middle of it becomes an `error` event (STR-40)."""
     try:
         async with aclosing(stream):
             async for piece in stream:
+                if hold is not None:
+                    hold.saw(piece)
                 yield piece
     except Exception:
         log.exception("request %s failed in mid-stream by a fault of dragoman's", request_id)
@@ -220,7 +258,7 @@ async def _guarded(
 
 def _end(entry: Entry, hold: Hold | None, outcome: Outcome | None) -> None:
     if hold is not None:
-        hold.release()
+        hold.release(entry.usage, status=entry.status, is_whole=outcome is None and entry.outcome == "answered")
     entry.settle(outcome)
 
 

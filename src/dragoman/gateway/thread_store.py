@@ -4,7 +4,7 @@ Knows no JSON, no HTTP and no event loop; `clock` gives monotonic seconds. One s
 another process, a thread is not found, and clients send the whole conversation again.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Literal
 
@@ -58,6 +58,7 @@ class ThreadStore:
         self._limit_bytes = limit_bytes
         self._held: OrderedDict[Key, Held] = OrderedDict()  # in the order of their last use
         self.size_bytes = 0
+        self._shares: Counter[str] = Counter()  # bytes of each workspace
 
     def __len__(self) -> int:
         return len(self._held)
@@ -102,7 +103,7 @@ class ThreadStore:
             return None
         self._forget(key)
         self._held[key] = held
-        self.size_bytes += held.size_bytes
+        self._count(held, +1)
         self._make_room()
         return held
 
@@ -131,6 +132,7 @@ class ThreadStore:
 
     def clear(self) -> None:
         self._held.clear()
+        self._shares.clear()
         self.size_bytes = 0
 
     def _touch(self, held: Held) -> None:
@@ -141,17 +143,26 @@ class ThreadStore:
     def _replace(self, held: Held, conversation: Conversation | None, state: Literal["open", "continued"]) -> None:
         is_here = self._held.get(held.key) is held  # else pushed out meanwhile, or its id was given twice
         if is_here:
-            self.size_bytes -= held.size_bytes
+            self._count(held, -1)
         held.conversation, held.state = conversation, state
         self._touch(held)
         if is_here:
-            self.size_bytes += held.size_bytes
+            self._count(held, +1)
             self._make_room()
 
     def _forget(self, key: Key) -> None:
         if held := self._held.pop(key, None):
-            self.size_bytes -= held.size_bytes
+            self._count(held, -1)
+
+    def _count(self, held: Held, sign: int) -> None:
+        self.size_bytes += sign * held.size_bytes
+        workspace = held.key[0]
+        self._shares[workspace] += sign * held.size_bytes
+        if not self._shares[workspace]:
+            del self._shares[workspace]
 
     def _make_room(self) -> None:
+        """Forget what was used longest ago of the workspace that holds most: a busy one pushes out its own."""
         while self.size_bytes > self._limit_bytes:
-            self._forget(next(iter(self._held)))
+            largest = max(self._shares, key=self._shares.__getitem__)
+            self._forget(next(key for key in self._held if key[0] == largest))

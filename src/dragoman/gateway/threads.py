@@ -386,13 +386,13 @@ class _Gathering:
         blocks = plain(message)["content"]
         for index, parts in self._inputs.items():
             text = "".join(parts).encode()
-            if "input" in blocks[index] and _is_object(text):
+            if index < len(blocks) and "input" in blocks[index] and _is_object(text):
                 blocks[index]["input"] = Raw(text)
         return _Reply(message.id, Raw(msgspec.json.encode(blocks)), message.stop_reason)
 
     def _add(self, event: Event) -> None:
         self._fold.add(event)
-        if isinstance(event, BlockDelta) and isinstance(event.delta, InputJsonDelta):
+        if isinstance(event, BlockDelta) and isinstance(event.delta, InputJsonDelta) and self._fold.has_begun:
             self._inputs.setdefault(event.index, []).append(event.delta.partial_json)
 
 

@@ -5,46 +5,39 @@ Bare ASGI: a framework costs more than the work that is left here. Decides nothi
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, unquote
-
-import msgspec
-from msgspec import Struct
 
 from dragoman import __version__
 from dragoman.errors import ApiError, CutOff, InternalError, MethodNotAllowed, NotFound, StoreError, Unavailable
 from dragoman.gateway.accounting import Outcome
-from dragoman.gateway.call import Answer, Call
+from dragoman.gateway.call import Call
 from dragoman.gateway.pipeline import OUR_FAULT, Gateway, Reply, answer, error_answer, identify, new_id, refuse
 from dragoman.providers.base import Operation
 from dragoman.wire.headers import Headers, version
 
+from .batches import (
+    BATCHES,
+    cancel_batch,
+    create_batch,
+    delete_batch,
+    limit_of_create,
+    list_batches,
+    retrieve_batch,
+    send_results,
+)
 from .body import ClientGone, Receive, read_body
 from .cors import cors_headers, cors_refusal, is_preflight, preflight
-from .protocol import CUT
-from .replies import Send, Watch, send_farewell, send_reply
+from .files import FILES, create_file, delete_file, download_file, list_files, receive_file, retrieve_file
+from .incoming import Handler, Incoming, ReceivedFile, json_answer, json_reply
+from .replies import CUT, Send, Watch, send_farewell, send_reply
 
 __all__ = ["App"]
 
 log = logging.getLogger("dragoman.server")
 
 MODELS = "/v1/models/"
-
-
-class Incoming(Struct, frozen=True, kw_only=True):
-    """One HTTP request, its body read."""
-
-    gateway: Gateway
-    headers: Headers
-    path: str
-    query: str
-    body: bytes
-    request_id: str
-    arrived: float
-
-
-Handler = Callable[[Incoming], Awaitable[Reply]]
 
 
 async def ask_model(incoming: Incoming) -> Reply:
@@ -77,7 +70,7 @@ async def _look_up(incoming: Incoming, look: Callable[[], dict[str, object]]) ->
     principal = await identify(incoming.gateway, incoming.headers)
     try:
         version(incoming.headers)
-        answered = _json(look())
+        answered = json_answer(look())
     except ApiError as error:
         answered = error_answer(error, incoming.request_id)
     return Reply(incoming.request_id, answered, principal=principal)
@@ -85,12 +78,12 @@ async def _look_up(incoming: Incoming, look: Callable[[], dict[str, object]]) ->
 
 async def show_root(incoming: Incoming) -> Reply:
     """GET / and HEAD /: Claude Code asks whether anyone is there (CC-1)."""
-    return Reply(incoming.request_id, _json({"service": "dragoman", "version": __version__}))
+    return json_reply(incoming, {"service": "dragoman", "version": __version__})
 
 
 async def show_health(incoming: Incoming) -> Reply:
     """GET /healthz: the process answers."""
-    return Reply(incoming.request_id, _json({"status": "ok"}))
+    return json_reply(incoming, {"status": "ok"})
 
 
 async def show_readiness(incoming: Incoming) -> Reply:
@@ -100,34 +93,47 @@ async def show_readiness(incoming: Incoming) -> Reply:
     except StoreError as error:
         log.warning("not ready: %s", error)
         raise Unavailable("The key store cannot be reached.") from error
-    return Reply(incoming.request_id, _json({"status": "ready"}))
-
-
-def _json(value: object) -> Answer:
-    return Answer(body=msgspec.json.encode(value))
+    return json_reply(incoming, {"status": "ready"})
 
 
 ROUTES: dict[str, dict[str, Handler]] = {
     "/v1/messages": {"POST": ask_model},
     "/v1/messages/count_tokens": {"POST": ask_model},
+    BATCHES: {"POST": create_batch, "GET": list_batches},
+    FILES: {"POST": create_file, "GET": list_files},
     "/v1/models": {"GET": list_models},
     "/": {"GET": show_root},
     "/healthz": {"GET": show_health},
     "/readyz": {"GET": show_readiness},
 }
+# Paths with an id in them: what stands before it and behind it.
+ID_ROUTES: list[tuple[str, str, dict[str, Handler]]] = [
+    (MODELS, "", {"GET": retrieve_model}),
+    (f"{FILES}/", "", {"GET": retrieve_file, "DELETE": delete_file}),
+    (f"{FILES}/", "/content", {"GET": download_file}),
+    (f"{BATCHES}/", "", {"GET": retrieve_batch, "DELETE": delete_batch}),
+    (f"{BATCHES}/", "/cancel", {"POST": cancel_batch}),
+    (f"{BATCHES}/", "/results", {"GET": send_results}),
+]
 
 
 def find_handler(method: str, path: str) -> Handler:
     """Raises NotFound (ERR-47) or MethodNotAllowed (ERR-23). HEAD is GET without the body."""
-    methods = ROUTES.get(path)
-    if methods is None and path.startswith(MODELS) and len(path) > len(MODELS) and "/" not in path[len(MODELS) :]:
-        methods = {"GET": retrieve_model}
+    methods = ROUTES.get(path) or _methods_of_id(path)
     if methods is None:
         raise NotFound("Not found")
     handler = methods.get("GET" if method == "HEAD" else method)
     if handler is None:
         raise MethodNotAllowed("Method Not Allowed", allow=", ".join(sorted({*methods, *_head(methods)})))
     return handler
+
+
+def _methods_of_id(path: str) -> dict[str, Handler] | None:
+    for before, behind, methods in ID_ROUTES:
+        id_ = path[len(before) : len(path) - len(behind)]
+        if path.startswith(before) and path.endswith(behind) and id_ and "/" not in id_:
+            return methods
+    return None
 
 
 def _head(methods: dict[str, Handler]) -> set[str]:
@@ -146,12 +152,16 @@ class App:
         watch = Watch(receive, send, ping_after_s=settings.ping_after_s)
         headers = Headers.from_bytes(scope["headers"])
         request_id = new_id("req")
+        received: ReceivedFile | None = None
         reply: Reply | None = None
         outcome: Outcome | None = None
         try:
             body, failure = b"", None
             try:
-                body = await read_body(receive, headers, limit_bytes=settings.body_limit_bytes)
+                if scope["method"] == "POST" and scope["raw_path"] == FILES.encode():
+                    received = await receive_file(self._gateway, receive, headers)
+                else:
+                    body = await read_body(receive, headers, limit_bytes=await self._body_limit(scope, headers))
             except ApiError as error:
                 failure = error
             incoming = Incoming(
@@ -160,6 +170,7 @@ class App:
                 path=scope["raw_path"].decode("latin-1"),
                 query=scope["query_string"].decode("latin-1"),
                 body=body,
+                received=received,
                 request_id=request_id,
                 arrived=arrived,
             )
@@ -176,9 +187,19 @@ class App:
             if not watch.has_ended:
                 outcome = "cut"
                 await send_farewell(reply, watch, request_id=request_id)
+                if reply is not None and reply.media_type is not None:
+                    scope[CUT]()  # such a stream has no word for an error: it must not look whole
         finally:
             if reply is not None:
                 await reply.aclose(outcome)
+            if received is not None:
+                await received.upload.discard()
+
+    async def _body_limit(self, scope: dict[str, Any], headers: Headers) -> int:
+        """Bytes that a request's body may have (ERR-24)."""
+        if scope["method"] == "POST" and scope["raw_path"] == BATCHES.encode():
+            return await limit_of_create(self._gateway, headers)
+        return self._gateway.config.server.body_limit_bytes
 
 
 async def reply_to(method: str, incoming: Incoming, failure: ApiError | None) -> Reply:

@@ -2,13 +2,13 @@
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from dragoman.errors import BodyTimedOut, InvalidRequest, RequestTooLarge
 from dragoman.wire.headers import Headers
 
-__all__ = ["ClientGone", "Receive", "read_body"]
+__all__ = ["DRAIN_BYTES", "TOO_LARGE", "ClientGone", "Receive", "body_pieces", "read_body"]
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
@@ -34,7 +34,7 @@ async def read_body(receive: Receive, headers: Headers, *, limit_bytes: int) -> 
         raise RequestTooLarge(TOO_LARGE)
     pieces: list[bytes] = []
     size = 0
-    async for piece in _pieces(receive):
+    async for piece in body_pieces(receive):
         size += len(piece)
         if size > limit_bytes:
             is_too_large = True
@@ -52,7 +52,8 @@ async def read_body(receive: Receive, headers: Headers, *, limit_bytes: int) -> 
     return await asyncio.to_thread(_unpacked, body, encoding, limit_bytes)  # a few KB may hold all that is allowed
 
 
-async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
+async def body_pieces(receive: Receive) -> AsyncGenerator[bytes, None]:
+    """The body as it comes. Raises BodyTimedOut and ClientGone."""
     while True:
         try:
             async with asyncio.timeout(STANDSTILL_S):

@@ -24,9 +24,9 @@ def cors_refusal(headers: Headers) -> ApiError | None:
 
 
 def cors_headers(headers: Headers) -> list[tuple[str, str]]:
-    """What lets a page read the reply, an error too."""
+    """What lets a page read the reply, an error too; `vary` tells caches on the way that it depends on who asks."""
     if not _is_foreign(headers):
-        return []
+        return [("vary", "origin")]
     return [("access-control-allow-origin", "*"), ("access-control-expose-headers", "*"), ("vary", "origin")]
 
 
@@ -38,7 +38,7 @@ def preflight(headers: Headers) -> Answer:
     """The answer to the question that a browser asks before it sends what is no plain form."""
     return Answer(
         headers=[
-            ("access-control-allow-methods", "GET, POST, OPTIONS"),
+            ("access-control-allow-methods", "GET, POST, DELETE, OPTIONS"),
             ("access-control-allow-headers", headers.get("access-control-request-headers") or "*"),
             ("access-control-max-age", str(MAX_AGE_S)),
         ]

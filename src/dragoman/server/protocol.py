@@ -24,9 +24,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from dragoman.errors import ApiError, HeadersTooLarge, InvalidRequest
 from dragoman.gateway.pipeline import error_answer, new_id
 
-__all__ = ["CUT", "Protocol"]
+from .replies import CUT
 
-CUT = "dragoman.cut"  # in the scope of a request: call it to end the connection in the middle of the reply
+__all__ = ["Protocol"]
 
 HEAD_LIMIT_BYTES = 256 * 1024  # of the request line and all headers; Claude Code's need about 2 KB
 WAITING_LIMIT = 16  # pipelined requests behind the one that is answered; hardly any client sends one

@@ -17,10 +17,11 @@ from dragoman.wire.sse import encode_sse
 
 from .body import ClientGone, Receive
 
-__all__ = ["Send", "Watch", "send_farewell", "send_reply"]
+__all__ = ["CUT", "Send", "Watch", "send_farewell", "send_reply"]
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
+CUT = "dragoman.cut"  # in the scope of a request: call it to end the connection in the middle of the reply
 PING = encode_event(Ping())
 STREAM_HEADERS = [
     ("content-type", "text/event-stream; charset=utf-8"),
@@ -48,6 +49,7 @@ class Watch:
         self._loop = asyncio.get_running_loop()
         self._work: asyncio.Task[Any] | None = None
         self._is_gone = False
+        self._has_pings = True
         self._last_piece = self._loop.time()
         self._sending_since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -80,8 +82,12 @@ class Watch:
             self._sending_since = None
             self._last_piece = self._loop.time()
 
-    def start_pings(self) -> None:
-        """One timer a stream, moved on when it fires: events that flow cost nothing."""
+    def start_pings(self, *, are_sent: bool = True) -> None:
+        """One timer a stream, moved on when it fires: events that flow cost nothing.
+
+        Where `are_sent` is false, it only looks after a client who takes no byte.
+        """
+        self._has_pings = are_sent
         self._timer = self._loop.call_at(self._last_piece + self._ping_after_s, self._tick)
 
     async def stop_pings(self) -> None:
@@ -111,8 +117,9 @@ class Watch:
                 return
             due = now + self._ping_after_s
         elif now >= due:
-            message = {"type": "http.response.body", "body": PING, "more_body": True}
-            self._ping = self._loop.create_task(self.send(message))
+            if self._has_pings:
+                message = {"type": "http.response.body", "body": PING, "more_body": True}
+                self._ping = self._loop.create_task(self.send(message))
             due = now + self._ping_after_s
         self._timer = self._loop.call_at(due, self._tick)
 
@@ -129,7 +136,7 @@ async def send_farewell(reply: Reply | None, watch: Watch, *, request_id: str) -
                 headers = [("request-id", request_id), *_json_headers(body)]
                 await watch.send(_start(error.status, headers))
                 await watch.send({"type": "http.response.body", "body": body})
-            elif reply is not None and reply.stream is not None:
+            elif reply is not None and reply.stream is not None and reply.media_type is None:
                 await watch.send({"type": "http.response.body", "body": encode_sse("error", body)})
 
 
@@ -139,8 +146,10 @@ async def send_reply(reply: Reply, watch: Watch) -> None:
         await watch.send(_start(reply.status, [*reply.headers, *_json_headers(reply.body)]))
         await watch.send({"type": "http.response.body", "body": reply.body})
         return
-    watch.start_pings()  # before the first byte, so that silence before it counts
-    await watch.send(_start(reply.status, [*reply.headers, *STREAM_HEADERS]))
+    is_events = reply.media_type is None
+    watch.start_pings(are_sent=is_events)  # before the first byte, so that silence before it counts
+    headers = STREAM_HEADERS if reply.media_type is None else [("content-type", reply.media_type)]
+    await watch.send(_start(reply.status, [*reply.headers, *headers]))
     async for piece in reply.stream:
         await watch.send({"type": "http.response.body", "body": piece, "more_body": True})
     await watch.stop_pings()

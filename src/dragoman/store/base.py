@@ -11,6 +11,8 @@ from typing import Protocol
 import msgspec
 
 from dragoman.errors import ConfigError
+from dragoman.store.batches import BatchStore
+from dragoman.store.files import FileStore
 
 __all__ = ["KeyRecord", "Store", "database_file"]
 
@@ -35,6 +37,9 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 class Store(Protocol):
     """The records that must survive. Every method raises StoreError for any trouble with the database."""
+
+    batches: BatchStore
+    files: FileStore
 
     async def open(self) -> None:
         """Connect; make or migrate the schema. Comes before every other call."""

@@ -9,30 +9,17 @@ import re
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 from sqlalchemy import (
     URL,
-    Boolean,
-    Column,
     Connection,
-    DateTime,
-    Dialect,
-    LargeBinary,
-    MetaData,
-    PrimaryKeyConstraint,
     Row,
-    String,
-    Table,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
     event,
     exists,
-    false,
     insert,
     inspect,
     literal,
@@ -47,6 +34,9 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from dragoman.errors import StoreError
 from dragoman.store.base import KeyRecord, Store, database_file
 from dragoman.store.migrations import HEAD, upgrade
+from dragoman.store.sql_batches import SQLBatches
+from dragoman.store.sql_files import SQLFiles
+from dragoman.store.tables import API_KEYS, METADATA, VERSION
 
 __all__ = ["METADATA", "SQLStore"]
 
@@ -67,43 +57,6 @@ TROUBLES = {
 }
 
 
-class UTCDateTime(TypeDecorator[datetime]):
-    """Aware UTC datetimes, also in SQLite, which keeps no time zone."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else value.replace(tzinfo=UTC)
-
-
-# The schema as migrations/versions/ leave it; tests/store/test_migrations.py compares the two.
-METADATA = MetaData()
-API_KEYS = Table(
-    "api_keys",
-    METADATA,
-    Column("id", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("hash", LargeBinary, nullable=False),
-    Column("hint", Text, nullable=False),
-    Column("created_at", UTCDateTime, nullable=False),
-    Column("revoked_at", UTCDateTime),
-    Column("workspace_id", Text),
-    Column("is_test", Boolean, nullable=False, server_default=false()),
-    PrimaryKeyConstraint("id", name="pk_api_keys"),
-    UniqueConstraint("hash", name="uq_api_keys_hash"),
-)
-VERSION = Table(  # Alembic's own table, in its own words
-    "alembic_version",
-    METADATA,
-    Column("version_num", String(32), nullable=False),
-    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
-)
-
-
 class SQLStore(Store):
     """Keeps `store.base.Store` in the database that `url` names (forms: `store.base.database_file`).
 
@@ -114,6 +67,8 @@ class SQLStore(Store):
         self._path = database_file(url)
         self._engine: AsyncEngine | None = None
         self._running: set[asyncio.Task[object]] = set()
+        self.batches = SQLBatches(self._run)
+        self.files = SQLFiles(self._run)
 
     async def open(self) -> None:
         if self._path is not None:

@@ -277,6 +277,11 @@ class Fold:
         self._parts: dict[tuple[int, str], list[str]] = {}  # (block, field) -> fragments, joined once
         self._citations: dict[int, list[JsonObject]] = {}
 
+    @property
+    def has_begun(self) -> bool:
+        """message_start was seen; what comes before it counts nothing."""
+        return self._message is not None
+
     def add(self, event: Event) -> None:
         """Take the next event. Raises WireError for a delta to a block that is not there, or without its text."""
         match event:

@@ -12,6 +12,7 @@ from offline import CATALOGUE, ENGINE, Json, calls_of, run, said
 from dragoman.engines.base import Generation
 from dragoman.engines.offline.engine import OfflineEngine, Pace
 from dragoman.engines.offline.output import Limit, Output, cut_at_stop_sequence
+from dragoman.engines.offline.pace import paced
 from dragoman.engines.offline.reply import Reply, Say, Think, Use, Whole
 from dragoman.engines.offline.thinking import Signer
 from dragoman.wire.codec import plain
@@ -239,6 +240,40 @@ def test_a_pace_is_kept() -> None:
     assert came[-1][0] == pytest.approx(2.0 + tokens / 10, abs=0.5)
     gaps = [later - sooner for (sooner, _), (later, _) in itertools.pairwise(came)]
     assert max(gaps) <= 0.7, "it flows"
+
+
+async def test_long_replies_let_others_have_their_turn() -> None:
+    """Without a pace nothing waits for time, but the loop is given up now and then."""
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(count())
+    ready: list[list[Event]] = [[] for _ in range(1_000)]
+    assert len([part async for part in paced(ready, Pace(), tokenizer="claude-3")]) == 1_000
+    other.cancel()
+    assert turns >= 9
+
+
+def test_events_may_be_apart() -> None:
+    """`between_s`: of a script, between the events of blocks."""
+
+    async def came() -> list[float]:
+        loop = asyncio.get_running_loop()
+        events, _ = written(Reply(parts=(Say("one two three"),)))
+        return [loop.time() async for _ in paced([events], Pace(between_s=2.0), tokenizer="claude-3")]
+
+    loop = Clock()
+    try:
+        times = loop.run_until_complete(came())
+    finally:
+        loop.close()
+    gaps = [later - sooner for sooner, later in itertools.pairwise(times)]
+    assert [round(gap, 3) for gap in gaps if gap > 0.5] == [2.0] * (len(gaps) - 2)
 
 
 async def test_without_a_pace_nothing_waits() -> None:

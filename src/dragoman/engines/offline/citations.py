@@ -172,5 +172,5 @@ def _citation(passage: _Passage) -> JsonObject:
         "document_index": source.index,
         "document_title": source.title,
         **place,
-        "file_id": None,
+        "file_id": source.file_id,
     }

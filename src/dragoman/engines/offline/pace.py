@@ -16,6 +16,9 @@ from . import tokens
 __all__ = ["Break", "Pace", "paced"]
 
 
+TURNS = 100  # lists of events after which other requests get their turn
+
+
 class Pace(Struct, frozen=True):
     """How quickly replies come: a model takes its time, and programs that wait for one want to be tested."""
 
@@ -39,7 +42,9 @@ async def paced(
         await asyncio.sleep(pace.ttft_s)
     walk = _Walk(pace, tokenizer)
     left = broken.after if broken else None
-    for events in ready:
+    for number, events in enumerate(ready):
+        if number % TURNS == TURNS - 1:
+            await asyncio.sleep(0)  # a long reply without a pace: others want their turn
         for part in _split(events, pace):
             await walk.keep_up(part)
             if broken is not None and left is not None:

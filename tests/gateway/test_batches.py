@@ -1,0 +1,584 @@
+"""Batches over a real database, with a clock that is a number and an answerer that the test holds in its hand."""
+
+import asyncio
+import itertools
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from serving import wait_until
+
+from dragoman.errors import ApiError, CutOff, InvalidRequest, NotFound, RequestTooLarge, StoreError
+from dragoman.gateway.auth import Principal
+from dragoman.gateway.batch_requests import MAX_REQUESTS, check_params, check_size, pages_of, read_requests
+from dragoman.gateway.batch_work import AT_ONCE
+from dragoman.gateway.batches import Batches
+from dragoman.gateway.call import Call
+from dragoman.store.sql import SQLStore
+from dragoman.wire.envelope import Envelope
+from dragoman.wire.headers import Headers
+
+Json = dict[str, Any]
+
+NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+URL = "https://gateway.test"
+ME = Principal("key_1", "mine", "wrkspc_1", "org_1")
+OTHER = Principal("key_2", "theirs", "wrkspc_2", "org_1")
+HEADERS = Headers(
+    [
+        ("x-api-key", "sk-dgm-secret-of-the-caller"),
+        ("anthropic-version", "2023-06-01"),
+        ("anthropic-beta", "one,two"),
+        ("idempotency-key", "retry-1"),
+    ]
+)
+
+
+# -- what creates a batch -------------------------------------------------------------------------------------------
+
+
+def body(*items: Any) -> bytes:
+    return json.dumps({"requests": list(items)}).encode()
+
+
+def item(custom_id: Any = "a", **params: Any) -> Json:
+    return {"custom_id": custom_id, "params": params}
+
+
+def said(raw: bytes) -> str:
+    with pytest.raises(InvalidRequest) as refused:
+        read_requests(raw)
+    return refused.value.message
+
+
+def test_params_are_kept_to_the_byte() -> None:
+    """BAT-1 and BAT-2: bad ones too, as they are checked later."""
+    raw = b'{"requests": [ {"custom_id": "a", "params": { "x" : 1.50 } }, {"params": [1], "custom_id": "b-_9"} ]}'
+    assert [(name, bytes(params)) for name, params in read_requests(raw)] == [
+        ("a", b'{ "x" : 1.50 }'),
+        ("b-_9", b"[1]"),
+    ]
+
+
+@pytest.mark.parametrize("custom_id", ["", "a b", "a.b", "a\n", "é", "x" * 65])
+def test_a_custom_id_has_64_letters_digits_dashes_and_underscores_at_most(custom_id: str) -> None:
+    """BAT-2."""
+    assert said(body(item(), item(custom_id))).startswith("requests.1.custom_id: String should match pattern")
+    assert len(read_requests(body(item("x" * 64)))) == 1
+
+
+def test_a_custom_id_is_used_once() -> None:
+    """BAT-2."""
+    assert said(body(item("a"), item("b"), item("a"))).startswith("requests.2.custom_id: 'a' is used twice")
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"{}", "requests: Field required"),
+        (b"[]", "Input should be an object"),
+        (b'{"requests": {}}', "requests: Input should be a valid list"),
+        (b'{"requests": []}', "requests: List should have at least 1 item after validation, not 0"),
+        (b'{"requests": [], "x": 1}', "x: Extra inputs are not permitted"),
+        (body(5), "requests.0: Input should be a valid dictionary"),
+        (body({"params": {}}), "requests.0.custom_id: Field required"),
+        (body(item(), {"custom_id": "b"}), "requests.1.params: Field required"),
+        (body({"custom_id": "b", "params": {}, "y": 1}), "requests.0.y: Extra inputs are not permitted"),
+        (body(item(7)), "requests.0.custom_id: Input should be a valid string"),
+        (b"", "The request body is not valid JSON: "),
+        (b'{"requests": [{"custom_id": "a", "params": {}}', "The request body is not valid JSON: "),
+        (b'{"requests": [{"custom_id": "\xff", "params": {}}]}', "The request body is not valid JSON: "),
+        (b'{"requests": [{"custom_id": "a", "params": ' + b"[" * 10**6, "The request body is not valid JSON: nested"),
+        (b'{"requests": ' + b"[" * 10**6, "requests.0: Input should be a valid dictionary"),
+    ],
+)
+def test_what_is_no_batch_is_refused_by_its_place(raw: bytes, message: str) -> None:
+    """BAT-1 and BAT-2."""
+    assert said(raw).startswith(message)
+
+
+def test_a_batch_has_100_000_requests_at_most() -> None:
+    """BAT-1. The one too many is where the reading ends, so that millions of them fill no memory."""
+    one = b'{"custom_id":"%d","params":{}}'
+    many = b",".join(one % number for number in range(MAX_REQUESTS))
+    assert len(read_requests(b'{"requests":[' + many + b"]}")) == 100_000
+    refused = "requests: List should have at most 100000 items after validation"
+    assert said(b'{"requests":[' + many + b',{"custom_id":"x","params":{}}, and no JSON') == refused
+    assert said(b'{"requests":[' + many + b'],"requests":[{"custom_id":"x","params":{}}]}') == refused
+
+
+def test_pages_end_with_their_rows_or_their_bytes() -> None:
+    found = read_requests(body(item("a"), item("b"), item("c", x="y" * 100), item("d"), item("e")))
+    pages = [[each.custom_id for each in page] for page in pages_of(found, rows=2, size_bytes=50)]
+    assert pages == [["a", "b"], ["c"], ["d", "e"]]
+    assert [each.number for page in pages_of(found) for each in page] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "is_fit"),
+    [
+        ("stream", True, False),
+        ("stream", False, True),
+        ("max_tokens", 0, False),
+        ("max_tokens", 1, True),
+        ("speed", "fast", False),
+        ("speed", None, True),
+        ("fallbacks", [{"model": "claude-haiku-4-5"}], False),
+        ("thread", {"type": "create"}, False),
+    ],
+)
+def test_some_params_do_not_go_into_a_batch(field: str, value: Any, is_fit: bool) -> None:
+    """BAT-3, MSG-35."""
+    envelope = Envelope(json.dumps({"model": "m", field: value}).encode())
+    if is_fit:
+        check_params(envelope)
+        return
+    with pytest.raises(InvalidRequest, match=f"^{field}: "):
+        check_params(envelope)
+
+
+def test_a_request_of_a_batch_is_no_larger_than_one_that_comes_alone() -> None:
+    """ERR-24."""
+    check_size(b"1234", 4)
+    with pytest.raises(RequestTooLarge):
+        check_size(b"12345", 4)
+
+
+async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for what only asking can tell."""
+    async with asyncio.timeout(15):
+        while not await is_so():  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
+
+
+# -- the work ---------------------------------------------------------------------------------------------------------
+
+
+class House:
+    """One store, and one process after the other that works on it."""
+
+    def __init__(self, store: SQLStore) -> None:
+        self.store = store
+        self.now = NOON
+        self.calls: list[Call] = []  # as they were begun
+        self.open = asyncio.Event()  # until it is set, requests hang
+        self.open.set()
+        self.running = 0
+        self.most = 0
+        self.reply: Callable[[Call], tuple[int, bytes]] = lambda call: (200, call.body)
+        self.ids = itertools.count(1)
+        self.batches = self.process()
+
+    def process(self) -> Batches:
+        def new_id(prefix: str) -> str:
+            return f"{prefix}_{next(self.ids)}"
+
+        return Batches(self.store.batches, ask=self.ask, clock=lambda: 0.0, new_id=new_id, now=lambda: self.now)
+
+    async def ask(self, call: Call) -> tuple[int, bytes]:
+        self.calls.append(call)
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            await self.open.wait()
+            return self.reply(call)
+        finally:
+            self.running -= 1
+
+    @property
+    def asked(self) -> list[str]:
+        return [json.loads(call.body)["name"] for call in self.calls]
+
+    async def create(self, *names: str, principal: Principal = ME) -> str:
+        raw = body(*(item(name, name=name) for name in names))
+        made = await self.batches.create(raw, HEADERS, principal, base_url=URL)
+        return str(made["id"])
+
+    async def shown(self, batch_id: str) -> Json:
+        found = await self.batches.retrieve(batch_id, ME, base_url=URL)
+        return json.loads(msgspec.json.encode(found))
+
+    async def ended(self, batch_id: str) -> Json:
+        async def has_ended() -> bool:
+            return bool((await self.shown(batch_id))["processing_status"] == "ended")
+
+        await until(has_ended)
+        return await self.shown(batch_id)
+
+    async def stored(self, batch_id: str, count: int) -> None:
+        """Wait until so many results, at most 9, are in the store."""
+
+        async def are_there() -> bool:
+            return len(await self.store.batches.results(batch_id, after=-1, limit=9)) == count
+
+        await until(are_there)
+
+    async def results(self, batch_id: str) -> dict[str, Json]:
+        text = b"".join([piece async for piece in await self.batches.results(batch_id, ME)])
+        return {line["custom_id"]: line["result"] for line in map(json.loads, text.splitlines())}
+
+    async def hang(self, count: int = 1) -> None:
+        """Wait until so many requests hang."""
+        await wait_until(lambda: self.running == count)
+
+    async def restart(self) -> None:
+        await self.batches.aclose()
+        self.batches = self.process()
+        self.batches.start()
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    store = SQLStore("sqlite://")
+    await store.open()
+    house = House(store)
+    house.batches.start()
+    yield house
+    await house.batches.aclose()
+    await store.close()
+
+
+def counts(**told: int) -> dict[str, int]:
+    return {"processing": 0, "succeeded": 0, "errored": 0, "canceled": 0, "expired": 0} | told
+
+
+async def refusal(work: Any) -> ApiError:
+    with pytest.raises(ApiError) as refused:
+        await work
+    return refused.value
+
+
+async def test_a_batch_tells_what_became_of_it_when_it_has_ended(house: House) -> None:
+    """BAT-4, BAT-5 and BAT-9: until then everything counts as processing."""
+    house.open.clear()
+    house.reply = lambda call: (200 if b"good" in call.body else 400, call.body)
+    batch_id = await house.create("good", "bad")
+    await house.hang(2)
+    made = {
+        "id": batch_id,
+        "type": "message_batch",
+        "processing_status": "in_progress",
+        "request_counts": counts(processing=2),
+        "created_at": "2026-11-20T12:00:00Z",
+        "expires_at": "2026-11-21T12:00:00Z",
+        "ended_at": None,
+        "cancel_initiated_at": None,
+        "archived_at": None,
+        "results_url": None,
+    }
+    assert await house.shown(batch_id) == made
+    house.now += timedelta(minutes=1)
+    house.open.set()
+    assert await house.ended(batch_id) == made | {
+        "processing_status": "ended",
+        "request_counts": counts(succeeded=1, errored=1),
+        "ended_at": "2026-11-20T12:01:00Z",
+        "results_url": f"{URL}/v1/messages/batches/{batch_id}/results",
+    }
+
+
+async def test_what_was_answered_is_no_word_of_the_counts_yet(house: House) -> None:
+    """BAT-5."""
+    blocked = asyncio.Event()
+
+    async def ask(call: Call) -> tuple[int, bytes]:
+        if b"slow" in call.body:
+            await blocked.wait()
+        return 200, b"{}"
+
+    house.batches._work._ask = ask
+    batch_id = await house.create("quick", "slow")
+    await house.stored(batch_id, 1)
+    assert (await house.shown(batch_id))["request_counts"] == counts(processing=2)
+    blocked.set()
+    assert (await house.ended(batch_id))["request_counts"] == counts(succeeded=2)
+
+
+async def test_results_are_lines_with_the_reply_as_it_came(house: House) -> None:
+    """BAT-8 and ERR-5. An upstream may indent its JSON; a line of the results has no line end in it."""
+    envelope = b'{"type":"error","error":{"type":"x_error","message":"m"},"request_id":"req_1"}'
+    house.reply = lambda call: (
+        (200, b'{\n "text": "a\\nb",\n "n": 1.50\n}') if b"good" in call.body else (404, envelope)
+    )
+    batch_id = await house.create("good", "bad")
+    await house.ended(batch_id)
+    lines = b"".join([piece async for piece in await house.batches.results(batch_id, ME)])
+    assert sorted(lines.splitlines(keepends=True)) == [
+        b'{"custom_id":"bad","result":{"type":"errored","error":' + envelope + b"}}\n",
+        b'{"custom_id":"good","result":{"type":"succeeded","message":{"text":"a\\nb","n":1.50}}}\n',
+    ]
+
+
+async def test_many_results_come_one_for_each_request(house: House) -> None:
+    """BAT-8: more than fit on a page."""
+    names = [f"n{number}" for number in range(100)]
+    batch_id = await house.create(*names)
+    await house.ended(batch_id)
+    assert sorted(await house.results(batch_id)) == sorted(names)
+
+
+async def test_results_that_break_off_do_not_look_whole(house: House) -> None:
+    """BAT-8."""
+    batch_id = await house.create(*(f"n{number}" for number in range(100)))
+    await house.ended(batch_id)
+    lines = await house.batches.results(batch_id, ME)
+    await anext(lines)
+    await house.batches.delete(batch_id, ME)
+    with pytest.raises(CutOff):
+        async for _ in lines:
+            pass
+
+
+async def test_requests_are_asked_for_the_key_that_made_the_batch(house: House) -> None:
+    """BAT-2: with the batch's version and betas. The key itself is not kept, nor the batch's idempotency-key."""
+    batch_id = await house.create("a")
+    await house.ended(batch_id)
+    (call,) = house.calls
+    assert call.batched_for == ME
+    assert (call.headers.get("anthropic-version"), call.headers.get("anthropic-beta")) == ("2023-06-01", "one,two")
+    assert "x-api-key" not in call.headers
+    assert "idempotency-key" not in call.headers
+    assert (call.body, call.kind) == (b'{"name": "a"}', "batch")
+    stored = await house.store.batches.find(batch_id, ME.workspace_id)
+    assert stored is not None
+    assert b"secret" not in stored.caller
+
+
+async def test_only_so_many_requests_run_at_once(house: House) -> None:
+    house.open.clear()
+    batch_id = await house.create(*(f"n{number}" for number in range(3 * AT_ONCE)))
+    await house.hang(AT_ONCE)
+    house.open.set()
+    await house.ended(batch_id)
+    assert house.most == AT_ONCE
+
+
+async def test_a_small_batch_does_not_wait_for_a_large_one(house: House) -> None:
+    house.open.clear()
+    large = await house.create(*(f"n{number}" for number in range(100)))
+    await house.hang(AT_ONCE)
+    small = await house.create("small")
+    await wait_until(lambda: len(house.batches._work._at_work) == 2)
+    house.open.set()
+    await house.ended(small)
+    await house.ended(large)
+    assert house.asked.index("small") < 30
+
+
+async def test_a_batch_that_waits_for_its_turn_gets_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dragoman.gateway.batch_work.BATCHES_LIMIT", 1)
+    house.open.clear()
+    first = await house.create("first")
+    await house.hang()
+    second = await house.create("second")
+    house.open.set()
+    await house.ended(first)
+    await house.ended(second)
+    assert house.asked == ["first", "second"]
+
+
+async def test_a_cancel_lets_run_what_runs(house: House) -> None:
+    """BAT-7: the rest is canceled, and the status in the end is `ended`."""
+    house.open.clear()
+    batch_id = await house.create(*(f"n{number}" for number in range(AT_ONCE + 5)))
+    await house.hang(AT_ONCE)
+    house.now += timedelta(minutes=1)
+    told = await house.batches.cancel(batch_id, ME, base_url=URL)
+    assert (told["processing_status"], told["cancel_initiated_at"]) == ("canceling", house.now)
+    assert told["request_counts"] == counts(processing=AT_ONCE + 5)
+    house.open.set()
+    ended = await house.ended(batch_id)
+    assert ended["request_counts"] == counts(succeeded=AT_ONCE, canceled=5)
+    assert ended["cancel_initiated_at"] == "2026-11-20T12:01:00Z"
+    assert len(house.calls) == AT_ONCE
+    results = await house.results(batch_id)
+    assert results["n12"] == {"type": "canceled"}
+    again = await house.batches.cancel(batch_id, ME, base_url=URL)
+    assert json.loads(msgspec.json.encode(again)) == ended
+
+
+async def test_what_is_not_answered_in_24_hours_is_expired(house: House) -> None:
+    """BAT-10."""
+    house.open.clear()
+    batch_id = await house.create(*(f"n{number}" for number in range(AT_ONCE + 2)))
+    await house.hang(AT_ONCE)
+    house.now += timedelta(hours=24)
+    house.open.set()
+    assert (await house.ended(batch_id))["request_counts"] == counts(succeeded=AT_ONCE, expired=2)
+    assert (await house.results(batch_id))["n9"] == {"type": "expired"}
+
+
+async def test_results_are_there_for_29_days(house: House) -> None:
+    """BAT-10: then the batch is archived."""
+    batch_id = await house.create("a")
+    ended = await house.ended(batch_id)
+    house.now = NOON + timedelta(days=29, seconds=-1)
+    assert await house.shown(batch_id) == ended
+    assert len(await house.results(batch_id)) == 1
+    house.now = NOON + timedelta(days=29)
+    assert await house.shown(batch_id) == ended | {"archived_at": "2026-12-19T12:00:00Z", "results_url": None}
+    assert isinstance(await refusal(house.batches.results(batch_id, ME)), NotFound)
+    await house.restart()  # what is too old is erased
+    await house.stored(batch_id, 0)
+
+
+async def test_there_are_no_results_before_the_end(house: House) -> None:
+    """BAT-8."""
+    house.open.clear()
+    batch_id = await house.create("a")
+    assert isinstance(await refusal(house.batches.results(batch_id, ME)), NotFound)
+
+
+async def test_only_what_has_ended_is_deleted(house: House) -> None:
+    """BAT-11."""
+    house.open.clear()
+    batch_id = await house.create("a")
+    assert isinstance(await refusal(house.batches.delete(batch_id, ME)), InvalidRequest)
+    house.open.set()
+    await house.ended(batch_id)
+    assert await house.batches.delete(batch_id, ME) == {"id": batch_id, "type": "message_batch_deleted"}
+    assert isinstance(await refusal(house.shown(batch_id)), NotFound)
+
+
+async def test_other_workspaces_find_nothing(house: House) -> None:
+    """BAT-12."""
+    batch_id = await house.create("a")
+    await house.ended(batch_id)
+    batches = house.batches
+    for work in (
+        batches.retrieve(batch_id, OTHER, base_url=URL),
+        batches.cancel(batch_id, OTHER, base_url=URL),
+        batches.delete(batch_id, OTHER),
+        batches.results(batch_id, OTHER),
+    ):
+        assert isinstance(await refusal(work), NotFound)
+    assert (await batches.page({}, OTHER, base_url=URL))["data"] == []
+    assert isinstance(await refusal(batches.page({"after_id": [batch_id]}, OTHER, base_url=URL)), InvalidRequest)
+    assert (await house.shown(batch_id))["request_counts"] == counts(succeeded=1)
+
+
+async def test_batches_are_listed_newest_first(house: House) -> None:
+    """BAT-6."""
+    made = []
+    for _ in range(5):
+        house.now += timedelta(seconds=1)
+        made.insert(0, await house.create("a"))
+
+    async def page(**query: str) -> tuple[list[int], bool]:
+        given = {name: [value] for name, value in query.items()}
+        found: Any = await house.batches.page(given, ME, base_url=URL)
+        ids = [batch["id"] for batch in found["data"]]
+        assert (found["first_id"], found["last_id"]) == ((ids[0], ids[-1]) if ids else (None, None))
+        return [made.index(id_) for id_ in ids], found["has_more"]
+
+    assert await page() == ([0, 1, 2, 3, 4], False)
+    assert await page(limit="2") == ([0, 1], True)
+    assert await page(limit="2", after_id=made[1]) == ([2, 3], True)
+    assert await page(limit="2", after_id=made[3]) == ([4], False)
+    assert await page(limit="2", before_id=made[3]) == ([1, 2], True)
+    assert await page(limit="2", before_id=made[0]) == ([], False)
+    for query in ({"limit": "0"}, {"limit": "1001"}, {"after_id": "no"}, {"after_id": made[0], "before_id": made[1]}):
+        assert isinstance(await refusal(page(**query)), InvalidRequest), query
+
+
+async def test_a_batch_goes_on_after_a_restart(house: House) -> None:
+    """BAT-4: what is answered is not asked again, what was under way is."""
+    blocked = {f"n{number}" for number in range(3, 3 + AT_ONCE)}
+    never = asyncio.Event()
+
+    async def first_life(call: Call) -> tuple[int, bytes]:
+        house.calls.append(call)
+        if json.loads(call.body)["name"] in blocked:
+            await never.wait()
+        return 200, b'"first life"'
+
+    house.batches._work._ask = first_life
+    batch_id = await house.create(*(f"n{number}" for number in range(20)))
+    await wait_until(lambda: set(house.asked) >= blocked)
+    await house.stored(batch_id, 3)
+    house.calls.clear()
+    house.reply = lambda call: (200, b'"second life"')
+    await house.restart()
+    assert (await house.ended(batch_id))["request_counts"] == counts(succeeded=20)
+    assert sorted(house.asked) == sorted(f"n{number}" for number in range(3, 20))
+    results = await house.results(batch_id)
+    assert [name for name, result in results.items() if result["message"] == "first life"] == ["n0", "n1", "n2"]
+
+
+async def test_a_batch_of_a_process_that_was_killed_is_taken_up_when_its_lease_is_over(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.batches.aclose()
+    batch_id = await house.create("a")
+    await house.store.batches.claim("killed", house.now, house.now + timedelta(seconds=60), 9)
+    claim, looks = house.store.batches.claim, []
+
+    async def noted(*wish: Any) -> Any:
+        looks.append(await claim(*wish))
+        return looks[-1]
+
+    monkeypatch.setattr(house.store.batches, "claim", noted)
+    await house.restart()
+    await wait_until(lambda: len(looks) == 1)
+    assert looks == [[]]
+    house.now += timedelta(seconds=60)
+    house.batches._work.look()
+    await house.ended(batch_id)
+
+
+async def test_a_result_that_cannot_be_stored_at_once_costs_no_second_request(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep = house.store.batches.keep
+    attempts = []
+
+    async def busy(*result: Any) -> None:
+        attempts.append(result)
+        if len(attempts) == 1:
+            raise StoreError("the database is locked")
+        await keep(*result)
+
+    monkeypatch.setattr("dragoman.gateway.batch_work.AGAIN_AFTER_S", (0.0, 0.0))
+    monkeypatch.setattr(house.store.batches, "keep", busy)
+    batch_id = await house.create("a")
+    await house.ended(batch_id)
+    assert (len(attempts), len(house.calls)) == (2, 1)
+
+
+async def test_a_batch_that_fails_by_the_store_is_taken_up_again(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    take = house.store.batches.take
+    failures = iter([StoreError("the disk is full"), StoreError("the disk is full")])
+
+    async def failing(*asked: Any) -> Any:
+        if (failure := next(failures, None)) is not None:
+            raise failure
+        return await take(*asked)
+
+    monkeypatch.setattr(house.store.batches, "take", failing)
+    with caplog.at_level(logging.WARNING, "dragoman.batches"):
+        batch_id = await house.create("a", "b")
+        for waits in (1, 2):
+            await wait_until(lambda waits=waits: caplog.text.count("waits: the disk is full") == waits)
+            house.batches._work.look()
+        await house.ended(batch_id)
+    assert sorted(house.asked) == ["a", "b"]
+    assert house.batches._work._slots._value == AT_ONCE
+
+
+async def test_a_fault_that_breaks_the_connection_is_an_error_of_its_request(house: House) -> None:
+    """ERR-5."""
+
+    def cut(call: Call) -> tuple[int, bytes]:
+        raise CutOff
+
+    house.reply = cut
+    batch_id = await house.create("a")
+    await house.ended(batch_id)
+    (result,) = (await house.results(batch_id)).values()
+    assert (result["type"], result["error"]["error"]["type"]) == ("errored", "api_error")
