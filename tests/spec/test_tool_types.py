@@ -38,7 +38,7 @@ CUSTOM = {"name": "a", "input_schema": {"type": "object"}}
 
 
 def asked(*tools: Json) -> str:
-    return outcome("claude-opus-4-8", tools=[CUSTOM, *tools])
+    return outcome("claude-opus-4-8", betas=("computer-use-2025-11-24",), tools=[CUSTOM, *tools])
 
 
 @pytest.mark.parametrize("rule", TYPES)

@@ -74,7 +74,8 @@ async def test_tools_that_a_client_runs_are_supported_whole(url: str, rule: str)
     """TOOL-61, TOOL-70: without a schema of the caller's they are called with input of theirs, and answered."""
     tool, keys = CLIENT_TOOLS[rule]
     asked = {"tools": [tool], "model": "claude-opus-4-8"}
-    reply = await create(url, **asked, **turns("Please go ahead."), tool_choice=ANY)
+    beta = ("anthropic-beta", "computer-use-2025-11-24")  # TOOL-55
+    reply = await create(url, beta, **asked, **turns("Please go ahead."), tool_choice=ANY)
     (call,) = calls_of(reply)
     assert reply["stop_reason"] == "tool_use"
     if "name" in tool:
@@ -86,7 +87,7 @@ async def test_tools_that_a_client_runs_are_supported_whole(url: str, rule: str)
     result = {"type": "tool_result", "tool_use_id": call["id"], "content": "it went well"}
     if "toolset_name" in call:
         result["toolset_name"] = call["toolset_name"]
-    after = await create(url, **asked, **turns("Please go ahead.", reply["content"], [result]))
+    after = await create(url, beta, **asked, **turns("Please go ahead.", reply["content"], [result]))
     assert (after["stop_reason"], calls_of(after)) == ("end_turn", [])
     assert "it went well" in after["content"][0]["text"]
 

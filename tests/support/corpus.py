@@ -101,7 +101,7 @@ REQUESTS: list[Json] = [
     _ask(
         tools=[
             {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool", "max_characters": 500},
-            {"type": "computer_20250124", "name": "computer", "display_width_px": 800, "display_height_px": 600},
+            {"type": "computer_toolset_20260801", "configs": {"zoom": {"enabled": False}}},
             {"type": "memory_20250818", "name": "memory"},
         ]
     ),

@@ -58,12 +58,11 @@ FILE = {
         "required": ["path", "text", "tags", "meta"],
     },
 }
-COMPUTER = {"display_width_px": 800, "display_height_px": 600}
 CLIENT_TOOLS: list[Json] = [
     {"type": "bash_20250124", "name": "bash"},
     {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool", "max_characters": 500},
     {"type": "memory_20250818", "name": "memory"},
-    {"type": "computer_20250124", "name": "computer", **COMPUTER},
+    {"type": "text_editor_20250124", "name": "str_replace_editor"},
 ]
 FORMATS: list[Json] = [
     {

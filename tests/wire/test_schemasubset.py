@@ -52,6 +52,12 @@ ALLOWED: dict[str, Json] = {
     "a nullable list of options": obj(a={"type": ["string", "null"], "enum": ["x", None]}),
     "a union": obj(a={"anyOf": [TEXT, {"type": "array", "items": TEXT}, NULL]}, b={"type": ["integer", "null"]}),
     "allOf": obj(a={"allOf": [TEXT, {"enum": ["x", "y"]}]}),
+    "allOf whose parts do not say the type again": obj(
+        a={"allOf": [TEXT, {"pattern": "^x"}]}, b={"allOf": [{"pattern": "^x"}, {"allOf": [{"title": "b"}, TEXT]}]},
+        c=TEXT | {"allOf": [{"pattern": "^x"}, {"allOf": [{"format": "uri"}]}]},
+        d={"anyOf": [TEXT, NULL], "allOf": [{"description": "d"}]},
+        e=obj(x=TEXT) | {"allOf": [{"required": ["x"]}]},
+    ),
     "lists": obj(a={"type": "array", "items": TEXT, "minItems": 0}, b={"type": "array", "items": TEXT, "minItems": 1}),
     "formats": obj(
         **{
@@ -140,6 +146,20 @@ REFUSED = [
     ),
     refused({}, "Empty schema ({}) that accepts any JSON value is not supported."),
     refused({"description": "anything"}, "Invalid schema: Schema type is missing"),
+    refused({"allOf": [{"pattern": "^x"}, {"allOf": [{"title": "x"}]}]}, "Invalid schema: Schema type is missing"),
+    refused(
+        {"type": "array", "items": TEXT, "allOf": [{"items": {"pattern": "^x"}}]},
+        "Invalid schema: Schema type is missing",
+    ),
+    refused({"allOf": [TEXT, {"minLength": 1}]}, "For 'string' type, property 'minLength' is not supported"),
+    refused(
+        {"type": "integer", "allOf": [{"allOf": [{"minimum": 1}]}]},
+        "For 'integer' type, property 'minimum' is not supported",
+    ),
+    refused(
+        {"type": "array", "items": TEXT, "allOf": [{"minItems": 2}]},
+        "For 'array' type, 'minItems' values other than 0 or 1 are not supported (got: [2, ∞])",
+    ),
     refused({"type": "array", "items": {}}, "Empty schema ({}) that accepts any JSON value is not supported."),
     (
         obj(a=TEXT, required=["a", "b"]),

@@ -184,12 +184,15 @@ LEGAL: dict[str, Json] = {
 }  # fmt: skip
 
 
+BETAS = ("computer-use-2025-11-24",)  # TOOL-55
+
+
 @pytest.mark.parametrize("fields", LEGAL.values(), ids=LEGAL.keys())
 def test_what_the_api_takes_passes(fields: Json) -> None:
-    request = validate_messages(body(**fields), model("claude-sonnet-4-5"), version=OLD, betas=())
+    request = validate_messages(body(**fields), model("claude-sonnet-4-5"), version=OLD, betas=BETAS)
     assert type(request) is MessagesRequest
     counted = {name: value for name, value in body(**fields).items() if name not in GENERATION_ONLY}
-    assert validate_count(counted, model("claude-sonnet-4-5"), version=OLD, betas=()).messages == request.messages
+    assert validate_count(counted, model("claude-sonnet-4-5"), version=OLD, betas=BETAS).messages == request.messages
 
 
 @pytest.mark.parametrize("name", ["claude-opus-5-5", "claude-opus-4-8"])

@@ -4,12 +4,13 @@ Source: spec TOOL-1 to 18, CCH-1 to 13. Pure; imports only this folder and the e
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from dragoman.errors import InvalidRequest
 
+from . import toolsets
 from .models import Model
-from .tools import AnyTool, CacheControl, CustomTool, Toolset, runs_on_the_server
+from .tools import AnyTool, CacheControl, CustomTool, Toolset, WebFetch, WebSearch, runs_on_the_server
 from .turns import blocks_of
 from .types import (
     Block,
@@ -37,24 +38,55 @@ __all__ = [
     "is_deferred",
 ]
 
+# Types that need a beta, and the prefix of the betas that bring each.
+BETA_TOOLS = {"computer_20250124": "computer-use-", "computer_20251124": "computer-use-"}
 MAX_BREAKPOINTS = 4
 HOLDERS = (ToolResult, Document, SearchResult)  # blocks whose parts may be marked
 
 
-def check_tools(tools: Sequence[AnyTool]) -> None:
-    """Names, schemas and examples of the definitions (TOOL-2 to 7)."""
-    names: set[str] = set()
+def check_tools(tools: Sequence[AnyTool], *, betas: Sequence[str]) -> None:
+    """Names, schemas, examples and settings of the definitions (TOOL-2 to 7, 54 to 57)."""
+    for index, tool in enumerate(tools):
+        _check_beta(tool, index, betas)
+    toolsets.check_names(tools)
     for index, tool in enumerate(tools):
         path = f"tools.{index}.{tool.__struct_config__.tag}"
-        name = getattr(tool, "name", None)
-        if name in names:
-            raise InvalidRequest("tools: Tool names must be unique.")
-        if name is not None:
-            names.add(name)
         if isinstance(tool, CustomTool):
             _check_input_schema(tool, path)
-    if tools and all(not isinstance(tool, Toolset) and tool.defer_loading for tool in tools):
+        elif isinstance(tool, Toolset):
+            toolsets.check_toolset(tool, path)
+        elif isinstance(tool, WebSearch | WebFetch):
+            _check_domains(tool, path)
+    if tools and all(is_deferred(tool) for tool in tools):
         raise InvalidRequest("tools: at least one tool must not set `defer_loading`")
+
+
+def _check_beta(tool: AnyTool, index: int, betas: Sequence[str]) -> None:
+    """Without its beta a type is unknown (TOOL-55). Any date will do, so no newer name is ever needed."""
+    tag = str(tool.__struct_config__.tag)
+    if _is_open(tag, betas):
+        return
+    tags = sorted(str(member.__struct_config__.tag) for member in get_args(AnyTool))
+    expected = ", ".join(f"'{other}'" for other in tags if _is_open(other, betas))
+    raise InvalidRequest(
+        f"tools.{index}: Input tag '{tag}' found using 'type' does not match any of the expected tags: {expected}"
+    )
+
+
+def _is_open(tag: str, betas: Sequence[str]) -> bool:
+    beta = BETA_TOOLS.get(tag)
+    return beta is None or any(name.startswith(beta) for name in betas)
+
+
+def _check_domains(tool: WebSearch | WebFetch, path: str) -> None:
+    """Either list may be given, not both, and none that is empty (TOOL-56, 57)."""
+    for name in ("allowed_domains", "blocked_domains"):
+        if getattr(tool, name) == []:
+            raise InvalidRequest(
+                f"{path}.{name}: Empty list of domains is ambiguous. Provide at least one domain or null."
+            )
+    if tool.allowed_domains is not None and tool.blocked_domains is not None:
+        raise InvalidRequest(f"{path}: Cannot specify both allowed_domains and blocked_domains.")
 
 
 def _check_input_schema(tool: CustomTool, path: str) -> None:
@@ -168,8 +200,9 @@ def _check_places(request: CountTokensRequest) -> None:
     """
     for tool in request.tools or ():
         if tool.cache_control is not None and is_deferred(tool):
+            name = getattr(tool, "name", None) or tool.__struct_config__.tag
             raise InvalidRequest(
-                f"Tool '{getattr(tool, 'name', '')}' cannot have both defer_loading=true and cache_control set. Tools "
+                f"Tool '{name}' cannot have both defer_loading=true and cache_control set. Tools "
                 "with defer_loading cannot use prompt caching."
             )
     for index, message in enumerate(request.messages):
@@ -183,7 +216,7 @@ def _check_places(request: CountTokensRequest) -> None:
 
 def is_deferred(tool: AnyTool) -> bool:
     """Whether the tool is kept out of the prompt until a search finds it (CCH-28)."""
-    return not isinstance(tool, Toolset) and bool(tool.defer_loading)
+    return toolsets.is_deferred(tool) if isinstance(tool, Toolset) else bool(tool.defer_loading)
 
 
 def _explicit(request: CountTokensRequest) -> Iterator[Breakpoint]:

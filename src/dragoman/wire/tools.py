@@ -11,11 +11,16 @@ from .codec import Wire
 
 __all__ = [
     "AnyTool",
+    "BrowserToolset",
     "CacheControl",
     "CitationsConfig",
+    "ComputerToolset",
     "CustomTool",
     "JsonObject",
+    "MemberConfig",
     "Toolset",
+    "WebFetch",
+    "WebSearch",
     "runs_on_the_server",
 ]
 
@@ -106,26 +111,97 @@ class Computer20251124(_Computer, frozen=True, kw_only=True, tag="computer_20251
     enable_zoom: bool | None = None
 
 
-class Toolset(Wire, frozen=True, kw_only=True, tag_field="type"):
+class MemberConfig(Wire, frozen=True, kw_only=True):
+    """What one member of a toolset is to do; without a word it is offered, and at once."""
+
+    enabled: bool | None = None
+    defer_loading: bool | None = None
+
+
+class _Configs(Wire, frozen=True, kw_only=True):
+    """The fields are the members of the toolset, all of them (TOOL-54)."""
+
+
+class ComputerConfigs(_Configs, frozen=True, kw_only=True):
+    key: MemberConfig | None = None
+    hold_key: MemberConfig | None = None
+    type: MemberConfig | None = None
+    cursor_position: MemberConfig | None = None
+    mouse_move: MemberConfig | None = None
+    left_mouse_down: MemberConfig | None = None
+    left_mouse_up: MemberConfig | None = None
+    left_click: MemberConfig | None = None
+    left_click_drag: MemberConfig | None = None
+    right_click: MemberConfig | None = None
+    middle_click: MemberConfig | None = None
+    double_click: MemberConfig | None = None
+    triple_click: MemberConfig | None = None
+    scroll: MemberConfig | None = None
+    wait: MemberConfig | None = None
+    screenshot: MemberConfig | None = None
+    zoom: MemberConfig | None = None
+
+
+class BrowserConfigs(_Configs, frozen=True, kw_only=True):
+    navigate: MemberConfig | None = None
+    list_tabs: MemberConfig | None = None
+    new_tab: MemberConfig | None = None
+    switch_tab: MemberConfig | None = None
+    close_tab: MemberConfig | None = None
+    read_page: MemberConfig | None = None
+    get_page_text: MemberConfig | None = None
+    read_console: MemberConfig | None = None
+    read_network: MemberConfig | None = None
+    find: MemberConfig | None = None
+    form_input: MemberConfig | None = None
+    file_upload: MemberConfig | None = None
+    scroll_to: MemberConfig | None = None
+    screenshot: MemberConfig | None = None
+    zoom: MemberConfig | None = None
+    left_click: MemberConfig | None = None
+    right_click: MemberConfig | None = None
+    middle_click: MemberConfig | None = None
+    double_click: MemberConfig | None = None
+    triple_click: MemberConfig | None = None
+    hover: MemberConfig | None = None
+    left_click_drag: MemberConfig | None = None
+    left_mouse_down: MemberConfig | None = None
+    left_mouse_up: MemberConfig | None = None
+    mouse_move: MemberConfig | None = None
+    scroll: MemberConfig | None = None
+    type: MemberConfig | None = None
+    key: MemberConfig | None = None
+    hold_key: MemberConfig | None = None
+    wait: MemberConfig | None = None
+    javascript_exec: MemberConfig | None = None
+
+
+class ComputerToolset(Wire, frozen=True, kw_only=True, tag_field="type", tag="computer_toolset_20260801"):
     """Several tools of the API in one entry; its calls carry `toolset_name` (TOOL-54)."""
 
-    configs: JsonObject | None = None
+    family: ClassVar[str] = "computer"
+    all_members: ClassVar[type[ComputerConfigs]] = ComputerConfigs
+    configs: ComputerConfigs | None = None
     cache_control: CacheControl | None = None
 
 
-class ComputerToolset(Toolset, frozen=True, kw_only=True, tag="computer_toolset_20260801"):
-    pass
+class BrowserToolset(Wire, frozen=True, kw_only=True, tag_field="type", tag="browser_toolset_20260801"):
+    """The same for the pages of a browser; some members have the names of the computer's."""
+
+    family: ClassVar[str] = "browser"
+    all_members: ClassVar[type[BrowserConfigs]] = BrowserConfigs
+    configs: BrowserConfigs | None = None
+    cache_control: CacheControl | None = None
 
 
-class BrowserToolset(Toolset, frozen=True, kw_only=True, tag="browser_toolset_20260801"):
-    pass
+Toolset = ComputerToolset | BrowserToolset
 
 
 class _ServerTool(_Tool, frozen=True, kw_only=True):
     """Defined and run by the API (TOOL-56 to 60): an upstream that has it answers; we refuse it (TOOL-71)."""
 
 
-class _WebSearch(_ServerTool, frozen=True, kw_only=True):
+class WebSearch(_ServerTool, frozen=True, kw_only=True):
     name: Literal["web_search"]
     max_uses: Annotated[int, Meta(ge=1)] | None = None
     allowed_domains: Domains | None = None
@@ -133,19 +209,19 @@ class _WebSearch(_ServerTool, frozen=True, kw_only=True):
     user_location: UserLocation | None = None
 
 
-class WebSearch20250305(_WebSearch, frozen=True, kw_only=True, tag="web_search_20250305"):
+class WebSearch20250305(WebSearch, frozen=True, kw_only=True, tag="web_search_20250305"):
     pass
 
 
-class WebSearch20260209(_WebSearch, frozen=True, kw_only=True, tag="web_search_20260209"):
+class WebSearch20260209(WebSearch, frozen=True, kw_only=True, tag="web_search_20260209"):
     pass
 
 
-class WebSearch20260318(_WebSearch, frozen=True, kw_only=True, tag="web_search_20260318"):
+class WebSearch20260318(WebSearch, frozen=True, kw_only=True, tag="web_search_20260318"):
     response_inclusion: Literal["full", "excluded"] | None = None
 
 
-class _WebFetch(_ServerTool, frozen=True, kw_only=True):
+class WebFetch(_ServerTool, frozen=True, kw_only=True):
     name: Literal["web_fetch"]
     max_uses: Annotated[int, Meta(ge=1)] | None = None
     allowed_domains: Domains | None = None
@@ -155,19 +231,19 @@ class _WebFetch(_ServerTool, frozen=True, kw_only=True):
     url_sources: JsonObject | None = None
 
 
-class WebFetch20250910(_WebFetch, frozen=True, kw_only=True, tag="web_fetch_20250910"):
+class WebFetch20250910(WebFetch, frozen=True, kw_only=True, tag="web_fetch_20250910"):
     pass
 
 
-class WebFetch20260209(_WebFetch, frozen=True, kw_only=True, tag="web_fetch_20260209"):
+class WebFetch20260209(WebFetch, frozen=True, kw_only=True, tag="web_fetch_20260209"):
     pass
 
 
-class WebFetch20260309(_WebFetch, frozen=True, kw_only=True, tag="web_fetch_20260309"):
+class WebFetch20260309(WebFetch, frozen=True, kw_only=True, tag="web_fetch_20260309"):
     use_cache: bool | None = None
 
 
-class WebFetch20260318(_WebFetch, frozen=True, kw_only=True, tag="web_fetch_20260318"):
+class WebFetch20260318(WebFetch, frozen=True, kw_only=True, tag="web_fetch_20260318"):
     use_cache: bool | None = None
     response_inclusion: Literal["full", "excluded"] | None = None
 

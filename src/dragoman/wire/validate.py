@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from dragoman.errors import InvalidRequest
 
-from . import documentrules, modelrules, serverturns, toolrules, turns
+from . import documentrules, modelrules, serverturns, toolrules, toolsets, turns
 from .codec import read
 from .contexts import check_edits
 from .headers import Version
@@ -67,7 +67,8 @@ def _check_shared(
     toolrules.check_system(request.system)
     turns.check_turns(request.messages, model, betas=betas)
     serverturns.check_server_turns(request)
-    toolrules.check_tools(request.tools or ())
+    toolsets.check_results(request.messages)
+    toolrules.check_tools(request.tools or (), betas=betas)
     toolrules.check_choice(request, model)
     _check_structured(request, body)
     toolrules.check_cache_control(request)

@@ -4,7 +4,7 @@ Tool calls when they fit, a value when a format is asked, the results of tools, 
 say what they are and hold the prompt. Pure. Imports only `wire` and this folder.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 import msgspec
 
@@ -14,7 +14,9 @@ from dragoman.engines.offline.tools.builtin import builtin_schema, toolset_membe
 from dragoman.engines.offline.tools.plan import Call, ToolView, plan
 from dragoman.wire.modelrules import effort_of, interleaves, thinks
 from dragoman.wire.models import Model
-from dragoman.wire.tools import CustomTool
+from dragoman.wire.toolrules import is_deferred
+from dragoman.wire.tools import CustomTool, Toolset
+from dragoman.wire.toolsets import offered
 from dragoman.wire.turns import blocks_of
 from dragoman.wire.types import (
     Block,
@@ -166,15 +168,22 @@ def _views(request: MessagesRequest) -> list[ToolView]:
     views: list[ToolView] = []
     forced = request.tool_choice.name if isinstance(request.tool_choice, ToolChoiceTool) else None
     for tool in request.tools or ():
-        kind = str(tool.__struct_config__.tag)
-        if isinstance(tool, CustomTool):
-            if not tool.defer_loading or tool.name == forced:
-                views.append(ToolView(tool.name, tool.description or "", tool.input_schema))
-        elif (schema := builtin_schema(kind)) is not None:
+        if isinstance(tool, Toolset):
+            views += [] if is_deferred(tool) else _members(tool, taken={view.name for view in views})
+        elif is_deferred(tool) and getattr(tool, "name", None) != forced:
+            continue
+        elif isinstance(tool, CustomTool):
+            views.append(ToolView(tool.name, tool.description or "", tool.input_schema))
+        elif (schema := builtin_schema(str(tool.__struct_config__.tag))) is not None:
             views.append(ToolView(str(getattr(tool, "name", "")), "", schema))
-        elif (members := toolset_members(kind)) is not None:
-            views += [ToolView(name, "", member) for name, member in members.items()]
     return views
+
+
+def _members(toolset: Toolset, *, taken: Set[str]) -> list[ToolView]:
+    """The members that the toolset offers; a name that both toolsets have belongs to the first of them."""
+    members = toolset_members(str(toolset.__struct_config__.tag)) or {}
+    names = set(offered(toolset)) - taken
+    return [ToolView(name, "", schema) for name, schema in members.items() if name in names]
 
 
 def _text(model: Model, prompt: Prompt) -> str:

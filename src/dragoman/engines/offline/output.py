@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from dragoman.wire.events import DeltaUsage, Event
 from dragoman.wire.models import Model
-from dragoman.wire.tools import CustomTool, JsonObject
+from dragoman.wire.tools import CustomTool, JsonObject, Toolset
+from dragoman.wire.toolsets import offered
 from dragoman.wire.types import (
     MessagesRequest,
     StopReason,
@@ -26,7 +27,6 @@ from . import tokens
 from .reply import Part, Reply, Say, Sum, Think, Use, Whole
 from .scripts import UsageOverrides
 from .thinking import Signer
-from .tools.builtin import toolset_members
 
 __all__ = ["Limit", "Output", "cut_at_stop_sequence"]
 
@@ -210,18 +210,26 @@ class Output:
             self._stop = self._limit.reason
             return
         self._spend(name_tokens)
-        toolset = self._toolset_of(part.name)
         if part.on_server:
             self._searches[part.name] = self._searches.get(part.name, 0) + 1
-            events = self._writer.server_tool_use(part.id or self._new_server_id(), part.name)
+            events, toolset = self._writer.server_tool_use(part.id or self._new_server_id(), part.name), None
         else:
+            toolset = self._toolset_of(part.name)
             events = self._writer.tool_use(part.id or self._new_tool_id(), part.name, toolset_name=toolset)
-        yield [*events, *self._writer.input_json("")]
-        taken = self._input(part, is_whole=toolset is not None)
-        step = len(taken) if toolset is not None else FRAGMENT_CHARACTERS  # STR-33
-        for start in range(0, len(taken), max(step, 1)):
-            yield self._writer.input_json(taken[start : start + step])
+        for fragment in self._fragments(part, is_whole=toolset is not None):
+            yield [*events, *self._writer.input_json(fragment)]
+            events = []
         yield self._writer.end_block()
+
+    def _fragments(self, part: Use, *, is_whole: bool) -> Iterator[str]:
+        """An empty one first, as the API has it (STR-30); of a toolset's member one, the whole (STR-33)."""
+        if is_whole:
+            yield self._input(part, is_whole=True)
+            return
+        yield ""
+        taken = self._input(part, is_whole=False)
+        for start in range(0, len(taken), FRAGMENT_CHARACTERS):
+            yield taken[start : start + FRAGMENT_CHARACTERS]
 
     def _new_server_id(self) -> str:
         return "srvtoolu_" + self._new_tool_id().removeprefix("toolu_")
@@ -258,11 +266,10 @@ class Output:
         return isinstance(tool, CustomTool) and bool(tool.eager_input_streaming)
 
     def _toolset_of(self, name: str) -> str | None:
-        """The toolset that a call belongs to, which the call must name (TOOL-54)."""
+        """The toolset that a call belongs to, which the call must name (TOOL-54): the first that offers it."""
         for tool in self._request.tools or ():
-            kind = str(tool.__struct_config__.tag)
-            if name in (toolset_members(kind) or ()):
-                return kind.partition("_toolset_")[0]
+            if isinstance(tool, Toolset) and name in offered(tool):
+                return tool.family
         return None
 
 

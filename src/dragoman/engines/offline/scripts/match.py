@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from dragoman.engines.base import Generation
 from dragoman.engines.offline.prompt import Prompt
-from dragoman.engines.offline.tools.builtin import toolset_members
 from dragoman.wire.headers import Headers
+from dragoman.wire.tools import Toolset
+from dragoman.wire.toolsets import offered
 from dragoman.wire.turns import Turn, merged
 from dragoman.wire.types import MessagesRequest, Text, ToolResult, ToolUse
 
@@ -214,8 +215,7 @@ def _is_spoken(turn: Turn) -> bool:
 def _offered(request: MessagesRequest) -> list[str]:
     names: list[str] = []
     for tool in request.tools or ():
-        members = toolset_members(str(tool.__struct_config__.tag))
-        names += members or [str(getattr(tool, "name", ""))]
+        names += offered(tool) if isinstance(tool, Toolset) else [str(getattr(tool, "name", ""))]
     return names
 
 

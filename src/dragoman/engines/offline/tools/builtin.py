@@ -3,12 +3,14 @@
 They are written so that `examples.fill` makes of them what a client can carry out without harm when the prompt says
 nothing better: an echo, a look at a directory, a screenshot. Source: spec TOOL-50 to 55 and TOOL-61; the models of
 the `anthropic` SDK 2.11 (`computer_*_input`, `browser_*_input`, `beta_memory_tool_20250818_*_command`); for the
-editors, which the SDK has no models of, Anthropic's documentation, "Text editor tool". Imports nothing.
+editors, which the SDK has no models of, Anthropic's documentation, "Text editor tool". Imports nothing of
+this package.
 """
 
+import re
 from typing import Any
 
-__all__ = ["builtin_schema", "toolset_members"]
+__all__ = ["acts_in_a_tab", "as_said", "builtin_schema", "toolset_members", "without_place"]
 
 Schema = dict[str, Any]
 
@@ -21,6 +23,27 @@ def builtin_schema(type: str) -> Schema | None:  # noqa: A002 - the wire's word 
 def toolset_members(type: str) -> dict[str, Schema] | None:  # noqa: A002
     """The calls of a toolset (TOOL-54), name -> schema of its input; None for what is no toolset."""
     return _TOOLSETS.get(type)
+
+
+def as_said(schema: Schema, text: str) -> Schema:
+    """The schema for a call that `text` asks for: with the optional `tab_id` only where a certain tab is spoken of.
+
+    Any number would do for it, so it would take those of a point.
+    """
+    if not acts_in_a_tab(schema) or _A_TAB.search(text):
+        return schema
+    return {**schema, "properties": {name: part for name, part in schema["properties"].items() if name != "tab_id"}}
+
+
+def acts_in_a_tab(schema: Schema) -> bool:
+    """Whether it is the schema of a member that does something in a tab, and not with the tab itself."""
+    properties = schema.get("properties")
+    return isinstance(properties, dict) and properties.get("tab_id") is _TAB["tab_id"]
+
+
+def without_place(text: str) -> str:
+    """The text with "in tab 3" or "in this tab" blanked out, which says where something is to be done, and not what."""
+    return _IN_A_TAB.sub(lambda match: " " * len(match[0]), text)
 
 
 def _object(description: str, required: str, **properties: Schema) -> Schema:
@@ -150,6 +173,13 @@ _COMPUTER = {
 _ZOOM = _object("Take a screenshot of a region.", "region", region=_numbers("x0, y0, x1 and y1 in pixels.", 4))
 
 _TAB = {"tab_id": _text("The tab to act on.")}
+# "tab 3", "tab_id: t3", "the tab number 3", "the tab 'main'"; not "this tab".
+_TAB_NAMED = r"\btab(?:[\s_]?(?:id|number|no|called|named))?\b[\s:=#.]{0,4}(?:is\s)?(?:\w{0,40}\d|[\"'`]\w)"
+_A_TAB = re.compile(_TAB_NAMED, re.IGNORECASE)
+_THIS_TAB = r"(?:this|that|the(?:\s(?:current|active|same))?)\stab\b"
+_IN_A_TAB = re.compile(
+    rf"\b(?:in|on|of|inside|within)\s(?:(?:the\s)?{_TAB_NAMED}[\w\"'`]{{0,40}}|{_THIS_TAB})", re.IGNORECASE
+)
 _AT = _object("A point of the page.", "type x y", type={"const": "coordinate"},
               x=_whole("Pixels from the left."), y=_whole("Pixels from the top."))  # fmt: skip
 _REF = _object("An element of the page.", "type ref", type={"const": "ref"},
@@ -192,7 +222,6 @@ _BROWSER = {
         target=_REF, paths={"type": "array", "items": _FILE, "minItems": 1},
         document_ids={"type": "array", "items": {"type": "string"}},
     ),
-    "scroll_to": _in_tab("Scroll an element into view.", "target", target=_REF),
     "zoom": {**_ZOOM, "properties": {**_ZOOM["properties"], **_TAB}},
     "left_click": _click_on("Click"),
     "right_click": _click_on("Click with the right button"),
@@ -208,6 +237,7 @@ _BROWSER = {
         "Scroll.", "scroll_direction target",
         scroll_direction=_DIRECTION, target=_AT, scroll_amount=_whole("Notches.", minimum=1, maximum=10),
     ),
+    "scroll_to": _in_tab("Scroll an element into view.", "target", target=_REF),
     "type": _in_tab("Type text.", "text", text=_text("The text to type.")),
     "key": _in_tab("Press a key.", "text", text=_CHORD, repeat=_whole("How often.", minimum=1)),
     "hold_key": _in_tab("Hold a key down.", "text duration", text=_CHORD, duration=_SHORT),

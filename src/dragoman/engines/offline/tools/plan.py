@@ -16,6 +16,7 @@ from dragoman.engines.offline.hints.hints import Candidate, Hints, Taken
 from dragoman.engines.offline.hints.types import blank
 from dragoman.engines.offline.hints.words import DATE_WORDS, UNITS, is_separator
 
+from .builtin import acts_in_a_tab, as_said, without_place
 from .fit import FITS, NAMED, Request, ToolView, fit, is_named, refuses_all, values_for
 
 __all__ = ["Call", "ToolView", "plan"]
@@ -91,8 +92,9 @@ def _orders(tools: Sequence[ToolView], text: str) -> list[_Order]:
     """The tools that are asked for, each with its part of the text, in the order of the text."""
     orders: list[_Order] = []
     begin = 0
+    asked = without_place(text) if any(acts_in_a_tab(tool.schema) for tool in tools) else text
     for start, end in _clauses(text):
-        request = Request(text[start:end], Hints.of(text[start:end]))
+        request = Request(asked[start:end], Hints.of(asked[start:end]))
         if request.is_refusal:
             begin = end
             continue
@@ -107,7 +109,7 @@ def _orders(tools: Sequence[ToolView], text: str) -> list[_Order]:
         return orders
     if len(text) > LONG:
         return [_Order(tool, 0, len(text)) for tool in tools if is_named(tool, text)]
-    whole = Request(text, Hints.of(text))
+    whole = Request(asked, Hints.of(asked))
     score, tool = max(((fit(tool, whole), tool) for tool in tools), key=lambda pair: pair[0])
     return [_Order(tool, 0, len(text))] if score >= FITS else []
 
@@ -175,7 +177,7 @@ def _calls(order: _Order, text: str, *, parallel: bool, made: int) -> list[Call]
 
 
 def _call(tool: ToolView, hints: Hints, made: int) -> Call:
-    value = fill(tool.schema, hints, steps=MAX_STEPS // (1 + made))
+    value = fill(as_said(tool.schema, hints.text), hints, steps=MAX_STEPS // (1 + made))
     return Call(tool.name, value if isinstance(value, dict) else {})  # an input is an object (TOOL-20)
 
 
