@@ -50,7 +50,7 @@ UNSUPPORTED = {
 UNSUPPORTED_ANYWHERE = ("oneOf", "not", "if", "then", "else", "$dynamicRef", "$recursiveRef")
 _UNSUPPORTED_NAMES = frozenset(name for names in UNSUPPORTED.values() for name in names)
 # What makes a schema without a `type` say what its values are.
-SPEAKING = ("$ref", "enum", "const", "anyOf", "allOf")
+SPEAKING = ("$ref", "enum", "const", "anyOf")
 
 
 class Cost(Struct, frozen=True):
@@ -139,9 +139,11 @@ class _Walk:
         self._loc = loc
         self._leaves = Leaves()
         self._sizes: dict[int, Size] = {}  # by the id of a subschema
+        self._kinds: dict[int, str] = {}  # by the id of a subschema: what the parts of its `allOf` are
         self._open: dict[int, str] = {}  # those being visited, in order, with the name they were referred to by
 
-    def visit(self, schema: object, depth: int, *, name: str = "", is_root: bool = False) -> Size:
+    def visit(self, schema: object, depth: int, *, name: str = "", kind: str = "", is_root: bool = False) -> Size:
+        """`kind`: what the values are by the schema around this one, of which it is a part of an `allOf`."""
         if isinstance(schema, bool) or schema == {}:
             self._refuse("Empty schema ({}) that accepts any JSON value is not supported.")
         if not isinstance(schema, dict):
@@ -153,19 +155,35 @@ class _Walk:
         if depth > MAX_STEPS:
             raise InvalidRequest(TOO_COMPLEX)
         self._open[id(schema)] = name
-        self._check(schema)
+        kind = _kind(schema) or kind or self._kind_of_parts(schema, 0)
+        self._check(schema, kind)
         self._count(schema, is_root=is_root)
-        size = self._visit_parts(schema, depth + 1)
+        size = self._visit_parts(schema, depth + 1, kind)
         del self._open[id(schema)]
         self._sizes[id(schema)] = size
         return size
 
-    def _visit_parts(self, schema: dict[str, Any], depth: int) -> Size:
+    def _kind_of_parts(self, schema: dict[str, Any], depth: int) -> str:
+        """What the first part of an `allOf` that speaks of a type says; "" where none does."""
+        if id(schema) not in self._kinds:
+            parts = schema.get("allOf")
+            found = (
+                _kind(part) or self._kind_of_parts(part, depth + 1)
+                for part in (parts if isinstance(parts, list) and depth <= MAX_STEPS else ())
+                if isinstance(part, dict)
+            )
+            self._kinds[id(schema)] = next((kind for kind in found if kind), "")
+        return self._kinds[id(schema)]
+
+    def _visit_parts(self, schema: dict[str, Any], depth: int, kind: str) -> Size:
         options = schema.get("enum")
         nodes, levels, steps = 1 + (len(options) if isinstance(options, list) else 0), 0, 0
         for part, is_inside in _parts(schema):
             sizes = self.visit(part, depth)
             nodes, levels, steps = nodes + sizes[0], max(levels, sizes[1] + is_inside), max(steps, sizes[2] + 1)
+        for part in schema.get("allOf", ()):  # one value obeys them all: what one says of its type holds for the rest
+            sizes = self.visit(part, depth, kind=kind)
+            nodes, levels, steps = nodes + sizes[0], max(levels, sizes[1]), max(steps, sizes[2] + 1)
         if "$ref" in schema:
             sizes = self.visit(self._target(schema), depth, name=str(schema["$ref"]).rpartition("/")[2])
             nodes, levels, steps = nodes + sizes[0], max(levels, sizes[1]), max(steps, sizes[2] + 1)
@@ -193,17 +211,17 @@ class _Walk:
             self._refuse(f"Invalid schema: Reference to non-existent definition: {_shown(reference)}")
         return target
 
-    def _check(self, schema: dict[str, Any]) -> None:
-        """What one subschema says by itself."""
+    def _check(self, schema: dict[str, Any], kind: str) -> None:
+        """What one subschema says by itself, of values of that kind."""
         for keyword in UNSUPPORTED_ANYWHERE:
             if keyword in schema:
                 self._refuse(f"Schema type '{keyword}' is not supported")
         types = self._types(schema)
-        if not types and not any(keyword in schema for keyword in SPEAKING):
+        if not kind and "allOf" not in schema:  # else a part of it is refused
             self._refuse("Invalid schema: Schema type is missing")
-        if "array" in types:
+        if "array" in types or kind == "array":
             self._check_array(schema)
-        kind = _kind(schema, types)
+        kind = kind or "allOf"
         if names := sorted(schema.keys() & _UNSUPPORTED_NAMES):
             what = f"property '{names[0]}' is" if len(names) == 1 else f"properties {', '.join(names)} are"
             self._refuse(f"For '{kind}' type, {what} not supported")
@@ -298,14 +316,16 @@ def _parts(schema: dict[str, Any]) -> Iterator[tuple[object, bool]]:
         yield from ((part, True) for part in properties.values())
     if "items" in schema:
         yield schema["items"], True
-    for keyword in ("anyOf", "allOf"):
-        yield from ((part, False) for part in schema.get(keyword, ()))
+    yield from ((part, False) for part in schema.get("anyOf", ()))
 
 
-def _kind(schema: dict[str, Any], types: list[str]) -> str:
+def _kind(schema: dict[str, Any]) -> str:
     """What a text calls this schema: its type, the likelier one where there are several, or what it has instead."""
-    named = [kind for kind in types if kind != "null"] or types
-    return named[0] if named else next(keyword for keyword in SPEAKING if keyword in schema)
+    types = schema["type"] if isinstance(schema.get("type"), list) else [schema.get("type")]
+    named = [kind for kind in types if isinstance(kind, str)]
+    if named:
+        return next((kind for kind in named if kind != "null"), named[0])
+    return next((keyword for keyword in SPEAKING if keyword in schema), "")
 
 
 def _is_of(value: object, kind: str) -> bool:

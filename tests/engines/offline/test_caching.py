@@ -3,8 +3,10 @@
 Time is a number. Breakpoints that are refused are in tests/wire/test_validate_blocks.py, but for those of inner blocks.
 """
 
+import asyncio
 import base64
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -26,12 +28,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from dragoman.engines.base import Generation
+from dragoman.engines.offline import OfflineEngine
 from dragoman.engines.offline.caching import CacheUse, Diagnoses, PromptCache
+from dragoman.engines.offline.pace import Pace
 from dragoman.engines.offline.prompt import Prompt, read_prompt
 from dragoman.gateway.catalogue import Catalogue
 from dragoman.wire.codec import read
+from dragoman.wire.events import Event, MessageStart
 from dragoman.wire.models import Model
-from dragoman.wire.types import MessagesRequest
+from dragoman.wire.types import Message, MessagesRequest
 
 Json = dict[str, Any]
 CATALOGUE = Catalogue.load()
@@ -866,3 +872,102 @@ def test_nothing_of_a_prompt_is_kept() -> None:
     kept = repr(vars(api.cache)) + repr(vars(diagnosing.diagnoses))
     assert "particular" not in kept
     assert len(kept) < 2_000
+
+
+# What stays of a block that is not in the prompt.
+
+HM = {"type": "thinking", "thinking": "hm", "signature": "x"}
+
+
+@pytest.mark.parametrize("rounds", [1, 3])
+@pytest.mark.parametrize("model", ["claude-haiku-4-5", "claude-opus-4-6"])
+def test_a_breakpoint_on_the_last_block_leaves_nothing_behind_it(model: str, rounds: int) -> None:
+    """CCH-31, MSG-120: also where thinking of earlier turns is dropped, whose message keeps its frame."""
+    spoken = [turn for _ in range(rounds) for turn in (says("a " * 5000), assistant(HM, "b"))]
+    request = {"messages": [*spoken, says(text("c", cache_control=EPHEMERAL))]}
+    api = Asking(model)
+    total = tokens(model=model, **request)
+    assert api.ask(**request) == (0, total, 0, 0)
+    assert api.ask(**request) == (total, 0, 0, 0)
+
+
+def test_a_message_of_nothing_but_dropped_thinking_keeps_its_frame() -> None:
+    """CCH-31."""
+    api = Asking("claude-haiku-4-5")
+    request = {"messages": [says("a " * 5000), assistant(HM), says(text("c", cache_control=EPHEMERAL))]}
+    assert api.ask(**request)[3] == 0
+
+
+def test_the_frame_of_a_request_that_begins_with_a_deferred_tool_is_cached() -> None:
+    """CCH-28, CCH-31: the frame and the format stand before all; the tool that is not loaded takes nothing."""
+    api = Asking()
+    request = {"tools": [LATER, TOOL | {"cache_control": EPHEMERAL}], "output_config": FORM}
+    tail = tokens(2, **request)
+    assert api.ask(**request)[3] == tail
+
+
+# More defaults that are written out.
+
+
+def test_the_choice_of_no_tool_is_the_default_without_tools() -> None:
+    """CCH-30, TOOL-13: and with tools it is not."""
+    api = Asking()
+    request = {"messages": [says(text(LONG, cache_control=EPHEMERAL))]}
+    written = api.ask(**request)[1]
+    assert api.ask(**request, tool_choice={"type": "none"})[0] == written > 0
+    diagnosing = Diagnosing()
+    diagnosing.ask("msg_1", None, **request)
+    assert diagnosing.ask("msg_2", "msg_1", **request, tool_choice={"type": "none"}) is None
+    api.ask(**request, tools=[TOOL])
+    assert api.ask(**request, tools=[TOOL], tool_choice={"type": "none"})[0] == 0
+
+
+SEARCHED = {"tool_use_id": "srvtoolu_1", "type": "web_search_tool_result", "content": []}
+
+
+@pytest.mark.parametrize(
+    ("block", "written_out"),
+    [
+        (call("toolu_1"), {"caller": {"type": "direct"}}),
+        ({**call("srvtoolu_1"), "type": "server_tool_use", "name": "web_search"}, {"caller": {"type": "direct"}}),
+        (SEARCHED, {"caller": {"type": "direct"}}),
+        (picture(), {"transformations": {"oversized_image": "downsize"}}),
+    ],
+    ids=["tool_use", "server_tool_use", "web_search_tool_result", "image"],
+)
+def test_a_default_of_a_block_that_is_written_out_changes_nothing(block: Json, written_out: Json) -> None:
+    """CCH-30: of the same block; any other value is another prompt."""
+    last = says(text(LONG, cache_control=EPHEMERAL))
+    api = Asking()
+    assert api.ask(messages=[HI, assistant(block), last])[1] > 0
+    read, *written, _ = api.ask(messages=[HI, assistant(block | written_out), last])
+    assert (read > 0, written) == (True, [0, 0])
+    other = {"caller": {"type": "code_execution_20250825", "tool_id": "srvtoolu_1"}}
+    if "caller" in written_out:
+        assert api.ask(messages=[HI, assistant(block | other), last])[0] == 0
+
+
+# Responses that overlap.
+
+
+async def test_requests_that_are_read_before_the_first_response_begins_all_miss() -> None:
+    """CCH-25: of the engine itself; those that come after that read, though no response has ended."""
+    engine = OfflineEngine(secret=b"secret", pace=Pace(ttft_s=1e-6), clock=Clock())
+    request: Json = {"messages": [{"role": "user", "content": LONG}], "cache_control": EPHEMERAL}  # read in no thread
+    replies = [engine.generate(generation(**request)) for _ in range(4)]
+    early = await asyncio.gather(*(anext(reply) for reply in replies[:3]))
+    late = await anext(replies[3])
+    read_tokens = [start(ready).usage.cache_read_input_tokens for ready in (*early, late)]
+    assert read_tokens == [0, 0, 0, tokens(**request)]
+    for reply in replies:
+        await reply.aclose()
+
+
+def generation(**fields: Any) -> Generation:
+    request, known, _ = asked("claude-sonnet-4-5", **fields)
+    return Generation(request=request, model=known, message_id="msg_1", new_tool_id=lambda: "toolu_1")
+
+
+def start(ready: Sequence[Event]) -> Message:
+    assert isinstance(ready[0], MessageStart)
+    return ready[0].message

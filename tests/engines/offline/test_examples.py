@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import time
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from dragoman.engines.offline.examples.fill import MAX_ITEMS, fill
+from dragoman.engines.offline.examples.formats import is_typical
 from dragoman.engines.offline.examples.strings import MAX_STRING, format_sample, pattern_sample
 from dragoman.engines.offline.hints.hints import Hints
 from dragoman.wire.jsonschema import Checker, Document, TooCostly, weigh
@@ -475,3 +477,128 @@ def test_samples_of_a_format_are_valid_and_many(format_: str) -> None:
     samples = [format_sample(format_, variant) for variant in range(100)]
     assert all(is_valid({"format": format_}, sample) for sample in samples)
     assert len(set(samples)) == 100
+
+
+# Expressions that plain letters do not fit, and expressions beside a format.
+
+
+@pytest.mark.parametrize("variant", [0, 1, 5])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"^[^\x00-\x7F]{2}$", r"^[^ -~]+$", r"[^\x20-\x7e]", r"^[^\u0000-\uffff]$", r"^[^\u0000-\u1233\u1236-\uffff]$",
+        r"^[\u0600-\u06ff]+$", r"^\p{Lu}{3}$", r"^[\p{Ll}_]{9}$", r"^\p{Script=Han}+$", r"^\P{N}{4}$",
+    ],
+)  # fmt: skip
+def test_a_set_without_plain_characters_has_others(pattern: str, variant: int) -> None:
+    """MSG-68."""
+    sample = pattern_sample(pattern, variant)
+    assert sample
+    assert jsonschema_rs.Draft202012Validator({"pattern": pattern}).is_valid(sample)
+
+
+BOTH: dict[str, tuple[str, ...]] = {
+    "date-time": ("^2031-", r"\+01:00$", "T23:", r"^2024-02-29T", r"\.\d{3}Z$", "[^Z]$"),
+    "time": ("^23:", r"\+02:00$", "^0", r"\.\d{3}Z$", "^12:34:56"),
+    "date": ("^2031-", "^19", "-02-29$", "-31$", r"^\d{4}-12-"),
+    "duration": ("^PT", "W$", "M", "^P3Y", r"^P\d+D$"),
+    "email": ("^admin@", r"@corp\.example$", "^[A-Z]+@", r"@(a|b)\.co\.uk$", r"^[^@]+@[^@]+\.[a-z]{2}$"),
+    "hostname": (r"^api\.", r"\.dev$", "^[A-Z]", r"^\d", "^[^.]+$", "-"),
+    "uri": ("^https://", "^http://", "^ftp:", "^urn:", r"\.pdf$", r"^https://api\.", r"^[^:]+://[^/]+/v1/"),
+    "ipv4": ("^2", r"^10\.", r"^192\.168\.", r"\.255$", "^(10|172)"),
+    "ipv6": ("^a", "^fe80:", "^::ffff:", "f$", "^([0-9a-f]{4}:){7}[0-9a-f]{4}$", r"\d+\.\d+$"),
+    "uuid": ("^2", "^a", "^[A-F]", "f$", "^123e4567-", "^[0-9]+-", "^.{8}-ab"),
+}
+
+
+@pytest.mark.parametrize(
+    ("format_", "pattern"), [(format_, pattern) for format_, patterns in BOTH.items() for pattern in patterns]
+)
+def test_a_format_beside_an_expression_is_kept(format_: str, pattern: str) -> None:
+    """MSG-68, TOOL-30: every format of the subset, with an expression of its beginning, its end or what is between."""
+    schema = {"type": "string", "format": format_, "pattern": pattern}
+    for prompt in ("Hello", "2031 at 10:30 in Berlin"):
+        value = fill(schema, Hints.of(prompt))
+        assert is_valid(schema, value), value
+        assert is_typical(str(value), format_) or format_ == "uuid", value
+
+
+@pytest.mark.parametrize("format_", BOTH)
+def test_several_strings_of_a_format_and_an_expression_differ(format_: str) -> None:
+    """TOOL-2."""
+    items = {"type": "string", "format": format_, "pattern": BOTH[format_][0]}
+    schema = {"type": "array", "items": items, "minItems": 5, "uniqueItems": True}
+    value = fill(schema, Hints.none())
+    assert is_valid(schema, value), value
+
+
+def test_a_domain_in_a_made_up_address_is_one_kept_for_examples() -> None:
+    """RFC 2606: a letter put before `example.com` would make it somebody's."""
+    for format_, pattern in (("hostname", "^api"), ("uri", "^https://[a-z]"), ("email", "^[A-Z]")):
+        value = str(fill({"type": "string", "format": format_, "pattern": pattern}, Hints.none()))
+        assert re.search(r"[./@]example\.com/?$", value), value
+
+
+@pytest.mark.parametrize(
+    ("patterns", "value"),
+    [
+        (["^a", "b$"], "ab"),
+        (["^a+$", "^.{3}$"], "aaa"),
+        ([r"\d", "[A-Z]", "^[^-]+-[^-]+$"], None),
+        (["(?:^x|y$)", "^[^x]*$"], None),
+        (["^(ab)*$", "^(aba|b)*$"], None),
+        (["^[^a-z]+$", "^[^A-Z]+$", "^[^0-9]+$", "^.{2}$"], None),
+    ],
+)
+def test_a_string_is_found_for_several_expressions_at_once(patterns: list[str], value: str | None) -> None:
+    """TOOL-2, MSG-68."""
+    schema = {"type": "string", "allOf": [{"pattern": pattern} for pattern in patterns]}
+    made = fill(schema, Hints.none())
+    assert is_valid(schema, made)
+    assert value in (None, made)
+
+
+SLOW = {
+    "exponentially many states": r"^(a|b)*a(a|b){300}c$",
+    "repeats of repeats": r"^(((a?){30}){30}){30}b$",
+    "a set of many": "^[" + "".join(chr(0x1000 + 3 * at) for at in range(1500)) + "]{5}$",
+    "many literals": "^" + "".join(chr(0x1000 + 3 * at) for at in range(1900)) + "$",
+}
+
+
+@pytest.mark.parametrize("pattern", SLOW.values(), ids=SLOW)
+def test_looking_for_what_fits_several_expressions_is_bounded(pattern: str) -> None:
+    """Measured: below 2 s for a thousand of them, which share one budget."""
+    for more in ({"format": "date-time"}, {"allOf": [{"pattern": "z"}]}):
+        items = {"type": "string", "pattern": pattern, **more}
+        started = time.perf_counter()
+        fill({"type": "array", "items": items, "minItems": 1000, "uniqueItems": True}, Hints.none())
+        assert time.perf_counter() - started < 10
+
+
+# Properties that a schema has expressions for, and no names.
+
+WHOLES = {"type": "object", "patternProperties": {"^x-": WHOLE}, "additionalProperties": False, "minProperties": 1}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        WHOLES,
+        WHOLES | {"minProperties": 3},
+        obj("deep", deep=obj("map", map=WHOLES)),
+        {"type": "array", "items": WHOLES, "minItems": 1},
+        WHOLES | {"required": ["x-1"], "minProperties": 2},
+        WHOLES | {"propertyNames": {"pattern": "z$", "maxLength": 6}, "minProperties": 2},
+        WHOLES | {"patternProperties": {"^x$": WHOLE, "^y$": {}}, "minProperties": 2},
+        WHOLES | {"patternProperties": {"a": False, "^x": WHOLE}, "minProperties": 2},
+        {"allOf": [{key: WHOLES[key] for key in WHOLES if key != "minProperties"}, {"minProperties": 2}]},
+        {"type": "object", "patternProperties": {"^x-": WHOLE}, "unevaluatedProperties": False, "minProperties": 2},
+        {"type": "object", "propertyNames": {"format": "uuid", "pattern": "^a"}, "minProperties": 3},
+    ],
+)
+def test_names_are_made_for_the_properties_that_must_be_there(schema: dict[str, Any]) -> None:
+    """TOOL-2, TOOL-12."""
+    for prompt in ("", "set x-rate to 5"):
+        value = fill(schema, Hints.of(prompt))
+        assert is_valid(schema, value), value

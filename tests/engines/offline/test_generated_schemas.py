@@ -464,3 +464,22 @@ async def test_what_takes_more_than_one_try_is_found(hard: Json, prompt: str) ->
     schema = fields("tags", tags=hard)
     for value in await forced_inputs(schema, prompt):
         assert faults(schema, value) == []
+
+
+FITTING: dict[str, Json] = {
+    "no plain character": {"type": "string", "pattern": r"^[^\x00-\x7F]{2}$"},
+    "an identifier that begins with": {"type": "string", "format": "uuid", "pattern": "^a"},
+    "a date of one year": {"type": "string", "format": "date", "pattern": "^2031-"},
+    "an address of one network": {"type": "string", "format": "ipv4", "pattern": r"^10\."},
+    "a link of one scheme": {"type": "string", "format": "uri", "pattern": "^http://"},
+    "parts that do not say the type again": {"allOf": [{"type": "string"}, {"pattern": "^a"}, {"format": "email"}]},
+}
+
+
+@pytest.mark.parametrize("prompt", PROMPTS[:2])
+@pytest.mark.parametrize("leaf", FITTING.values(), ids=FITTING)
+async def test_strict_inputs_and_formats_fit_expressions_beside_formats(leaf: Json, prompt: str) -> None:
+    """MSG-68, TOOL-30."""
+    schema = {**fields("value", value=leaf), "additionalProperties": False}
+    for value in [*await forced_inputs(schema, prompt, strict=True), await formatted(schema, prompt)]:
+        assert faults(schema, value) == []

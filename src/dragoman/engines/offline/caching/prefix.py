@@ -20,6 +20,7 @@ from dragoman.wire.toolrules import is_deferred
 from dragoman.wire.tools import AnyTool
 from dragoman.wire.turns import blocks_of, merged
 from dragoman.wire.types import (
+    Caller,
     ContentSource,
     CountTokensRequest,
     Document,
@@ -27,6 +28,8 @@ from dragoman.wire.types import (
     InputMessage,
     RedactedThinking,
     SearchResult,
+    ServerToolResult,
+    ServerToolUse,
     Text,
     Thinking,
     ThinkingBetweenTools,
@@ -35,6 +38,7 @@ from dragoman.wire.types import (
     ToolChoiceTool,
     ToolReference,
     ToolResult,
+    ToolUse,
 )
 
 __all__ = ["Layout", "Level", "Running", "Settings", "laid_out", "settings_of"]
@@ -116,8 +120,12 @@ class _Builder:
         level.tokens.append(self._tokens)
 
     def leave_out(self) -> None:
-        """The next block is not in the prompt: it is no position, and its tokens are not part of a prefix."""
-        next(self._spans)
+        """The next block is not in the prompt: it is no position.
+
+        It takes no tokens itself. What its span has is the frame of the message, or of the request, that it would have
+        begun: that stays, before the next block.
+        """
+        self._tokens += next(self._spans).tokens
 
 
 def laid_out(
@@ -212,8 +220,14 @@ class _Contents:
         match block:
             case Text():
                 return _bare_text(block)
-            case Image():
+            case Image(transformations=transformations):
                 self.has_images = True
+                if transformations is not None and transformations.oversized_image != "error":
+                    changed["transformations"] = None
+            case ToolUse(caller=Caller(type="direct")) | ServerToolUse(caller=Caller(type="direct")):
+                changed["caller"] = None
+            case ServerToolResult(caller=Caller(type="direct")):
+                changed["caller"] = None
             case ToolResult(content=content):
                 if block.is_error is False:
                     changed["is_error"] = None
@@ -276,10 +290,10 @@ def settings_of(request: CountTokensRequest, model: Model) -> Settings:
 
 
 def _choice(request: CountTokensRequest) -> object:
-    """`auto` is what happens without a choice (TOOL-10)."""
+    """`auto` is what happens without a choice where there are tools, and `none` where there are none (TOOL-10, 13)."""
     choice = request.tool_choice
     if choice is None:
-        return ["auto"]
+        return ["auto"] if request.tools else ["none"]
     name = choice.name if isinstance(choice, ToolChoiceTool) else None
     alone = getattr(choice, "disable_parallel_tool_use", None) or None
     said = [choice.__struct_config__.tag, name, alone]

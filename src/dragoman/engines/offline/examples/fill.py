@@ -125,7 +125,10 @@ class _Maker:
                 number_sample(flat, whole=is_whole, variant=other) for other in range(variant, variant + SAMPLES)
             )
             return self._first_fitting(node, numbers)
-        return self._first_fitting(node, string_samples(flat, node.param.role, variant=variant, said=self._hints.text))
+        role, spend = node.param.role, self._budget.spend
+        return self._first_fitting(
+            node, string_samples(flat, role, variant=variant, said=self._hints.text, spend=spend)
+        )  # fmt: skip
 
     def _first_fitting(self, node: Node, samples: Iterator[JsonValue]) -> JsonValue:
         """The first sample that the place allows; the first of all where none is found."""
@@ -328,16 +331,29 @@ class _Maker:
 
     def _invent(self, node: Node, flat: dict[str, Any], values: dict[str, JsonValue], fewest: int) -> None:
         """Properties that the schema counts but does not name."""
-        number = 0
-        while len(values) < fewest and number < fewest + 20 and self._budget.spend():
-            name = f"key{number + 1}"
-            if "propertyNames" in flat:
-                named = self._reader.node(flat["propertyNames"], (*node.path, name), "key", salt=number)
-                made = self._scalar(named, None)
-                name = made if isinstance(made, str) else name
-            number += 1
+        if len(values) >= fewest:
+            return
+        for name in self._invented(node, flat, fewest + 20):
             if name not in values and (schema := self._property(flat, name)) is not False:
                 values[name] = _present(self.value(self._reader.node(schema, (*node.path, name), name, within=node)))
+            if len(values) >= fewest or not self._budget.spend():
+                return
+
+    def _invented(self, node: Node, flat: dict[str, Any], count: int) -> Iterator[str]:
+        """Names that the object may have: any, then those that its `patternProperties` have something for."""
+        allowed = flat.get("propertyNames", True)
+        patterns = list(flat.get("patternProperties", {}))[:MAX_PARTS]
+        rules = [{"allOf": [allowed, {"type": "string", "pattern": pattern}]} for pattern in patterns]
+        if flat.get("additionalProperties") is not False:
+            yield from (self._invented_name(node, allowed, number) for number in range(count))
+        yield from (self._invented_name(node, rule, number) for number in range(count) for rule in rules)
+
+    def _invented_name(self, node: Node, rule: object, number: int) -> str:
+        name = f"key{number + 1}"
+        if rule is True:
+            return name
+        made = self._scalar(self._reader.node(rule, (*node.path, name), "key", salt=number), None)
+        return made if isinstance(made, str) else name
 
 
 _PHRASES = frozenset({"search", "said", "about", "thing", "pair", "named", "type"})  # hints that may hold a whole list

@@ -5,12 +5,22 @@ as long as there are any.
 """
 
 import re
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from re import _constants as sre  # type: ignore[attr-defined]
 from re import _parser as sre_parser  # type: ignore[attr-defined]
 from typing import Any
 
-__all__ = ["FILLER", "MAX_STRING", "format_sample", "padded", "pattern_sample"]
+__all__ = [
+    "FILLER",
+    "MAX_STRING",
+    "MORE_CHARACTERS",
+    "PRINTABLE",
+    "format_sample",
+    "padded",
+    "parsed",
+    "pattern_sample",
+]
 
 MAX_STRING = 10_000  # characters: what no schema makes longer
 MAX_PATTERN = 2_000  # characters of a regular expression that is read
@@ -73,26 +83,37 @@ def padded(text: str, min_length: int, max_length: int | None) -> str:
     return text[:limit]
 
 
-def pattern_sample(pattern: str, variant: int, min_length: int = 0) -> str | None:
+def pattern_sample(pattern: str, variant: int, min_length: int = 0, *, is_new: bool = False) -> str | None:
     """A string that matches the ECMA 262 expression `pattern`; None when it cannot be read.
+
+    With `is_new` also None where it would be the string of a smaller variant, as there are no more.
 
     Looks ahead and behind are not obeyed, so the result must be checked. Nothing is ever matched here: running a
     client's expression in Python could take for ever.
     """
-    if len(pattern) > MAX_PATTERN:
-        return None
-    try:
-        parsed = sre_parser.parse(_as_python(pattern))
-    except (re.error, RecursionError, OverflowError):
+    operations = parsed(pattern)
+    if operations is None:
         return None
     writer = _Writer(variant, min_length)
     try:
-        text = writer.write(parsed)
+        text = writer.write(operations)
     except (_TooLong, RecursionError):
+        return None
+    if is_new and writer.left:
         return None
     if len(text) < min_length and not pattern.endswith("$"):
         text = padded(text, min_length, None)
     return text if _is_text(text) else None
+
+
+def parsed(pattern: str) -> Any | None:
+    """The operations of an ECMA 262 expression, as Python's `re` parses them; None when they cannot be read."""
+    if len(pattern) > MAX_PATTERN:
+        return None
+    try:
+        return sre_parser.parse(_as_python(pattern))
+    except (re.error, RecursionError, OverflowError):
+        return None
 
 
 def _as_python(pattern: str) -> str:
@@ -117,13 +138,33 @@ _PIECES = re.compile(r"\\(?:[pP]\{[^}]*\}|u\{[0-9A-Fa-f]{1,6}\}|k<\w+>|.)|.", re
 
 def _escape(piece: str, *, in_set: bool) -> str:
     if piece.startswith(("\\p{", "\\P{")):
-        characters = "0-9" if piece.startswith(("\\p{N", "\\P")) else "a-zA-Z"
+        characters = _property(piece)
         return characters if in_set else f"[{characters}]"
     if piece.startswith("\\u{"):
         return f"\\U{piece[3:-1]:0>8}"
     if piece.startswith("\\k<"):
         return f"(?P={piece[3:-1]})"
     return piece
+
+
+def _property(piece: str) -> str:
+    """Some characters that have a property of Unicode, or have it not."""
+    name = re.split(r"[=:]", piece[3:-1])[-1]
+    if piece.startswith("\\P"):
+        return "0-9" if name[:1] != "N" else "a-zA-Z"
+    return _PROPERTIES.get(name) or _PROPERTIES.get(name[:1]) or "a-zA-Z"
+
+
+# As parts of sets. General categories by their long and short names, and the scripts of most readers.
+_PROPERTIES = {
+    "Lu": "A-Z", "Uppercase": "A-Z", "Uppercase_Letter": "A-Z", "Ll": "a-z", "Lowercase": "a-z",
+    "Lowercase_Letter": "a-z", "Letter": "a-zA-Z", "L": "a-zA-Z", "N": "0-9", "P": "!,.:;?", "S": "+<=>|~", "Z": " ",
+    "Symbol": "+<=>|~", "Sc": "$", "Sm": "+<=>", "Sk": "`^", "So": "©®", "Pd": "\\-", "Pc": "_", "Ps": "(", "Pe": ")",
+    "Script": "a-zA-Z", "Lo": "ªº", "Lt": "ǅǈ", "Lm": "ʰʱ", "M": "\u0300\u0301", "Cc": "\\t", "C": "\\t",
+    "Latin": "a-zA-Z", "Latn": "a-zA-Z", "Han": "一丁", "Hani": "一丁", "Hiragana": "あい", "Katakana": "アイ",
+    "Hangul": "가각", "Cyrillic": "бвг", "Cyrl": "бвг", "Greek": "αβγ", "Grek": "αβγ", "Arabic": "ابت", "Hebrew": "אבג",
+    "Emoji": "😀😁", "Emoji_Presentation": "😀😁", "Extended_Pictographic": "😀😁",
+}  # fmt: skip
 
 
 def _is_text(text: str) -> bool:
@@ -143,7 +184,9 @@ _CATEGORIES = {
     sre.CATEGORY_WORD: FILLER + "0123456789_",
     sre.CATEGORY_NOT_WORD: " -.",
 }
-_PRINTABLE = FILLER + FILLER.upper() + "0123456789 _-.,:;/+*=#@!?%&()<>[]{}'\"\\|~^$`"
+PRINTABLE = FILLER + FILLER.upper() + "0123456789 _-.,:;/+*=#@!?%&()<>[]{}'\"\\|~^$`"
+# For sets that hold nothing of the above: letters of several scripts, signs, one beyond 16 bits, white space, controls.
+MORE_CHARACTERS = "äßéñøЖλא日本语ひ한€→✓😀\u00a0\u3000\t\n\r\x00\x01\x1f\x7f\x80"
 _REPEATS = (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT)
 
 
@@ -151,14 +194,14 @@ class _Writer:
     """Writes one string that a parsed expression matches."""
 
     def __init__(self, variant: int, min_length: int) -> None:
-        self._variant = variant
+        self.left = variant  # what is not spent yet
         self._extra = min(min_length, MAX_STRING)  # characters that repeats may still add beyond the fewest
         self._groups: dict[int, str] = {}
         self._written = 0
 
-    def write(self, parsed: Any) -> str:
-        self._extra = max(0, self._extra - parsed.getwidth()[0])
-        return self._sequence(parsed)
+    def write(self, operations: Any) -> str:
+        self._extra = max(0, self._extra - operations.getwidth()[0])
+        return self._sequence(operations)
 
     def _sequence(self, operations: Any) -> str:
         return "".join(self._one(operation, argument) for operation, argument in operations)
@@ -167,9 +210,9 @@ class _Writer:
         if operation is sre.LITERAL:
             return self._character([chr(argument)])
         if operation is sre.NOT_LITERAL:
-            return self._character([c for c in _PRINTABLE if ord(c) != argument])
+            return self._character([character for character in PRINTABLE if ord(character) != argument])
         if operation is sre.ANY:
-            return self._character(_PRINTABLE)
+            return self._character(PRINTABLE)
         if operation is sre.IN:
             return self._character(_members(argument))
         if operation in _REPEATS:
@@ -208,7 +251,7 @@ class _Writer:
 
     def _choose(self, options: Sequence[Any]) -> Any:
         """Spends the variant like the digits of a number, so that each gives another string."""
-        self._variant, index = divmod(self._variant, len(options))
+        self.left, index = divmod(self.left, len(options))
         return options[index]
 
 
@@ -224,7 +267,17 @@ def _members(items: Any) -> list[str]:
             found += _CATEGORIES.get(argument, "")
     if not items or items[0][0] is not sre.NEGATE:
         return found
-    return [character for character in _PRINTABLE if not _excludes(items, character)]
+    return [character for character in PRINTABLE if not _excludes(items, character)] or [
+        character for character in (*MORE_CHARACTERS, *_behind(items)) if not _excludes(items, character)
+    ]
+
+
+def _behind(items: Any) -> Iterator[str]:
+    """The characters next to what a negated set names: one of them is in it, if any is."""
+    for operation, argument in items[1:]:
+        if operation is sre.LITERAL or operation is sre.RANGE:
+            low, high = (argument, argument) if operation is sre.LITERAL else argument
+            yield from (chr(code) for code in (low - 1, high + 1) if 0 <= code <= sys.maxunicode)
 
 
 def _excludes(items: Any, character: str) -> bool:

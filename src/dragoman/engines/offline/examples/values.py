@@ -6,19 +6,23 @@ Pure; imports only what stands beside it.
 import math
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import permutations
 from typing import Any
 
 from dragoman.wire.jsonschema import JsonValue
 
+from .automata import common_samples
+from .formats import expressions_of, is_typical
 from .strings import FILLER, format_sample, padded, pattern_sample
 
 __all__ = ["described", "number_sample", "role_sample", "string_samples"]
 
 LARGEST = 10**4000  # nearly the longest integer that can be read and written as JSON here
 SHOWN_CHARACTERS = 60  # of the prompt, in a command made of it
+MAX_SEARCH = 1_000  # steps of a search for a string of several expressions
+SPLICED = 100  # characters of a string whose beginning or end is exchanged
 GUESSES = 60  # strings of one regular expression that are tried where the plain ones do not fit
 # What to say where nothing was said. None of these does harm, or reaches anybody.
 _SAMPLES = {
@@ -49,21 +53,34 @@ def described(description: str) -> str | None:
     return match[1] or re.split(r"\.(?:\s|$)|\sor\s", match[2])[0].strip() or None
 
 
-def string_samples(flat: dict[str, Any], role: str, *, variant: int, said: str) -> Iterator[str]:
+def string_samples(
+    flat: dict[str, Any], role: str, *, variant: int, said: str, spend: Callable[[int], bool]
+) -> Iterator[str]:
     """Strings to try, the plain ones first, none of them out of the user's words; `variant` asks for other ones.
 
     Each fits some of what the schema says of the string. There is always one; where none fits all, take the first.
+    `spend` takes steps of work, and says whether there are more.
     """
     shortest, longest = int(flat.get("minLength", 0)), flat.get("maxLength")
     longest = None if longest is None else int(longest)
     patterns: Sequence[str] = flat.get("patterns", ())
     written = [text for pattern in patterns if (text := pattern_sample(pattern, variant, shortest)) is not None]
-    for made in written:
-        yield made
-        yield made[:longest]
-    formatted = format_sample(flat.get("format", ""), variant, shortest)
+    name = flat.get("format", "")
+    formatted = format_sample(name, variant, shortest)
     if formatted is not None:
         yield formatted
+        yield from (text for text in _spliced([] if variant else written, formatted) if is_typical(text, name))
+    else:
+        for made in written if not variant else _new(patterns, variant, shortest):
+            yield made
+            yield made[:longest]
+    if patterns:
+        guide = written[0] if formatted is None and written else formatted or ""
+        for whole in expressions_of(name) or (None,):
+            yield from common_samples(
+                patterns, whole, guide=guide, variant=variant, lengths=(shortest, longest), spend=_at_most(spend)
+            )
+    yield from written
     plain = role_sample(role, said)
     if variant:
         plain = f"{plain}-{variant}" if longest is None or len(plain) + 4 <= longest else _counted(variant)
@@ -72,6 +89,42 @@ def string_samples(flat: dict[str, Any], role: str, *, variant: int, said: str) 
     yield from _combined(written, formatted, shortest)
     for pattern in patterns:
         yield from _guessed(pattern, variant, shortest)
+
+
+def _new(patterns: Sequence[str], variant: int, shortest: int) -> Iterator[str]:
+    """Strings of each pattern that no smaller variant gives."""
+    for pattern in patterns:
+        if (made := pattern_sample(pattern, variant, shortest, is_new=True)) is not None:
+            yield made
+
+
+def _at_most(spend: Callable[[int], bool]) -> Callable[[int], bool]:
+    """Lets one search have MAX_SEARCH steps, so that no string uses up what is there for all."""
+    left = MAX_SEARCH
+
+    def spent(steps: int) -> bool:
+        nonlocal left
+        left -= steps
+        return spend(steps) and left > 0
+
+    return spent
+
+
+def _spliced(written: Sequence[str], formatted: str) -> Iterator[str]:
+    """A string of a format with another beginning or end: most expressions beside a format ask for one.
+
+    As much of the format's string is kept as may be, and its parts whole: so a domain is still one kept for examples.
+    """
+    if len(formatted) > SPLICED:
+        return
+    for text in written:
+        whole = _DOMAIN.sub("host.example.com", formatted) if text[-1:].isalnum() else formatted
+        places = sorted(range(len(whole) + 1), key=lambda at: at > 0 and whole[at - 1].isalnum())
+        yield from (text + whole[at:] for at in places)
+        yield from (formatted[:at] + text for at in range(len(formatted), -1, -1))
+
+
+_DOMAIN = re.compile(r"(?:(?<=//)|(?<=@)|^)example\.com")  # a whole one, that a letter put before would change
 
 
 def _combined(written: Sequence[str], formatted: str | None, shortest: int) -> Iterator[str]:
