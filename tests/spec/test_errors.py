@@ -15,7 +15,7 @@ from relaying import ASKING, relay
 from serving import Serving
 
 from dragoman import errors
-from dragoman.engines.base import Generation
+from dragoman.engines.base import Counted, Generation
 from dragoman.errors import ApiError
 from dragoman.gateway.limits import Limits
 from dragoman.wire.events import Event
@@ -38,7 +38,7 @@ class Refusing:
         raise self.refusal
         yield []
 
-    async def count(self, request: CountTokensRequest, model: Model) -> int:
+    async def count(self, request: CountTokensRequest, model: Model, *, workspace_id: str | None = None) -> Counted:
         raise self.refusal
 
 

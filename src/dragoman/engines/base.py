@@ -42,7 +42,7 @@ class Engine(Protocol):
     name: str
     supports: frozenset[Capability]  # what it can do, whatever the model it stands in for could (MOD-8, TOOL-72)
 
-    async def count(self, request: CountTokensRequest, model: Model) -> Counted:
+    async def count(self, request: CountTokensRequest, model: Model, *, workspace_id: str | None = None) -> Counted:
         """Input tokens of a request, exactly those that `generate` will report. Raises InvalidRequest."""
         ...
 
@@ -52,4 +52,8 @@ class Engine(Protocol):
         Raises ApiError, behind the first list only where somebody asked for that (a script), and CutOff likewise.
         Closing the iterator stops the work.
         """
+        ...
+
+    async def aclose(self) -> None:
+        """Leave nothing behind, no thread and no process. Called once, when no request is under way."""
         ...

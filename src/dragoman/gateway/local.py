@@ -72,7 +72,7 @@ class Local:
             return validate_count(asked.envelope.parse(), model, version=asked.version, betas=asked.betas)
 
         request = await self._files.in_request(await _off_loop(asked, validated), asked)
-        counted = await engine.count(request, model)
+        counted = await engine.count(request, model, workspace_id=asked.principal.workspace_id)
         told: dict[str, object] = {"input_tokens": counted.input_tokens}
         if counted.original_input_tokens is not None:
             told["context_management"] = {"original_input_tokens": counted.original_input_tokens}

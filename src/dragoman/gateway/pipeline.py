@@ -84,6 +84,7 @@ class Gateway:
             limit_bytes=config.server.files_limit_bytes,
             inline_limit_bytes=config.server.body_limit_bytes,
         )
+        self._engines = engines
         self.local = Local(engines, files=self.files, new_id=new_id)
         self.batches = Batches(store.batches, ask=self._ask_for_batch, clock=clock, new_id=new_id)
         # An upstream that is silent for `ping_after_s` gets its caller a ping, so from then on it is a stream.
@@ -94,6 +95,8 @@ class Gateway:
             opened.push_async_callback(self.store.close)
             opened.push_async_callback(self.upstream.aclose)
             opened.callback(self.threads.close)
+            for engine in self._engines.values():
+                opened.push_async_callback(engine.aclose)
             self.upstream.open(each for each in self.config.providers.values() if each.dialect != OFFLINE)
             await self.store.open()
             opened.push_async_callback(self.files.aclose)

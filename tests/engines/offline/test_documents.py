@@ -12,10 +12,13 @@ from asking import call as tool_call
 from PIL import Image
 
 from dragoman.engines.offline import images, pdf
-from dragoman.engines.offline.prompt import Prompt, read_prompt
+from dragoman.engines.offline.documents import pdf_files
+from dragoman.engines.offline.offloading import Threads
+from dragoman.engines.offline.prompt import Prompt, Reading, read_prompt
 from dragoman.errors import InvalidRequest
 from dragoman.wire.validate import validate_messages
 
+READER = pdf.PdfReader(Threads())
 HAIKU, OPUS = "claude-haiku-4-5", "claude-opus-4-7"  # of 200K and 1M tokens
 SOURCE = "messages.0.content.0.pdf.source.base64"
 
@@ -78,25 +81,27 @@ def png(width: int, height: int) -> Json:
     return {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}}
 
 
-def read(*turns: Json, name: str = HAIKU) -> Prompt:
+async def read(*turns: Json, name: str = HAIKU, reader: pdf.PdfReader = READER, workspace_id: str = "w") -> Prompt:
     known = model(name)
     request = validate_messages(body(model=name, messages=list(turns)), known, version="2023-06-01", betas=())
-    return read_prompt(request, known)
+    files = pdf_files(request.messages)
+    pages = await reader.read(list(files.values()), workspace_id=workspace_id, most_pages=known.max_pdf_pages)
+    return read_prompt(request, known, Reading(dict(zip(files, pages, strict=True))))
 
 
-def refused(*blocks: Json, name: str = HAIKU) -> str:
+async def refused(*blocks: Json, name: str = HAIKU) -> str:
     with pytest.raises(InvalidRequest) as caught:
-        read(says(*blocks, "What is it?"), name=name)
+        await read(says(*blocks, "What is it?"), name=name)
     return caught.value.message
 
 
 # What is read.
 
 
-def test_a_pdf_is_read_page_by_page() -> None:
+async def test_a_pdf_is_read_page_by_page() -> None:
     """MSG-72, MSG-97."""
     data = make_pdf("The grass is green.\nThe sky is blue.", "A second page.")
-    prompt = read(says(pdf_block(data, title="Colors", citations={"enabled": True}), "What color is the grass?"))
+    prompt = await read(says(pdf_block(data, title="Colors", citations={"enabled": True}), "What color is the grass?"))
     assert prompt.passages[0].texts == ("The grass is green.\nThe sky is blue.", "A second page.")
     assert prompt.attachments == [
         'the document "Colors" (a PDF of 2 pages, 51 characters: '
@@ -104,37 +109,37 @@ def test_a_pdf_is_read_page_by_page() -> None:
     ]
 
 
-def test_a_page_costs_its_text_and_its_image() -> None:
+async def test_a_page_costs_its_text_and_its_image() -> None:
     """MSG-97, TOK-7, TOK-9: a short PDF and a line came to 2188."""
     words = "\n".join(["The quick brown fox jumps over the lazy dog, and goes on."] * 45)
-    one = read(says(pdf_block(make_pdf(words)), "Please summarize this document.")).tokens
-    two = read(says(pdf_block(make_pdf(words, words)), "Please summarize this document.")).tokens
-    as_text = read(says(text_block(words), "Please summarize this document.")).tokens
+    one = (await read(says(pdf_block(make_pdf(words)), "Please summarize this document."))).tokens
+    two = (await read(says(pdf_block(make_pdf(words, words)), "Please summarize this document."))).tokens
+    as_text = (await read(says(text_block(words), "Please summarize this document."))).tokens
     assert one == as_text + pdf.PAGE_IMAGE_TOKENS
     assert 1_500 < two - one < 3_000
-    scan = read(says(pdf_block(make_pdf("")), "Please summarize this document.")).tokens
+    scan = (await read(says(pdf_block(make_pdf("")), "Please summarize this document."))).tokens
     assert scan > pdf.PAGE_IMAGE_TOKENS
 
 
-def test_a_pdf_within_a_tool_result_is_read() -> None:
+async def test_a_pdf_within_a_tool_result_is_read() -> None:
     """MSG-75."""
     turns = [
         says("Look it up."),
         says(tool_call("toolu_1"), role="assistant"),
         says(result("toolu_1", content=[pdf_block(make_pdf("It rains in Lima."))])),
     ]
-    assert "It rains in Lima." in read(*turns).results[0].text
+    assert "It rains in Lima." in (await read(*turns)).results[0].text
     turns[2] = says(result("toolu_1", content=[text("see"), pdf_block(b"no")]))
     with pytest.raises(InvalidRequest) as caught:
-        read(*turns)
+        await read(*turns)
     path = "messages.2.content.0.tool_result.content.1.pdf.source.base64.data"
     assert caught.value.message == f"{path}: The PDF specified was not valid."
 
 
-def test_a_broken_cross_reference_table_is_no_hindrance() -> None:
+async def test_a_broken_cross_reference_table_is_no_hindrance() -> None:
     """As in other readers: such files are common."""
     data = make_pdf("Some words.").replace(b"xref\n0", b"xxxx\n0")
-    assert "Some words." in read(says(pdf_block(data), "What?")).attachments[0]
+    assert "Some words." in (await read(says(pdf_block(data), "What?"))).attachments[0]
 
 
 def test_text_of_a_pdf_is_cleaned() -> None:
@@ -142,10 +147,10 @@ def test_text_of_a_pdf_is_cleaned() -> None:
     assert pdf._cleaned("informa\ufffe\r\ntion") == pdf._cleaned("informa\x02\r\ntion") == "information"
 
 
-def test_a_page_has_a_most_of_text() -> None:
+async def test_a_page_has_a_most_of_text() -> None:
     """A page is what a reader could see: what lies outside its box is not read, nor more than 100,000 characters."""
     many = stream(b"BT /F 12 Tf 1 0 0 1 72 720 Tm (a) Tj 0 0 Td " + b"1 0 0 1 72 700 Tm (bbbbb) Tj " * 25_000 + b" ET")
-    prompt = read(says(pdf_block(make_pdf(many), citations={"enabled": True}), "What?"))
+    prompt = await read(says(pdf_block(make_pdf(many), citations={"enabled": True}), "What?"))
     assert 0 < len(prompt.passages[0].texts[0] or "") <= 100_000
 
 
@@ -153,13 +158,13 @@ def test_a_page_has_a_most_of_text() -> None:
 
 
 @pytest.mark.parametrize("data", ["aGk", "a*Gk", "aGk=\n", "data:application/pdf;base64,aGk="])
-def test_bad_base64_is_refused(data: str) -> None:
+async def test_bad_base64_is_refused(data: str) -> None:
     """MSG-97; as of images."""
-    assert refused(pdf_block(data)).startswith(f"{SOURCE}: invalid base64 data")
+    assert (await refused(pdf_block(data))).startswith(f"{SOURCE}: invalid base64 data")
 
 
-def test_an_empty_pdf_is_refused() -> None:
-    assert refused(pdf_block("")) == f"{SOURCE}: PDF cannot be empty"
+async def test_an_empty_pdf_is_refused() -> None:
+    assert await refused(pdf_block("")) == f"{SOURCE}: PDF cannot be empty"
 
 
 @pytest.mark.parametrize(
@@ -174,107 +179,100 @@ def test_an_empty_pdf_is_refused() -> None:
     ],
     ids=["html", "header only", "truncated", "no pages", "deep", "zeros"],
 )
-def test_what_is_no_pdf_is_refused(data: bytes) -> None:
+async def test_what_is_no_pdf_is_refused(data: bytes) -> None:
     """MSG-97, in the recorded words."""
-    assert refused(pdf_block(data)) == f"{SOURCE}.data: The PDF specified was not valid."
+    assert await refused(pdf_block(data)) == f"{SOURCE}.data: The PDF specified was not valid."
 
 
-def test_a_page_that_cannot_be_read_refuses_the_file() -> None:
-    assert refused(pdf_block(make_pdf("one", count=50))) == f"{SOURCE}.data: Could not process PDF"
+async def test_a_page_that_cannot_be_read_refuses_the_file() -> None:
+    assert await refused(pdf_block(make_pdf("one", count=50))) == f"{SOURCE}.data: Could not process PDF"
 
 
-def test_a_password_is_refused() -> None:
+async def test_a_password_is_refused() -> None:
     """MSG-97: no passwords."""
     locked = b"/ID[<00><00>]/Encrypt<</Filter/Standard/V 1/R 2/O(%s)/U(%s)/P -4>>" % (b"o" * 32, b"u" * 32)
-    assert refused(pdf_block(make_pdf("secret", trailer=locked))) == (
+    assert await refused(pdf_block(make_pdf("secret", trailer=locked))) == (
         f"{SOURCE}.data: The PDF specified is password protected."
     )
 
 
 @pytest.mark.parametrize(("name", "most"), [(HAIKU, 100), (OPUS, 600)])
-def test_the_pages_of_a_request_have_a_limit(name: str, most: int) -> None:
+async def test_the_pages_of_a_request_have_a_limit(name: str, most: int) -> None:
     """MSG-97: 600 pages, 100 where the window is smaller; of all its files together, each time that one is there."""
     half = pdf_block(make_pdf(*["a"] * (most // 2)))
-    assert len(read(says(half, half, "What?"), name=name).attachments) == 2
+    assert len((await read(says(half, half, "What?"), name=name)).attachments) == 2
     message = f"pdf.source.base64.data: A maximum of {most} PDF pages may be provided."
-    assert refused(pdf_block(make_pdf(*["b"] * (most + 1))), name=name) == f"messages.0.content.0.{message}"
-    assert refused(half, half, pdf_block(make_pdf("c")), name=name) == f"messages.0.content.2.{message}"
-    assert refused(*[half] * (most + 1), name=name) == f"messages.0.content.{most}.{message}"
+    assert await refused(pdf_block(make_pdf(*["b"] * (most + 1))), name=name) == f"messages.0.content.0.{message}"
+    assert await refused(half, half, pdf_block(make_pdf("c")), name=name) == f"messages.0.content.2.{message}"
+    assert await refused(*[half] * (most + 1), name=name) == f"messages.0.content.{most}.{message}"
 
 
-def test_a_lying_count_of_pages_does_no_harm() -> None:
-    assert refused(pdf_block(make_pdf("one", count=500))).endswith("A maximum of 100 PDF pages may be provided.")
-    assert "of 1 page," in read(says(pdf_block(make_pdf("one", count=10**9)), "What?")).attachments[0]
+async def test_a_lying_count_of_pages_does_no_harm() -> None:
+    assert (await refused(pdf_block(make_pdf("one", count=500)))).endswith(
+        "A maximum of 100 PDF pages may be provided."
+    )
+    assert "of 1 page," in (await read(says(pdf_block(make_pdf("one", count=10**9)), "What?"))).attachments[0]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="others have no limit of a process's memory")
-def test_a_small_file_that_asks_for_gigabytes_ends_only_its_reader() -> None:
+async def test_a_small_file_that_asks_for_gigabytes_ends_only_its_reader() -> None:
     """In the server's own process this file would end the server."""
     bomb = zlib.compress(zlib.compress(b"q " * 10_000_000, 9), 9)
     data = make_pdf(stream(bomb, b"/FlateDecode/FlateDecode"))
     assert len(data) < 2_000
-    assert refused(pdf_block(make_pdf("fine")), pdf_block(data)) == (
+    assert await refused(pdf_block(make_pdf("fine")), pdf_block(data)) == (
         "messages.0.content.1.pdf.source.base64.data: Could not process PDF"
     )
-    assert "fine" in read(says(pdf_block(make_pdf("fine")), "What?")).attachments[0]
+    assert "fine" in (await read(says(pdf_block(make_pdf("fine")), "What?"))).attachments[0]
 
 
-def test_a_file_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pdf, "TIME_LIMIT_S", 0.001)
-    assert refused(pdf_block(make_pdf("slow"))) == f"{SOURCE}.data: Could not process PDF"
-
-
-def test_a_file_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_file_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A conversation sends its files again with every turn."""
     block = pdf_block(make_pdf("read me once"))
-    first = read(says(block, block, "What?"))
+    first = await read(says(block, block, "What?"))
     monkeypatch.setattr(pdf, "TIME_LIMIT_S", 0.001)  # so that reading it anew would fail
-    assert read(says(block, block, "What?")) == first
+    assert await read(says(block, block, "What?")) == first
 
 
 def test_what_was_read_is_kept_within_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pdf, "KEPT_FILES", 3)
     shelf = pdf._Shelf()
     for at in range(10):
-        shelf.put(bytes([at]), ("text",))
-    assert [at for at in range(10) if shelf.get(bytes([at]))] == [7, 8, 9]
+        shelf.put("w", bytes([at]), ("text",))
+    assert [at for at in range(10) if shelf.get("w", bytes([at]))] == [7, 8, 9]
     monkeypatch.setattr(pdf, "KEPT_CHARACTERS", 10)
-    shelf.put(b"large", ("123456789",))
-    assert shelf.get(b"large")
-    assert not shelf.get(bytes([9]))
+    shelf.put("w", b"large", ("123456789",))
+    assert shelf.get("w", b"large")
+    assert not shelf.get("w", bytes([9]))
 
 
-def test_the_reader_of_pdfs_is_in_no_process_of_ours() -> None:
-    read(says(pdf_block(make_pdf("anything at all")), "What?"))
+async def test_the_reader_of_pdfs_is_in_no_process_of_ours() -> None:
+    await read(says(pdf_block(make_pdf("anything at all")), "What?"))
     assert "pypdfium2_raw" not in sys.modules
-
-
-def test_secrets_do_not_reach_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOME_API_KEY", "secret")
-    assert not {"SOME_API_KEY", "HOME"} & set(pdf._environment())
-    assert "PATH" in pdf._environment()
 
 
 # Text and content sources.
 
 
-def test_text_and_content_documents_are_counted() -> None:
+async def test_text_and_content_documents_are_counted() -> None:
     """MSG-72: a title and a context are part of the prompt."""
-    bare = read(says(text_block("The sky is blue."), "What?")).tokens
-    assert read(says(text_block("The sky is blue.", title="Sky", context="From a book."), "What?")).tokens > bare
-    assert read(says(content_block("The sky is blue."), "What?")).tokens == bare
-    assert read(says(content_block([text("The sky is blue.")]), "What?")).tokens == bare
+    bare = (await read(says(text_block("The sky is blue."), "What?"))).tokens
+    assert (
+        await read(says(text_block("The sky is blue.", title="Sky", context="From a book."), "What?"))
+    ).tokens > bare
+    assert (await read(says(content_block("The sky is blue."), "What?"))).tokens == bare
+    assert (await read(says(content_block([text("The sky is blue.")]), "What?"))).tokens == bare
 
 
-def test_an_image_within_a_document_counts_as_an_image() -> None:
+async def test_an_image_within_a_document_counts_as_an_image() -> None:
     """MSG-72, MSG-94, MSG-95."""
-    alone = read(says(png(280, 280), "What?")).tokens
-    assert read(says(content_block([png(280, 280)]), "What?")).tokens == alone
-    assert refused(content_block([png(1, 1)] * 60), content_block([png(1, 1)] * 41)) == (
+    alone = (await read(says(png(280, 280), "What?"))).tokens
+    assert (await read(says(content_block([png(280, 280)]), "What?"))).tokens == alone
+    assert await refused(content_block([png(1, 1)] * 60), content_block([png(1, 1)] * 41)) == (
         "messages: too many images: 101 > 100 maximum"
     )
     broken = png(1, 1) | {"source": png(1, 1)["source"] | {"data": "aGk="}}
-    assert refused(content_block([text("a"), broken])) == (
+    assert await refused(content_block([text("a"), broken])) == (
         "messages.0.content.0.document.source.content.1.image.source.base64.data: Could not process image"
     )
 
@@ -304,10 +302,10 @@ def test_texts_within_documents_are_not_empty(block: Json) -> None:
     assert outcome(HAIKU, messages=[says(block)]) == "messages: text content blocks must be non-empty"
 
 
-def test_a_document_may_be_without_text() -> None:
+async def test_a_document_may_be_without_text() -> None:
     """The wire's own types set no least length."""
     assert outcome(HAIKU, messages=[says(text_block(""), content_block([]), content_block(""), "What?")]) == ""
-    assert len(read(says(text_block(""), content_block([]), content_block(""), "What?")).attachments) == 3
+    assert len((await read(says(text_block(""), content_block([]), content_block(""), "What?"))).attachments) == 3
 
 
 def test_a_document_in_an_assistant_turn_is_of_the_older_version() -> None:
@@ -361,15 +359,15 @@ def test_pixels_are_counted_as_the_decoder_counts_them(width: int, height: int) 
             short.load()
 
 
-def test_an_oversized_image_is_an_error_where_that_is_asked() -> None:
+async def test_an_oversized_image_is_an_error_where_that_is_asked() -> None:
     """MSG-71: in place of being scaled down; named are its size and the largest that fits."""
     large = png(1920, 1080)
     strict = {"transformations": {"oversized_image": "error"}}
-    message = refused(large | strict)
+    message = await refused(large | strict)
     assert message.startswith("messages.0.content.0.image: ")
     assert "1920x1080" in message
     assert "1456x819" in message
     for lenient in ({}, {"transformations": {}}, {"transformations": {"oversized_image": "downsize"}}):
-        assert read(says(large | lenient, "What?")).attachments == ["a 1920x1080 PNG image"]
-    assert read(says(png(1456, 819) | strict, "What?")).attachments == ["a 1456x819 PNG image"]
-    assert read(says(large | strict, "What?"), name=OPUS).attachments == ["a 1920x1080 PNG image"]
+        assert (await read(says(large | lenient, "What?"))).attachments == ["a 1920x1080 PNG image"]
+    assert (await read(says(png(1456, 819) | strict, "What?"))).attachments == ["a 1456x819 PNG image"]
+    assert (await read(says(large | strict, "What?"), name=OPUS)).attachments == ["a 1920x1080 PNG image"]

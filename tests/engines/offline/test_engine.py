@@ -277,5 +277,7 @@ async def test_thinking_of_earlier_turns_counts_nothing_and_that_of_the_loop_doe
 
 
 async def test_files_that_are_not_kept_are_refused() -> None:
-    with pytest.raises(InvalidRequest, match=r"^messages\.0\.content\.0: there is no container here$"):
+    with pytest.raises(
+        InvalidRequest, match=r"^messages\.0\.content\.0: there is no container here that a file could be put into$"
+    ):
         await run(messages=[{"role": "user", "content": [{"type": "container_upload", "file_id": "file_1"}]}])

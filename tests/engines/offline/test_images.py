@@ -12,7 +12,7 @@ import zlib
 import pytest
 from PIL import Image as Pillow
 
-from dragoman.engines.offline.images import Image, describe, from_base64, image_tokens, measure, resized
+from dragoman.engines.offline.images import Image, PixelBudget, describe, from_base64, image_tokens, measure, resized
 from dragoman.errors import InvalidRequest
 
 LOC = "messages.0.content.1"
@@ -154,6 +154,32 @@ def test_corrupt_pixels_are_found() -> None:
     for wrong in (bytes(flipped), chunk(b"IDAT", whole[:8]), chunk(b"IDAT", b"no zlib"), b""):
         with pytest.raises(InvalidRequest, match="Could not process image"):
             measure(png(40, 20, wrong), "image/png", field="f")
+
+
+def test_the_images_of_a_request_have_a_most_of_pixels_that_are_decoded() -> None:
+    """MSG-91: small ones are decoded always; of larger ones beyond it, headers and checksums must still be right."""
+    budget = PixelBudget(1_000_000)
+    without_pixels = {size: png(size, 1000, chunk(b"IDAT", zlib.compress(b""))) for size in (200, 600, 1001)}
+
+    def is_decoded(size: int) -> bool:
+        try:
+            return measure(without_pixels[size], "image/png", field="f", budget=budget).width != size
+        except InvalidRequest:
+            return True
+
+    assert [is_decoded(size) for size in (1001, 600, 600, 200, 200)] == [False, True, False, True, True]
+    assert budget.covers(400_000)
+    assert not budget.covers(400_000)
+    flipped = bytearray(without_pixels[600])
+    flipped[50] ^= 1
+    with pytest.raises(InvalidRequest, match="Could not process image"):
+        measure(bytes(flipped), "image/png", field="f", budget=budget)
+    for kind, media_type in TYPES.items():
+        assert measure(picture(kind, 600, 500), media_type, field="f", budget=budget) == Image(600, 500, media_type)
+        with pytest.raises(InvalidRequest, match="Could not process image"):
+            measure(picture(kind, 600, 500)[:30], media_type, field="f", budget=budget)
+        with pytest.raises(InvalidRequest, match="8000 pixels"):
+            measure(picture(kind, 8001, 40), media_type, field="f", budget=budget)
 
 
 @pytest.mark.parametrize("size", [(8000, 1), (1, 8000)])

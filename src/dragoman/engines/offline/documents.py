@@ -3,13 +3,12 @@
 Source: spec MSG-72, 73, 97 to 99. Imports only `wire`, the error tree and this folder.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
 from dragoman.wire.documentrules import walk
-from dragoman.wire.models import Model
 from dragoman.wire.types import (
     Base64Pdf,
     ContentSource,
@@ -20,9 +19,9 @@ from dragoman.wire.types import (
     Text,
 )
 
-from .pdf import Pages, PdfFile, read_pdfs
+from .pdf import Pages, PdfFile
 
-__all__ = ["Passages", "passages_of", "pdf_pages"]
+__all__ = ["Passages", "passages_of", "pdf_files"]
 
 Location = Literal["char_location", "page_location", "content_block_location", "search_result_location"]
 
@@ -34,23 +33,22 @@ class Passages(Struct, frozen=True, kw_only=True):
     index: int  # among all documents of the request, or among all search results, from 0 (MSG-99)
     title: str | None
     source: str = ""  # of a search result
+    file_id: str | None = None  # of a document that came as a file
     texts: tuple[str | None, ...]  # the one text; each page; each content block, None for an image
 
 
-def pdf_pages(messages: Sequence[InputMessage], model: Model) -> dict[int, Pages]:
-    """The text of each page of each PDF, by the id() of the Document. Raises as `read_pdfs` does (MSG-97)."""
+def pdf_files(messages: Sequence[InputMessage]) -> dict[int, PdfFile]:
+    """Each PDF, by the id() of its Document."""
     found: dict[int, PdfFile] = {}
     for path, block in walk(messages):
         if isinstance(block, Document) and isinstance(block.source, Base64Pdf):
             # The API names the type of such a source here, not that of the block.
             found[id(block)] = PdfFile(f"{path}.pdf.source.base64", block.source.data)
-    if not found:
-        return {}
-    return dict(zip(found, read_pdfs(list(found.values()), most_pages=model.max_pdf_pages), strict=True))
+    return found
 
 
-def passages_of(messages: Sequence[InputMessage], pages: dict[int, Pages]) -> tuple[Passages, ...]:
-    """What may be cited. `pages`: what `pdf_pages` read."""
+def passages_of(messages: Sequence[InputMessage], pages: Mapping[int, Pages]) -> tuple[Passages, ...]:
+    """What may be cited. `pages`: those of each PDF, by the id() of its Document."""
     found: list[Passages] = []
     documents = results = 0
     for _, block in walk(messages):
@@ -65,7 +63,7 @@ def passages_of(messages: Sequence[InputMessage], pages: dict[int, Pages]) -> tu
     return tuple(found)
 
 
-def _of_document(block: Document, index: int, pages: dict[int, Pages]) -> Passages:
+def _of_document(block: Document, index: int, pages: Mapping[int, Pages]) -> Passages:
     kind: Location = "content_block_location"
     texts: tuple[str | None, ...] = ()
     match block.source:
@@ -79,7 +77,9 @@ def _of_document(block: Document, index: int, pages: dict[int, Pages]) -> Passag
             texts = tuple(part.text if isinstance(part, Text) else None for part in parts)
         case _:  # a URL or a file: refused elsewhere
             pass
-    return Passages(kind=kind, index=index, title=block.title, texts=texts)
+    # The gateway puts the text of a file in the place of its id, and leaves the id beside it (wire/files.py).
+    file_id = block.source.extra.get("file_id")
+    return Passages(kind=kind, index=index, title=block.title, texts=texts, file_id=file_id)
 
 
 def _of_search_result(block: SearchResult, index: int) -> Passages:

@@ -30,9 +30,12 @@ from dragoman.wire.writer import BlockWriter
 from .answer import answer
 from .caching import CacheUse, Diagnoses, Fingerprint, PromptCache
 from .context import manage, since_compaction, summary
+from .documents import pdf_files
+from .offloading import Threads, is_heavy
 from .output import Limit, Output, cut_at_stop_sequence
 from .pace import Break, Pace, paced
-from .prompt import Prompt, read_prompt
+from .pdf import Pages, PdfFile, PdfReader
+from .prompt import Prompt, Reading, read_prompt
 from .reply import Reply, Sum, is_refused
 from .scripts import Script, Scripted, ScriptedReply, UsageOverrides
 from .thinking import Signer
@@ -54,6 +57,7 @@ class OfflineEngine:
     name = "offline"
     supports: frozenset[Capability] = frozenset(
         {
+            "batch",
             "citations",
             "context_management.clear_thinking_20251015",
             "context_management.clear_tool_uses_20250919",
@@ -79,14 +83,21 @@ class OfflineEngine:
         self._scripted = None if script is None else Scripted(script)
         self._cache = PromptCache(clock=clock)
         self._diagnoses = Diagnoses(clock=clock)
+        self._threads = Threads()
+        self._pdfs = PdfReader(self._threads)
 
-    async def count(self, request: CountTokensRequest, model: Model) -> Counted:
-        read = await self._read(request, model)
+    async def aclose(self) -> None:
+        """To be called when no request is under way: ends the threads."""
+        await self._threads.aclose()
+
+    async def count(self, request: CountTokensRequest, model: Model, *, workspace_id: str | None = None) -> Counted:
+        """Without a workspace, PDFs are read anew each time."""
+        read = await self._read(request, model, workspace_id=workspace_id)
         return Counted(read.prompt.tokens, None if read.applied is None else read.original_tokens)
 
     async def generate(self, generation: Generation) -> AsyncGenerator[list[Event], None]:
         model = generation.model
-        read = await self._read(generation.request, model)
+        read = await self._read(generation.request, model, workspace_id=generation.workspace_id)
         limit = _output_limit(read.request, model, read.prompt)
         plan = await self._plan(generation, read)
         pace = plan.pace
@@ -121,27 +132,48 @@ class OfflineEngine:
         if plan.fingerprint is not None:
             self._diagnoses.remember(generation.message_id, plan.fingerprint, workspace_id=generation.workspace_id)
 
-    async def _read(self, request: Request, model: Model) -> "_Read[Request]":
-        """Read the request; in a thread where that takes long: images are decoded, long texts are counted."""
+    async def _read(self, request: Request, model: Model, *, workspace_id: str | None) -> "_Read[Request]":
+        """Read the request: at once where that is quicker than the way to a thread; else in one, a heavy request
+        behind other heavy ones, and its PDFs in a process."""
         if _is_quick(request):
-            return self._read_now(request, model)
-        return await asyncio.to_thread(self._read_now, request, model)
+            return self._read_now(self._current(request, model), model, Reading())
+        if not is_heavy(request):
+            return await self._threads.light(lambda: self._read_now(self._current(request, model), model, Reading()))
+        current, files = await self._threads.heavy(lambda: self._current_with_files(request, model))
+        reading = Reading(await self._pages(files, model, workspace_id) if files else None)
+        return await self._threads.heavy(
+            lambda: self._read_now(current, model, reading, is_heavy=True), abandon=reading.abandon
+        )
 
-    def _read_now(self, request: Request, model: Model) -> "_Read[Request]":
+    def _current(self, request: Request, model: Model) -> Request:
+        """What is left of the request when its last compaction stands for what was before it."""
         if thinks(request, model):  # else thinking that is sent is ignored (MSG-64)
             self._signer.check(request.messages)
-        request = since_compaction(request)
-        prompt = read_prompt(request, model)
+        return since_compaction(request)
+
+    def _current_with_files(self, request: Request, model: Model) -> tuple[Request, dict[int, PdfFile]]:
+        current = self._current(request, model)
+        return current, pdf_files(current.messages)
+
+    async def _pages(self, files: dict[int, PdfFile], model: Model, workspace_id: str | None) -> dict[int, Pages]:
+        pages = await self._pdfs.read(list(files.values()), workspace_id=workspace_id, most_pages=model.max_pdf_pages)
+        return dict(zip(files, pages, strict=True))
+
+    def _read_now(
+        self, request: Request, model: Model, reading: Reading, *, is_heavy: bool = False
+    ) -> "_Read[Request]":
+        prompt = read_prompt(request, model, reading)
         if request.context_management is None:
-            return _Read(request=request, prompt=prompt, original_tokens=prompt.tokens)
+            return _Read(request=request, prompt=prompt, original_tokens=prompt.tokens, is_heavy=is_heavy)
         managed = manage(
-            request, measure=lambda messages: read_prompt(replace(request, messages=messages), model).tokens
+            request, measure=lambda messages: read_prompt(replace(request, messages=messages), model, reading).tokens
         )
         edited = replace(request, messages=managed.messages)
         return _Read(
             request=edited,
-            prompt=read_prompt(edited, model) if managed.applied else prompt,
+            prompt=read_prompt(edited, model, reading) if managed.applied else prompt,
             original_tokens=prompt.tokens,
+            is_heavy=is_heavy,
             applied=managed.applied,
             compact=managed.compact,
         )
@@ -152,14 +184,16 @@ class OfflineEngine:
         is_quick = _is_quick(request) and request.output_config is None and len(request.stop_sequences or ()) <= 10
         if is_quick and self._scripted is None:
             return self._planned(generation, read)
-        return await asyncio.to_thread(self._planned, generation, read)
+        run = self._threads.heavy if read.is_heavy else self._threads.light
+        return await run(lambda: self._planned(generation, read))
 
     def _planned(self, generation: Generation, read: "_Read[MessagesRequest]") -> "_Plan":
         request, workspace_id = read.request, generation.workspace_id
         played = self._played(generation, read.prompt)
         reply = _composed(generation, read) if played is None else played.reply
         cached = self._cache.begin(request, generation.model, read.prompt, workspace_id=workspace_id)
-        usage = _usage(request, cached, says_nothing=request.max_tokens == 0 or is_refused(reply))
+        says_nothing = request.max_tokens == 0 or is_refused(reply)
+        usage = _usage(request, cached, says_nothing=says_nothing, service_tier=generation.service_tier)
         plan = _Plan(
             reply=cut_at_stop_sequence(reply, request.stop_sequences or ()),
             usage=usage,
@@ -185,6 +219,7 @@ class _Read(Struct, Generic[Request], frozen=True, kw_only=True):
     request: Request
     prompt: Prompt
     original_tokens: int  # before that
+    is_heavy: bool  # so that planning it may take long too
     applied: list[JsonObject] | None = None  # None: nothing was asked to be cleared
     compact: Compact | None = None  # the conversation is to be summed up now
 
@@ -272,7 +307,7 @@ def _output_limit(request: MessagesRequest, model: Model, prompt: Prompt) -> Lim
     return Limit(window - asked, "model_context_window_exceeded")
 
 
-def _usage(request: MessagesRequest, cached: CacheUse, *, says_nothing: bool) -> Usage:
+def _usage(request: MessagesRequest, cached: CacheUse, *, says_nothing: bool, service_tier: str) -> Usage:
     """What message_start tells (MSG-120 to 123, CCH-31 to 33)."""
     return Usage(
         input_tokens=cached.plain_tokens,
@@ -283,7 +318,7 @@ def _usage(request: MessagesRequest, cached: CacheUse, *, says_nothing: bool) ->
             ephemeral_1h_input_tokens=cached.write_1h_tokens,
         ),
         output_tokens=0 if says_nothing else 1,
-        service_tier="standard",
+        service_tier=service_tier,
         inference_geo=request.inference_geo or "not_available",
         speed=request.speed,
     )

@@ -20,7 +20,7 @@ from dragoman.errors import InvalidRequest
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-__all__ = ["Image", "describe", "from_base64", "image_tokens", "measure", "resized"]
+__all__ = ["Image", "PixelBudget", "describe", "from_base64", "image_tokens", "measure", "resized"]
 
 LIMIT_BYTES = 10_485_760  # of the base64 text: "10 MB (base64-encoded)", Anthropic documentation, "Vision"
 LIMIT_SIDE = 8000  # pixels
@@ -37,6 +37,9 @@ _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF", "image
 # PNG are inflated piece by piece, to see that none is missing: up to a second for 0.25 GB (all but 16-bit colors).
 _DECODED_PIXELS = 16_000_000
 _INFLATED_BYTES = 260_000_000
+# Nor do all images of a request decode as many pixels as they can ask for: one of the largest takes up to a second.
+_REQUEST_PIXELS = 64_000_000
+_SMALL_PIXELS = 250_000  # an image of no more is always decoded; 600 of them in two seconds
 _PIECE_BYTES = 1 << 20
 # Things that cost little to send and much to read. Real files have about ten scans, and hundreds of other parts.
 _MOST_PARTS = 50_000
@@ -54,8 +57,30 @@ class Image(msgspec.Struct, frozen=True):
     media_type: str
 
 
-def from_base64(data: str, media_type: str, *, loc: str, many: bool = False) -> Image:
-    """The image of a base64 source, checked against MSG-90 to MSG-93 and decoded.
+class PixelBudget:
+    """How many pixels the images of one request may still have decoded.
+
+    Of an image that it does not cover only the header is read, and what shows without decoding whether it is whole: a
+    PNG's checksums, the segments of the others.
+    """
+
+    def __init__(self, pixels: int = _REQUEST_PIXELS) -> None:
+        self._left = pixels
+
+    def covers(self, pixels: int) -> bool:
+        """Whether an image of so many pixels is to be decoded; if it is, they are spent."""
+        if pixels <= _SMALL_PIXELS:
+            return True
+        if pixels > self._left:
+            return False
+        self._left -= pixels
+        return True
+
+
+def from_base64(
+    data: str, media_type: str, *, loc: str, many: bool = False, budget: PixelBudget | None = None
+) -> Image:
+    """The image of a base64 source, checked against MSG-90 to MSG-93 and decoded as far as `budget` allows.
 
     `loc` is the path of the content block (`messages.0.content.1`). `many`: the request holds more than 20 images,
     so the longest side is 2000 pixels instead of 8000. Base64 is strict: standard alphabet, padded, no white space.
@@ -76,21 +101,23 @@ def from_base64(data: str, media_type: str, *, loc: str, many: bool = False) -> 
         raw = binascii.a2b_base64(data, strict_mode=True)
     except ValueError as error:  # binascii.Error is one; so is a character beyond ASCII
         raise InvalidRequest(f"{source}: invalid base64 data") from error
-    return measure(raw, media_type, field=f"{source}.data", many=many)
+    return measure(raw, media_type, field=f"{source}.data", many=many, budget=budget)
 
 
-def measure(data: bytes, media_type: str, *, field: str, many: bool = False) -> Image:
+def measure(
+    data: bytes, media_type: str, *, field: str, many: bool = False, budget: PixelBudget | None = None
+) -> Image:
     """The image that `data` holds, its first frame decoded, checked against MSG-91 and MSG-92.
 
-    `field` is the path of the field that errors name; `many` as in `from_base64`. The number of bytes is the caller's
-    to limit. Raises InvalidRequest, and nothing else whatever the bytes are.
+    `field` is the path of the field that errors name; `many` and `budget` as in `from_base64`. The number of bytes is
+    the caller's to limit. Raises InvalidRequest, and nothing else whatever the bytes are.
     """
     found = _sniff(data)
     if found is not None and found != media_type:
         raise InvalidRequest(f"{field}: Image does not match the provided media type {media_type}")
     limit = LIMIT_SIDE_MANY if many else LIMIT_SIDE
     try:
-        width, height = _decode(data, media_type=found, limit=limit)
+        width, height = _decode(data, media_type=found, limit=limit, budget=budget or PixelBudget())
     except _TooLarge as error:
         purpose = " for many-image requests" if many else ""
         raise InvalidRequest(
@@ -155,8 +182,8 @@ def _sniff(data: bytes) -> str | None:
     return None
 
 
-def _decode(data: bytes, *, media_type: str | None, limit: int) -> tuple[int, int]:
-    """Width and height of an image that could be decoded.
+def _decode(data: bytes, *, media_type: str | None, limit: int, budget: PixelBudget) -> tuple[int, int]:
+    """Width and height of an image that could be decoded, or may be beyond the budget.
 
     No pixel is decoded, and no memory for one taken, before the sides are known to be within `limit`.
     JPEG is decoded at an eighth of its size, which reads all of the file in a hundredth of the memory.
@@ -164,9 +191,10 @@ def _decode(data: bytes, *, media_type: str | None, limit: int) -> tuple[int, in
     with _open(data, media_type=media_type, limit=limit) as picture:
         width, height = picture.size
         _check_sides(width, height, limit=limit)
-        if width * height > _DECODED_PIXELS and media_type in ("image/png", "image/webp"):
+        is_covered = budget.covers(width * height)
+        if not is_covered or (width * height > _DECODED_PIXELS and media_type in ("image/png", "image/webp")):
             picture.verify()
-            if media_type == "image/png":
+            if is_covered and media_type == "image/png":
                 _check_png_pixels(data)
         else:
             picture.draft("L", (max(width // 8, 1), max(height // 8, 1)))

@@ -13,6 +13,8 @@ from dragoman.wire.codec import plain
 from dragoman.wire.documentrules import Part, walk
 from dragoman.wire.models import Model
 from dragoman.wire.toolrules import forces_a_tool, is_deferred
+from dragoman.wire.tools import AnyTool, JsonObject, Toolset
+from dragoman.wire.toolsets import offered
 from dragoman.wire.turns import Turn, blocks_of, is_prefill, merged
 from dragoman.wire.types import (
     Base64Image,
@@ -34,10 +36,11 @@ from dragoman.wire.types import (
 )
 
 from . import images, tokens
-from .documents import Passages, passages_of, pdf_pages
+from .documents import Passages, passages_of
 from .pdf import PAGE_IMAGE_TOKENS, Pages
+from .tools.builtin import toolset_members
 
-__all__ = ["Prompt", "Span", "read_prompt"]
+__all__ = ["Abandoned", "Prompt", "Reading", "Span", "read_prompt"]
 
 # The estimate's fixed parts, chosen so that short prompts come near the figures of TOK-7.
 REQUEST_TOKENS = 3
@@ -82,15 +85,37 @@ class Prompt(Struct, frozen=True, kw_only=True):
         return sum(span.tokens for span in self.spans)
 
 
-def read_prompt(request: CountTokensRequest, model: Model) -> Prompt:
-    """Read a validated request.
+class Abandoned(Exception):
+    """Nobody waits for this reading any more."""
 
-    Decodes its images and reads its PDFs, so it may take tens of milliseconds for each image, and seconds for PDFs.
-    Raises InvalidRequest for an image or a PDF that is none (MSG-91 to 94, 97) and for sources that would have to be
-    fetched (MSG-96): nothing is ever fetched here.
+
+class Reading:
+    """What the reading of one request found out, so that to read it again with less of its history costs little.
+
+    `pages`: those of each PDF. Blocks are known by their id(), so the request must outlive this.
     """
-    pages = pdf_pages(request.messages, model)
-    reader = _Reader(request, model, pages)
+
+    def __init__(self, pages: Mapping[int, Pages] | None = None) -> None:
+        self.pages = pages or {}
+        self.images: dict[int, images.Image] = {}
+        self.pixels = images.PixelBudget()
+        self.tokens: dict[str, int] = {}  # of a text
+        self.is_abandoned = False
+
+    def abandon(self) -> None:
+        """Called from another thread: makes who reads raise Abandoned before the next block."""
+        self.is_abandoned = True
+
+
+def read_prompt(request: CountTokensRequest, model: Model, reading: Reading | None = None) -> Prompt:
+    """Read a validated request; `reading` knows the pages of its PDFs, if it has any.
+
+    Decodes its images, so it may take tens of milliseconds for each, and a second for the largest. Raises
+    InvalidRequest for an image that is none (MSG-91 to 94) and for sources that would have to be fetched (MSG-96):
+    nothing is ever fetched here. And Abandoned.
+    """
+    reading = reading or Reading()
+    reader = _Reader(request, model, reading)
     turns = merged(request.messages)
     spans = reader.spans(request, current=_start_of_current_turn(turns))
     is_continued = is_prefill(request.messages)
@@ -104,7 +129,7 @@ def read_prompt(request: CountTokensRequest, model: Model) -> Prompt:
         system=_text(request.system),
         results=_results(turns, blocks, reader.attachments),
         attachments=[words for block in blocks if (words := reader.attachments.get(id(block)))],
-        passages=passages_of(request.messages, pages),
+        passages=passages_of(request.messages, reading.pages),
         prefill=_text([placed.value for placed in turns[-1].blocks]) if is_continued else None,
     )
 
@@ -159,10 +184,10 @@ def _in_words(part: Part, attachments: Mapping[int, str]) -> str:
 class _Reader:
     """Counts blocks, and puts what is not text into words on the way."""
 
-    def __init__(self, request: CountTokensRequest, model: Model, pages: Mapping[int, Pages]) -> None:
+    def __init__(self, request: CountTokensRequest, model: Model, reading: Reading) -> None:
         self.attachments: dict[int, str] = {}  # id of a block -> words
         self._model = model
-        self._pages = pages
+        self._reading = reading
         found = sum(isinstance(block, Image) for _, block in walk(request.messages))
         if found > model.max_images:
             raise InvalidRequest(f"messages: too many images: {found} > {model.max_images} maximum")
@@ -184,8 +209,7 @@ class _Reader:
             if is_deferred(tool):  # not part of the prompt until it is found (TOOL-7, CCH-28)
                 yield Span(f"tools.{at}", 0)
                 continue
-            content = {key: value for key, value in plain(tool).items() if key != "cache_control"}
-            yield Span(f"tools.{at}", self._count_json(content) + hidden)
+            yield Span(f"tools.{at}", self._count_json(_served(tool)) + hidden)
             hidden = 0
 
     def _system(self, request: CountTokensRequest) -> Iterator[Span]:
@@ -208,6 +232,8 @@ class _Reader:
 
     def tokens_of(self, block: Part, path: str, *, counts_thinking: bool) -> int:
         """Tokens of the block at `path`. Thinking of earlier turns counts nothing (TOK-5)."""
+        if self._reading.is_abandoned:
+            raise Abandoned
         match block:
             case Text(text=text):
                 return self._count(text)
@@ -227,9 +253,11 @@ class _Reader:
                 self.attachments[id(block)] = f'the search result "{title}" from {source}'
                 return self._count(source) + self._count(title) + self._parts(content, f"{path}.search_result.content")
             case ContainerUpload():
-                raise InvalidRequest(f"{path}: files are not kept here")
+                raise InvalidRequest(f"{path}: there is no container here that a file could be put into")
             case _:  # the API's own tools: known by their JSON alone
-                return TOOL_CALL_TOKENS + self._count_json(plain(block))
+                content = plain(block)
+                content = {key: content[key] for key in content if key not in ("cache_control", "caller")}
+                return TOOL_CALL_TOKENS + self._count_json(content)
 
     def _parts(self, content: str | Sequence[Part] | None, path: str) -> int:
         if content is None or isinstance(content, str):
@@ -237,22 +265,31 @@ class _Reader:
         return sum(self.tokens_of(part, f"{path}.{at}", counts_thinking=True) for at, part in enumerate(content))
 
     def _count(self, text: str) -> int:
-        return tokens.count(text, self._model.tokenizer)
+        known = self._reading.tokens
+        if (found := known.get(text)) is None:
+            found = known[text] = tokens.count(text, self._model.tokenizer)
+        return found
 
     def _count_json(self, value: object) -> int:
         return self._count(msgspec.json.encode(value).decode())
 
     def _image(self, block: Image, path: str) -> int:
+        known = self._reading.images
+        if (image := known.get(id(block))) is None:
+            image = known[id(block)] = self._decoded(block, path)
+        if block.transformations is not None and block.transformations.oversized_image == "error":
+            self._check_fits(image, path)
+        self.attachments[id(block)] = images.describe(image)
+        return images.image_tokens(image.width, image.height, high_resolution=self._model.high_resolution_images)
+
+    def _decoded(self, block: Image, path: str) -> images.Image:
         source = block.source
         if isinstance(source, UrlSource):
             raise InvalidRequest(NO_EGRESS)
         if not isinstance(source, Base64Image):
             raise InvalidRequest(f"{path}.image.source: image files are not kept here; send the image as base64")
-        image = images.from_base64(source.data, source.media_type, loc=path, many=self._many)
-        if block.transformations is not None and block.transformations.oversized_image == "error":
-            self._check_fits(image, path)
-        self.attachments[id(block)] = images.describe(image)
-        return images.image_tokens(image.width, image.height, high_resolution=self._model.high_resolution_images)
+        budget = self._reading.pixels
+        return images.from_base64(source.data, source.media_type, loc=path, many=self._many, budget=budget)
 
     def _check_fits(self, image: images.Image, path: str) -> None:
         """MSG-71: who asks for it gets an error in place of an image scaled down."""
@@ -273,7 +310,7 @@ class _Reader:
                 self.attachments[id(block)] = _document_in_words(block, _text(content))
                 return total + self._parts(content, f"{path}.document.source.content")
             case Base64Pdf():
-                pages = self._pages[id(block)]
+                pages = self._reading.pages[id(block)]
                 of = "of 1 page, " if len(pages) == 1 else f"of {len(pages)} pages, "
                 self.attachments[id(block)] = _document_in_words(block, "\n".join(pages), kind=f"a PDF {of}")
                 return total + sum(PAGE_IMAGE_TOKENS + self._count(page) for page in pages)
@@ -283,6 +320,15 @@ class _Reader:
                 raise InvalidRequest(
                     f"{path}.document.source: document files are not kept here; send the document itself"
                 )
+
+
+def _served(tool: AnyTool) -> JsonObject:
+    """What the model is told of a tool; of a toolset the members that it offers (TOOL-54)."""
+    content = {key: value for key, value in plain(tool).items() if key != "cache_control"}
+    if isinstance(tool, Toolset):
+        members = toolset_members(content["type"]) or {}
+        content["configs"] = {name: members[name] for name in offered(tool)}
+    return content
 
 
 def _document_in_words(block: Document, text: str, *, kind: str = "") -> str:
