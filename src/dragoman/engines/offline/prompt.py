@@ -255,9 +255,8 @@ class _Reader:
             case ContainerUpload():
                 raise InvalidRequest(f"{path}: there is no container here that a file could be put into")
             case _:  # the API's own tools: known by their JSON alone
-                content = plain(block)
-                content = {key: content[key] for key in content if key not in ("cache_control", "caller")}
-                return TOOL_CALL_TOKENS + self._count_json(content)
+                fields = {key: item for key, item in plain(block).items() if key not in ("cache_control", "caller")}
+                return TOOL_CALL_TOKENS + self._count_json(fields)
 
     def _parts(self, content: str | Sequence[Part] | None, path: str) -> int:
         if content is None or isinstance(content, str):
