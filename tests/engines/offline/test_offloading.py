@@ -360,7 +360,7 @@ async def test_a_file_that_is_not_read_in_time_is_not_the_callers_fault(
     monkeypatch.setattr(pdf, "TIME_LIMIT_S", 0.3)
     with pytest.raises(Overloaded):
         await read(PdfReader(threads, child=child("note(); signal.pause()")))
-    assert not any(map(is_there, pids(tmp_path)))
+    await wait_until(lambda: not any(map(is_there, pids(tmp_path))))
 
 
 async def test_two_are_read_at_a_time_and_the_next_waits_not_for_ever(
@@ -419,7 +419,7 @@ def test_a_caller_who_hangs_up_ends_the_process(
         await wait_until(lambda: len(pids(tmp_path)) == 2)
         await gone(*tasks)
         assert len(pids(tmp_path)) == 2
-        assert not any(map(is_there, pids(tmp_path)))
+        await wait_until(lambda: not any(map(is_there, pids(tmp_path))))
         reader._child = child("tell('fine')")
         assert await read(reader) == [("fine",)]
         await threads.aclose()
@@ -439,7 +439,7 @@ def test_a_caller_may_hang_up_at_any_moment(
                 await asyncio.sleep(0)
             task.cancel()
             await asyncio.wait([task])
-        assert not any(map(is_there, pids(tmp_path)))
+        await wait_until(lambda: not any(map(is_there, pids(tmp_path))))
         assert await read(reader) == [("fine",)]
         await threads.aclose()
 
@@ -472,7 +472,7 @@ async def test_requests_with_pdfs_hold_up_no_other(child: Callable[[str], Path],
             wire.close()
         await server.settled()
         assert len(pids(tmp_path)) == 2
-        assert not any(map(is_there, pids(tmp_path)))
+        await wait_until(lambda: not any(map(is_there, pids(tmp_path))))
         assert [row["outcome"] for row in server.rows].count("abandoned") == 6
         engine._pdfs._child = child("os.kill(os.getpid(), signal.SIGKILL)")
         status, told = await ask(server.url, pdf_block(b"%PDF"), "What?")
