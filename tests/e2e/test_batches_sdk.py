@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import sqlite3
+import sys
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,10 @@ from serving import Serving, ledger_rows, wait_until
 
 from dragoman.errors import StoreError
 from dragoman.gateway.auth import hash_key
+from dragoman.gateway.call import Call
+from dragoman.providers.base import Operation
 from dragoman.store.base import KeyRecord
+from dragoman.wire.headers import Headers
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -349,6 +355,28 @@ async def test_a_batch_may_be_eight_times_as_large_as_a_message(has_key: bool) -
             assert found["big"].error.error.type == "request_too_large"
 
 
+async def test_an_upstream_says_when_a_request_of_a_batch_is_tried_again() -> None:
+    """LIM-10."""
+    async with Serving() as server:
+        principal = await server.gateway.auth.identify(
+            (await server.gateway.auth.create("test", is_test=True))[0], None
+        )
+        found = []
+        for fault in ("429; retry-after=7", "529"):
+            headers = Headers([("anthropic-version", OLD), ("dragoman-fault", fault)])
+            call = Call(
+                operation=Operation.MESSAGES,
+                headers=headers,
+                body=json.dumps(HELLO).encode(),
+                request_id="req_1",
+                arrived=server.gateway.clock(),
+                batched_for=principal,
+            )
+            status, _, retry_after = await server.gateway._ask_for_batch(call)
+            found.append((status, retry_after))
+        assert found == [(429, 7), (529, None)]
+
+
 # -- over restarts ------------------------------------------------------------------------------------------------
 
 
@@ -370,3 +398,22 @@ async def test_a_batch_goes_on_when_the_server_is_started_again(tmp_path: Path) 
     assert outcomes.count("answered") == 30
     assert 0 < [row["outcome"] for row in first].count("answered") < 30
     assert outcomes.count("abandoned") == len(outcomes) - 30
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody can tell that the first process is gone")
+async def test_a_batch_goes_on_at_once_after_a_crash(tmp_path: Path) -> None:
+    """BAT-4: without waiting for the end of a lease, which would take a minute."""
+    with Running(tmp_path, "[providers.offline]\nttft_ms = 60000\n") as server:
+        with connect("sync", server.url, server.key) as client:
+            made = client.messages.batches.create(requests=[request("a")])
+        assert server.process is not None
+        await wait_until(lambda: holders(tmp_path) != [(None,)])
+        server.process.kill()
+        server.process.wait()
+    with Running(tmp_path) as server, connect("sync", server.url, server.key) as client:
+        assert (await ended(client, made.id)).request_counts.succeeded == 1
+
+
+def holders(folder: Path) -> list[Any]:
+    with closing(sqlite3.connect(folder / "dragoman.db")) as database:
+        return database.execute("SELECT worker FROM message_batches").fetchall()

@@ -4,8 +4,11 @@ import asyncio
 import itertools
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,9 +18,11 @@ from serving import wait_until
 from dragoman.errors import ApiError, CutOff, InvalidRequest, NotFound, RequestTooLarge, StoreError
 from dragoman.gateway.auth import Principal
 from dragoman.gateway.batch_requests import MAX_REQUESTS, check_params, check_size, pages_of, read_requests
-from dragoman.gateway.batch_work import AT_ONCE
+from dragoman.gateway.batch_turns import GRACE, Slots
+from dragoman.gateway.batch_work import AT_ONCE, TRIES
 from dragoman.gateway.batches import Batches
 from dragoman.gateway.call import Call
+from dragoman.gateway.workers import is_gone, worker_name
 from dragoman.store.sql import SQLStore
 from dragoman.wire.envelope import Envelope
 from dragoman.wire.headers import Headers
@@ -113,15 +118,18 @@ def test_a_batch_has_100_000_requests_at_most() -> None:
 
 def test_pages_end_with_their_rows_or_their_bytes() -> None:
     found = read_requests(body(item("a"), item("b"), item("c", x="y" * 100), item("d"), item("e")))
-    pages = [[each.custom_id for each in page] for page in pages_of(found, rows=2, size_bytes=50)]
+    limits: Any = {"limit_bytes": 1000, "new_id": str}
+    pages = [[each.custom_id for each in page] for page in pages_of(found, rows=2, size_bytes=50, **limits)]
     assert pages == [["a", "b"], ["c"], ["d", "e"]]
-    assert [each.number for page in pages_of(found) for each in page] == [0, 1, 2, 3, 4]
+    assert [each.number for page in pages_of(found, **limits) for each in page] == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
     ("field", "value", "is_fit"),
     [
         ("stream", True, False),
+        ("max_tokens", -0.0, False),
+        ("max_tokens", "0", True),
         ("stream", False, True),
         ("max_tokens", 0, False),
         ("max_tokens", 1, True),
@@ -139,6 +147,14 @@ def test_some_params_do_not_go_into_a_batch(field: str, value: Any, is_fit: bool
         return
     with pytest.raises(InvalidRequest, match=f"^{field}: "):
         check_params(envelope)
+
+
+@pytest.mark.parametrize("zero", ["-0", "0.0", "-0.0", "0e5", " 0", "0E+9"])
+def test_no_tokens_are_none_however_they_are_written(zero: str) -> None:
+    """BAT-3."""
+    with pytest.raises(InvalidRequest, match=r"^max_tokens: 0 is not supported"):
+        check_params(Envelope(b'{"model": "m", "max_tokens": %b}' % zero.encode()))
+    check_params(Envelope(b'{"model": "m", "max_tokens": %b}' % (b"9" * 5000)))
 
 
 def test_a_request_of_a_batch_is_no_larger_than_one_that_comes_alone() -> None:
@@ -169,7 +185,11 @@ class House:
         self.open.set()
         self.running = 0
         self.most = 0
-        self.reply: Callable[[Call], tuple[int, bytes]] = lambda call: (200, call.body)
+        self.reply: Callable[[Call], tuple[int, bytes] | tuple[int, bytes, int]] = lambda call: (200, call.body)
+        self.pauses: list[float] = []  # that were to be slept, in seconds
+        self.may_wake = asyncio.Event()  # until it is set, who sleeps does so
+        self.may_wake.set()
+        self.gone: set[str] = set()  # names of workers
         self.ids = itertools.count(1)
         self.batches = self.process()
 
@@ -177,15 +197,29 @@ class House:
         def new_id(prefix: str) -> str:
             return f"{prefix}_{next(self.ids)}"
 
-        return Batches(self.store.batches, ask=self.ask, clock=lambda: 0.0, new_id=new_id, now=lambda: self.now)
+        return Batches(
+            self.store.batches,
+            ask=self.ask,
+            clock=lambda: 0.0,
+            new_id=new_id,
+            limit_bytes=1000,
+            now=lambda: self.now,
+            sleep=self.sleep,
+            is_gone=self.gone.__contains__,
+        )
 
-    async def ask(self, call: Call) -> tuple[int, bytes]:
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        await self.may_wake.wait()
+
+    async def ask(self, call: Call) -> tuple[int, bytes, int | None]:
         self.calls.append(call)
         self.running += 1
         self.most = max(self.most, self.running)
         try:
             await self.open.wait()
-            return self.reply(call)
+            status, body, *retry_after = self.reply(call)
+            return status, body, retry_after[0] if retry_after else None
         finally:
             self.running -= 1
 
@@ -285,10 +319,10 @@ async def test_what_was_answered_is_no_word_of_the_counts_yet(house: House) -> N
     """BAT-5."""
     blocked = asyncio.Event()
 
-    async def ask(call: Call) -> tuple[int, bytes]:
+    async def ask(call: Call) -> tuple[int, bytes, None]:
         if b"slow" in call.body:
             await blocked.wait()
-        return 200, b"{}"
+        return 200, b"{}", None
 
     house.batches._work._ask = ask
     batch_id = await house.create("quick", "slow")
@@ -362,7 +396,7 @@ async def test_a_small_batch_does_not_wait_for_a_large_one(house: House) -> None
     large = await house.create(*(f"n{number}" for number in range(100)))
     await house.hang(AT_ONCE)
     small = await house.create("small")
-    await wait_until(lambda: len(house.batches._work._at_work) == 2)
+    await wait_until(lambda: len(house.batches._work._jobs) == 2)
     house.open.set()
     await house.ended(small)
     await house.ended(large)
@@ -490,11 +524,11 @@ async def test_a_batch_goes_on_after_a_restart(house: House) -> None:
     blocked = {f"n{number}" for number in range(3, 3 + AT_ONCE)}
     never = asyncio.Event()
 
-    async def first_life(call: Call) -> tuple[int, bytes]:
+    async def first_life(call: Call) -> tuple[int, bytes, None]:
         house.calls.append(call)
         if json.loads(call.body)["name"] in blocked:
             await never.wait()
-        return 200, b'"first life"'
+        return 200, b'"first life"', None
 
     house.batches._work._ask = first_life
     batch_id = await house.create(*(f"n{number}" for number in range(20)))
@@ -553,11 +587,11 @@ async def test_a_batch_that_fails_by_the_store_is_taken_up_again(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     take = house.store.batches.take
-    failures = iter([StoreError("the disk is full"), StoreError("the disk is full")])
+    is_full = True
 
     async def failing(*asked: Any) -> Any:
-        if (failure := next(failures, None)) is not None:
-            raise failure
+        if is_full:
+            raise StoreError("the disk is full")
         return await take(*asked)
 
     monkeypatch.setattr(house.store.batches, "take", failing)
@@ -565,10 +599,11 @@ async def test_a_batch_that_fails_by_the_store_is_taken_up_again(
         batch_id = await house.create("a", "b")
         for waits in (1, 2):
             await wait_until(lambda waits=waits: caplog.text.count("waits: the disk is full") == waits)
+            is_full = waits == 1
             house.batches._work.look()
         await house.ended(batch_id)
     assert sorted(house.asked) == ["a", "b"]
-    assert house.batches._work._slots._value == AT_ONCE
+    assert house.batches._work._slots.free == AT_ONCE
 
 
 async def test_a_fault_that_breaks_the_connection_is_an_error_of_its_request(house: House) -> None:
@@ -582,3 +617,208 @@ async def test_a_fault_that_breaks_the_connection_is_an_error_of_its_request(hou
     await house.ended(batch_id)
     (result,) = (await house.results(batch_id)).values()
     assert (result["type"], result["error"]["error"]["type"]) == ("errored", "api_error")
+
+
+# -- what stalls, and what fails for now ---------------------------------------------------------------------------
+
+
+async def test_a_batch_that_waits_for_a_slot_is_canceled_at_once(house: House) -> None:
+    """BAT-7: whatever the requests of others do."""
+    house.open.clear()
+    await house.create(*(f"n{number}" for number in range(AT_ONCE)))
+    await house.hang(AT_ONCE)
+    waiting = await house.create("waiting")
+    await wait_until(lambda: len(house.batches._work._jobs) == 2)
+    await house.batches.cancel(waiting, ME, base_url=URL)
+    assert (await house.ended(waiting))["request_counts"] == counts(canceled=1)
+    assert "waiting" not in house.asked
+
+
+async def test_a_batch_that_waits_for_a_slot_expires_in_time(house: House) -> None:
+    """BAT-10."""
+    house.open.clear()
+    await house.create(*(f"n{number}" for number in range(AT_ONCE)))
+    await house.hang(AT_ONCE)
+    waiting = await house.create("waiting")
+    await wait_until(lambda: len(house.batches._work._jobs) == 2)
+    house.now += timedelta(hours=24)
+    house.batches._work.look()
+    assert (await house.ended(waiting))["request_counts"] == counts(expired=1)
+
+
+async def test_what_still_runs_some_seconds_after_a_cancel_is_canceled(house: House) -> None:
+    """BAT-7."""
+    house.open.clear()
+    batch_id = await house.create("a", "b")
+    await house.hang(2)
+    await house.batches.cancel(batch_id, ME, base_url=URL)
+    house.now += GRACE - timedelta(seconds=1)
+    house.batches._work.look()
+    await wait_until(lambda: not house.batches._work._wake.is_set())
+    assert (house.running, (await house.shown(batch_id))["processing_status"]) == (2, "canceling")
+    house.now += timedelta(seconds=1)
+    house.batches._work.look()
+    assert (await house.ended(batch_id))["request_counts"] == counts(canceled=2)
+    assert house.running == 0
+
+
+async def test_a_request_that_never_ends_is_ended(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ERR-5: and is not tried again."""
+    monkeypatch.setattr("dragoman.gateway.batch_work.REQUEST_S", 0.01)
+    house.open.clear()
+    batch_id = await house.create("a")
+    await house.ended(batch_id)
+    result = (await house.results(batch_id))["a"]
+    assert (result["type"], result["error"]["error"]["type"]) == ("errored", "timeout_error")
+    assert len(house.calls) == 1
+
+
+async def test_a_batch_holds_half_of_the_slots_when_another_one_waits() -> None:
+    slots = Slots(4)
+    order: list[str] = []
+
+    async def take(name: str) -> None:
+        await slots.acquire(name)
+        order.append(name)
+
+    async with asyncio.TaskGroup() as group:
+        for name in "aaaaabbb":
+            group.create_task(take(name))
+        await asyncio.sleep(0)
+        for released in "aaab":
+            slots.release(released)
+            await asyncio.sleep(0)
+    assert "".join(order) == "aaaa" + "bb" + "ab"
+
+
+async def test_a_slot_that_comes_to_one_who_is_cancelled_goes_on() -> None:
+    slots = Slots(1)
+    await slots.acquire("a")
+    queued = [asyncio.create_task(slots.acquire(name)) for name in "bcd"]
+    await asyncio.sleep(0)
+    queued[1].cancel()
+    slots.release("a")
+    queued[0].cancel()  # it holds one, and does not know it yet
+    await asyncio.gather(*queued, return_exceptions=True)
+    assert [each.cancelled() for each in queued] == [True, True, False]
+    slots.release("d")
+    assert slots.free == 1
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 529])
+async def test_a_failure_that_may_pass_is_tried_again(house: House, status: int) -> None:
+    """After `retry-after` (LIM-10), or else longer each time."""
+    replies = iter([(status, b"1"), (status, b"2"), (status, b"3", 7), (200, b"4")])
+    house.reply = lambda call: next(replies)
+    batch_id = await house.create("a")
+    assert (await house.ended(batch_id))["request_counts"] == counts(succeeded=1)
+    assert house.pauses == [1, 2, 7]
+    assert len({call.request_id for call in house.calls}) == 4
+
+
+async def test_a_failure_that_does_not_pass_is_the_result(house: House) -> None:
+    house.reply = lambda call: (529, b'"%d"' % len(house.calls))
+    batch_id = await house.create("a")
+    assert (await house.ended(batch_id))["request_counts"] == counts(errored=1)
+    assert (len(house.calls), house.pauses) == (TRIES, [1, 2, 4, 8, 16, 32, 60])
+    assert (await house.results(batch_id))["a"]["error"] == str(TRIES)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413])
+async def test_a_request_that_is_wrong_is_not_tried_again(house: House, status: int) -> None:
+    house.reply = lambda call: (status, b"{}")
+    await house.ended(await house.create("a"))
+    assert (len(house.calls), house.pauses) == (1, [])
+
+
+async def test_a_request_that_waits_for_its_next_try_holds_no_slot(house: House) -> None:
+    house.may_wake.clear()
+    house.reply = lambda call: (200 if b"good" in call.body else 429, b"{}", 3600)
+    await house.create(*(f"n{number}" for number in range(AT_ONCE)))
+    await wait_until(lambda: len(house.pauses) == AT_ONCE)
+    await house.ended(await house.create("good"))
+    assert house.batches._work._slots.free == AT_ONCE
+
+
+async def test_a_request_that_waits_for_its_next_try_is_canceled(house: House) -> None:
+    """BAT-7."""
+    house.may_wake.clear()
+    house.reply = lambda call: (429, b"{}", 3600)
+    batch_id = await house.create("a")
+    await wait_until(lambda: house.pauses == [3600])
+    await house.batches.cancel(batch_id, ME, base_url=URL)
+    assert (await house.ended(batch_id))["request_counts"] == counts(canceled=1)
+
+
+async def test_no_try_comes_after_the_end_of_its_batch(house: House) -> None:
+    """BAT-10: what is known of it then is its failure."""
+    house.reply = lambda call: (429, b"{}", 24 * 3600)
+    assert (await house.ended(await house.create("a")))["request_counts"] == counts(errored=1)
+    assert house.pauses == []
+
+
+# -- creating, and dying --------------------------------------------------------------------------------------------
+
+
+async def test_who_hangs_up_while_a_batch_is_stored_has_a_whole_one(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    add = house.store.batches.add
+
+    async def slow(*given: Any, **named: Any) -> None:
+        begun.set()
+        await go_on.wait()
+        await add(*given, **named)
+
+    monkeypatch.setattr(house.store.batches, "add", slow)
+    creating = asyncio.create_task(house.create("a"))
+    await begun.wait()
+    creating.cancel()
+    await asyncio.gather(creating, return_exceptions=True)
+    go_on.set()
+    await wait_until(lambda: house.asked == ["a"])
+
+
+async def test_a_request_that_is_too_large_leaves_its_id_only(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ERR-24: its bytes are neither stored nor read."""
+    pages = []
+    add = house.store.batches.add
+
+    async def noted(batch: Any, given: Any, **named: Any) -> None:
+        pages.extend(given)
+        await add(batch, pages, **named)
+
+    monkeypatch.setattr(house.store.batches, "add", noted)
+    name = "n" * 2000
+    made = await house.batches.create(body(item("big", name=name), item("small", name="s")), HEADERS, ME, base_url=URL)
+    assert [len(each.params) for page in pages for each in page] == [0, 13]
+    assert (await house.ended(str(made["id"])))["request_counts"] == counts(succeeded=1, errored=1)
+    result = (await house.results(str(made["id"])))["big"]
+    assert (result["type"], result["error"]["error"]["type"]) == ("errored", "request_too_large")
+    assert result["error"]["request_id"].startswith("req_")
+    assert house.asked == ["s"]
+
+
+async def test_what_a_process_held_that_is_gone_is_taken_up_at_once(house: House) -> None:
+    await house.batches.aclose()
+    batch_id = await house.create("a")
+    await house.store.batches.claim("killed", house.now, house.now + timedelta(seconds=60), 9)
+    house.gone.add("killed")
+    await house.restart()
+    await house.ended(batch_id)
+
+
+def test_a_process_is_gone_when_its_number_is_free_or_another_ones() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        mine = worker_name("worker_1")
+        began = int(Path(f"/proc/{other.pid}/stat").read_text().rpartition(")")[2].split()[19])
+        place = mine.partition("@")[2].partition("/")[0]
+        theirs = f"worker_2@{place}/{other.pid}/{began}"
+        assert not is_gone(mine)
+        assert not is_gone(theirs)
+        assert is_gone(f"worker_2@{place}/{other.pid}/{began - 1}")
+        other.communicate(b"\n")
+    assert is_gone(theirs)
+    assert not is_gone(theirs.replace(place, "0" + place))  # another machine, boot, or container
+    assert not is_gone("worker_2")

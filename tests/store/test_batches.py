@@ -44,7 +44,7 @@ def requests(count: int = 3) -> list[BatchRequest]:
 
 async def added(store: BatchStore, number: int = 1, *, total: int = 3, **changes: Any) -> Batch:
     made = batch(number, total=total, **changes)
-    await store.add(made, [requests(total)])
+    await store.add(made, [requests(total)], worker="a")
     return made
 
 
@@ -72,16 +72,61 @@ async def test_nobody_sees_a_batch_before_it_is_whole(store: BatchStore) -> None
 
     def pages() -> Iterator[list[BatchRequest]]:
         yield requests(2)
-        raise RuntimeError("the client hung up")
+        raise KeyboardInterrupt  # from which nobody cleans up
 
-    with pytest.raises(RuntimeError):
-        await store.add(made, pages())
+    with pytest.raises(KeyboardInterrupt):
+        await store.add(made, pages(), worker="a")
     assert await store.find(made.id, OURS) is None
     assert await store.page(OURS, 10) == []
     assert await store.claim("a", NOON, NOON + HOUR, 10) == []
     await store.erase(results_before=NOON - DAY, broken_before=NOON + HOUR)
     await added(store)  # the id is free again, and so are the numbers of its requests
     assert await store.pending(made.id, after=-1, limit=10) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("trouble", [StoreError("the disk is full"), RuntimeError("a fault")])
+async def test_what_cannot_be_stored_whole_is_forgotten(store: BatchStore, trouble: Exception) -> None:
+    def pages() -> Iterator[list[BatchRequest]]:
+        yield requests(2)
+        raise trouble
+
+    with pytest.raises(type(trouble)):
+        await store.add(batch(), pages(), worker="a")
+    assert await store.workers() == []
+    assert await store.pending(batch().id, after=-1, limit=10) == []
+
+
+async def test_the_half_of_a_batch_goes_with_its_worker(store: BatchStore) -> None:
+    def pages() -> Iterator[list[BatchRequest]]:
+        yield requests(2)
+        raise KeyboardInterrupt
+
+    whole = await added(store, 2)
+    await store.claim("a", NOON, NOON + HOUR, 9)
+    with pytest.raises(KeyboardInterrupt):
+        await store.add(batch(), pages(), worker="a")
+    assert await store.workers() == ["a"]
+    await store.bury("b")
+    assert await store.claim("b", NOON, NOON + HOUR, 9) == []
+    assert await store.pending(batch().id, after=-1, limit=9) == [0, 1]
+    await store.bury("a")
+    assert await store.pending(batch().id, after=-1, limit=9) == []
+    assert await store.workers() == []
+    assert await store.claim("b", NOON, NOON + HOUR, 9) == [whole]
+
+
+async def test_a_request_that_is_refused_already_has_its_result(store: BatchStore) -> None:
+    made = batch(total=2)
+    good, bad = requests(2)
+    refused = msgspec.structs.replace(bad, params=b"", error=b'{"type":"error"}')
+    await store.add(made, [[good, refused]], worker="a")
+    assert await store.pending(made.id, after=-1, limit=9) == [0]
+    assert await store.take(made.id, 1, NOON) is None
+    assert await store.take(made.id, 0, NOON) == good
+    await answered(store, made, [0])
+    assert await store.end(made.id, NOON)
+    found = [(each.outcome, each.body) for each in await store.results(made.id, after=-1, limit=9)]
+    assert found == [("succeeded", b"[0]"), ("errored", b'{"type":"error"}')]
 
 
 async def test_pages_are_newest_first_and_go_both_ways(store: BatchStore) -> None:
@@ -111,6 +156,18 @@ async def test_one_worker_at_a_time_gets_a_batch(store: BatchStore) -> None:
     later = NOON + 2 * HOUR  # neither has been heard of
     assert await store.claim("c", later, later + HOUR, 9) == [old, new]
     assert await store.claim("a", later, later + HOUR, 9) == []
+
+
+async def test_a_batch_that_is_over_waits_for_no_turn(store: BatchStore) -> None:
+    """BAT-7 and BAT-10."""
+    first, _, canceled = await added(store, 1), await added(store, 2), await added(store, 3)
+    expired = await added(store, 4, expires_at=NOON)
+    await store.cancel(canceled.id, NOON)
+    claimed = await store.claim("a", NOON - HOUR, NOON, 1)
+    assert [each.id for each in claimed] == [first.id, canceled.id]
+    await store.end(canceled.id, NOON)
+    claimed = await store.claim("a", NOON, NOON + HOUR, 1)
+    assert [each.id for each in claimed] == [first.id, expired.id]
 
 
 async def test_what_a_worker_lets_go_is_free_at_once(store: BatchStore) -> None:

@@ -5,7 +5,7 @@ answered, like a request of its own.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 
 import msgspec
@@ -93,15 +93,22 @@ def _joined(path: str, name: str) -> str:
 
 
 def pages_of(
-    requests: list[tuple[str, msgspec.Raw]], *, rows: int = 200, size_bytes: int = 1024 * 1024
+    requests: list[tuple[str, msgspec.Raw]],
+    *,
+    limit_bytes: int,
+    new_id: Callable[[str], str],
+    rows: int = 200,
+    size_bytes: int = 1024 * 1024,
 ) -> Iterator[list[BatchRequest]]:
-    """The requests with their bytes, in pages that end at `rows` requests or with the one that fills `size_bytes`."""
+    """The requests with their bytes, in pages that end at `rows` requests or with the one that fills `size_bytes`.
+
+    Of one that is larger than `limit_bytes` nothing is kept but its id and its error.
+    """
     page: list[BatchRequest] = []
     filled = 0
     for number, (custom_id, raw) in enumerate(requests):
-        params = bytes(raw)
-        page.append(BatchRequest(number, custom_id, params))
-        filled += len(params)
+        page.append(_request(number, custom_id, raw, limit_bytes, new_id))
+        filled += len(page[-1].params)
         if len(page) == rows or filled >= size_bytes:
             yield page
             page, filled = [], 0
@@ -109,7 +116,17 @@ def pages_of(
         yield page
 
 
-def check_size(params: bytes, limit_bytes: int) -> None:
+def _request(
+    number: int, custom_id: str, raw: msgspec.Raw, limit_bytes: int, new_id: Callable[[str], str]
+) -> BatchRequest:
+    try:
+        check_size(memoryview(raw), limit_bytes)
+    except RequestTooLarge as error:
+        return BatchRequest(number, custom_id, b"", error=msgspec.json.encode(error.body(new_id("req"))))
+    return BatchRequest(number, custom_id, bytes(raw))
+
+
+def check_size(params: bytes | memoryview, limit_bytes: int) -> None:
     """No request of a batch is larger than one that comes alone. Raises RequestTooLarge."""
     if len(params) > limit_bytes:
         raise RequestTooLarge("Request exceeds the maximum size")
@@ -119,8 +136,16 @@ def check_params(envelope: Envelope) -> None:
     """What only a batch forbids (BAT-3, MSG-35). Raises InvalidRequest."""
     if envelope.stream():
         raise InvalidRequest("stream: is not supported inside a batch")
-    if bytes(envelope.fields.get("max_tokens", b"")) == b"0":
+    if _is_zero(bytes(envelope.fields.get("max_tokens", b""))):
         raise InvalidRequest("max_tokens: 0 is not supported inside a batch")
     for name in NOT_IN_BATCHES:
         if name in envelope.fields and bytes(envelope.fields[name]) != b"null":
             raise InvalidRequest(f"{name}: is not supported inside a batch")
+
+
+def _is_zero(value: bytes) -> bool:
+    """Whether a JSON value is the number 0, however it is written: 0, -0, 0.0, 0e5."""
+    try:
+        return msgspec.json.decode(value, type=float) == 0
+    except msgspec.DecodeError:  # no number, or none at all: said by those who read it
+        return False

@@ -5,6 +5,7 @@ answered for that key, also when the key is revoked meanwhile. Knows no SQL and 
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -17,12 +18,14 @@ from dragoman.wire.headers import Headers
 
 from .auth import Principal
 from .batch_requests import pages_of, read_requests
-from .batch_work import KEPT, BatchWork, Caller
-from .call import Call
+from .batch_work import KEPT, Ask, BatchWork, Caller
 from .catalogue import last, read_limit
 from .faults_header import HEADER as FAULT
+from .workers import is_gone
 
 __all__ = ["Batches"]
+
+log = logging.getLogger("dragoman.batches")
 
 EXPIRES = timedelta(hours=24)
 LARGE_BODY_BYTES = 256 * 1024  # above this, a body is read in a thread, off the event loop
@@ -40,29 +43,38 @@ class Results(NamedTuple):
 class Batches:
     """The batches of all workspaces. Methods raise ApiError, and StoreError when the store is away.
 
-    `now` gives the aware UTC time; for `ask` and the others see BatchWork. Objects come as the API's JSON has them;
-    `base_url` is this server's as the caller sees it (BAT-9), without a slash at the end.
+    `now` gives the aware UTC time, `limit_bytes` bounds one request; for `ask` and the others see BatchWork. Objects
+    come as the API's JSON has them; `base_url` is this server's as the caller sees it (BAT-9), without a slash at
+    the end.
     """
 
     def __init__(
         self,
         store: BatchStore,
         *,
-        ask: Callable[[Call], Awaitable[tuple[int, bytes]]],
+        ask: Ask,
         clock: Callable[[], float],
         new_id: Callable[[str], str],
+        limit_bytes: int,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        is_gone: Callable[[str], bool] = is_gone,
     ) -> None:
         self.now = now
         self._store = store
         self._new_id = new_id
-        self._work = BatchWork(store, ask=ask, now=lambda: self.now(), clock=clock, new_id=new_id)
+        self._limit_bytes = limit_bytes
+        self._adding: set[asyncio.Task[None]] = set()
+        self._work = BatchWork(
+            store, ask=ask, now=lambda: self.now(), clock=clock, new_id=new_id, sleep=sleep, is_gone=is_gone
+        )
 
     def start(self) -> None:
         """Go on with what is there. The store must be open."""
         self._work.start()
 
     async def aclose(self) -> None:
+        await asyncio.gather(*self._adding, return_exceptions=True)
         await self._work.aclose()
 
     async def create(self, body: bytes, headers: Headers, principal: Principal, *, base_url: str) -> dict[str, object]:
@@ -77,9 +89,21 @@ class Batches:
             created_at=created,
             expires_at=created + EXPIRES,
         )
-        await self._store.add(batch, pages_of(requests))
-        self._work.look()
+        adding = asyncio.create_task(self._add(batch, requests))
+        self._adding.add(adding)
+        adding.add_done_callback(self._added)
+        await asyncio.shield(adding)  # a caller who hangs up now has a whole batch, not half of one
         return self._shown(batch, base_url)
+
+    async def _add(self, batch: Batch, requests: list[tuple[str, msgspec.Raw]]) -> None:
+        pages = pages_of(requests, limit_bytes=self._limit_bytes, new_id=self._new_id)
+        await self._store.add(batch, pages, worker=self._work.worker)
+        self._work.look()
+
+    def _added(self, adding: asyncio.Task[None]) -> None:
+        self._adding.discard(adding)
+        if not adding.cancelled() and (trouble := adding.exception()) is not None:  # the caller may be gone by now
+            log.warning("a batch could not be stored: %s", trouble)
 
     async def retrieve(self, batch_id: str, principal: Principal, *, base_url: str) -> dict[str, object]:
         return self._shown(await self._find(batch_id, principal), base_url)
@@ -108,7 +132,7 @@ class Batches:
         }
 
     async def cancel(self, batch_id: str, principal: Principal, *, base_url: str) -> dict[str, object]:
-        """Start nothing more of a batch; what runs may end (BAT-7). One that has ended stays as it is."""
+        """Start nothing more of a batch; what runs may end within seconds (BAT-7). One that has ended stays."""
         await self._find(batch_id, principal)
         await self._store.cancel(batch_id, self.now())
         self._work.look()

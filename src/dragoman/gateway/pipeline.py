@@ -86,7 +86,13 @@ class Gateway:
         )
         self._engines = engines
         self.local = Local(engines, files=self.files, new_id=new_id)
-        self.batches = Batches(store.batches, ask=self._ask_for_batch, clock=clock, new_id=new_id)
+        self.batches = Batches(
+            store.batches,
+            ask=self._ask_for_batch,
+            clock=clock,
+            new_id=new_id,
+            limit_bytes=config.server.body_limit_bytes,
+        )
         # An upstream that is silent for `ping_after_s` gets its caller a ping, so from then on it is a stream.
         self.upstream = Upstream(adapters, transport_of=transport_of, hold_s=config.server.ping_after_s)
 
@@ -111,11 +117,12 @@ class Gateway:
     ) -> None:
         await self._opened.aclose()
 
-    async def _ask_for_batch(self, call: Call) -> tuple[int, bytes]:
-        """Status and body of the reply to a request of a batch."""
+    async def _ask_for_batch(self, call: Call) -> tuple[int, bytes, int | None]:
+        """Status, body and `retry-after` (whole seconds) of the reply to a request of a batch."""
         reply = await answer(self, call)
         await reply.aclose()
-        return reply.status, reply.body
+        after = dict(reply.headers).get("retry-after", "")
+        return reply.status, reply.body, int(after) if after.isdecimal() and len(after) < 10 else None
 
 
 async def answer(gateway: Gateway, call: Call) -> "Reply":

@@ -29,11 +29,15 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BatchRequest(msgspec.Struct, frozen=True):
-    """One request of a batch; `params` are the bytes of a Messages body, as they came."""
+    """One request of a batch; `params` are the bytes of a Messages body, as they came.
+
+    `error` is the envelope of the error of one that is refused already; then it has no params.
+    """
 
     number: int  # from 0, in the order in which they came
     custom_id: str
     params: bytes
+    error: bytes | None = None
 
 
 class BatchResult(msgspec.Struct, frozen=True):
@@ -48,8 +52,11 @@ class BatchResult(msgspec.Struct, frozen=True):
 class BatchStore(Protocol):
     """The batches of an installation. Every method raises StoreError for any trouble with the database."""
 
-    async def add(self, batch: Batch, pages: Iterable[Sequence[BatchRequest]]) -> None:
-        """Keep a batch and its requests, page by page. Nobody sees it before its last page is there."""
+    async def add(self, batch: Batch, pages: Iterable[Sequence[BatchRequest]], *, worker: str) -> None:
+        """Keep a batch and its requests, page by page. Nobody sees it before its last page is there.
+
+        `worker` does so. Where that fails nothing stays, if the database still takes that.
+        """
 
     async def find(self, batch_id: str, workspace_id: str) -> Batch | None:
         """The batch with this id, if it is the workspace's."""
@@ -68,11 +75,18 @@ class BatchStore(Protocol):
     async def claim(self, worker: str, now: datetime, until: datetime, limit: int) -> Sequence[Batch]:
         """The batches that `worker` is to answer until `until`: its own, and open ones that nobody holds.
 
-        At most `limit` are taken, oldest first. Of several processes, one gets a batch.
+        At most `limit` are taken, oldest first, and besides them as many that are canceled or expired: to end those
+        takes no turn. Of several processes, one gets a batch.
         """
 
     async def release(self, worker: str) -> None:
         """Let others have what `worker` holds."""
+
+    async def workers(self) -> Sequence[str]:
+        """Those that hold an open batch, or half of one."""
+
+    async def bury(self, worker: str) -> None:
+        """Let others have what a `worker` held that is no more, and forget the halves of batches that it left."""
 
     async def pending(self, batch_id: str, *, after: int, limit: int) -> Sequence[int]:
         """Numbers of requests above `after` that have no result, lowest first."""

@@ -1,6 +1,7 @@
 """The BatchStore in a SQL database. A method is one transaction; `add` is one a page, so as not to keep others out."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ import msgspec
 from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dragoman.errors import StoreError
 from dragoman.store.batches import Batch, BatchRequest, BatchResult, BatchStore, Outcome
 from dragoman.store.tables import BATCH_REQUESTS, BATCHES
 
@@ -25,12 +27,18 @@ class SQLBatches(BatchStore):
     def __init__(self, run: Run) -> None:
         self._run = run
 
-    async def add(self, batch: Batch, pages: Iterable[Sequence[BatchRequest]]) -> None:
+    async def add(self, batch: Batch, pages: Iterable[Sequence[BatchRequest]], *, worker: str) -> None:
         values = msgspec.structs.asdict(batch)
-        await self._do(insert(BATCHES).values(**values, is_whole=False))
-        for page in pages:
-            await self._do(insert(BATCH_REQUESTS), [_row(batch.id, request) for request in page])
-        await self._do(update(BATCHES).where(BATCHES.c.id == batch.id).values(is_whole=True))
+        this = BATCHES.c.id == batch.id
+        await self._do(insert(BATCHES).values(**values, is_whole=False, worker=worker))
+        try:
+            for page in pages:
+                await self._do(insert(BATCH_REQUESTS), [_row(batch.id, request) for request in page])
+            await self._do(update(BATCHES).where(this).values(is_whole=True, worker=None))
+        except Exception:
+            with suppress(StoreError):  # then it goes with the next `erase`
+                await self._do(delete(BATCHES).where(this, BATCHES.c.is_whole.is_(False)))
+            raise
 
     async def find(self, batch_id: str, workspace_id: str) -> Batch | None:
         found = await self._batches(_is_shown(workspace_id), BATCHES.c.id == batch_id, limit=1)
@@ -59,20 +67,30 @@ class SQLBatches(BatchStore):
         is_open = and_(BATCHES.c.ended_at.is_(None), BATCHES.c.is_whole.is_(True))
         is_ours = BATCHES.c.worker == worker
         is_free = or_(BATCHES.c.leased_until.is_(None), BATCHES.c.leased_until <= now)
+        is_over = or_(BATCHES.c.cancel_initiated_at.is_not(None), BATCHES.c.expires_at <= now)
         ids = select(BATCHES.c.id).where(is_open, or_(is_ours, is_free))
         ids = ids.order_by(BATCHES.c.created_at, BATCHES.c.id).limit(limit)
-        taken = await self._do(update(BATCHES).where(BATCHES.c.id.in_(ids)).values(worker=worker, leased_until=until))
-        return await self._batches(is_open, is_ours, limit=limit, oldest_first=True) if taken else []
+        wanted = or_(BATCHES.c.id.in_(ids), BATCHES.c.id.in_(ids.where(is_over)))
+        taken = await self._do(update(BATCHES).where(wanted).values(worker=worker, leased_until=until))
+        return await self._batches(is_open, is_ours, limit=2 * limit, oldest_first=True) if taken else []
 
     async def release(self, worker: str) -> None:
         await self._do(update(BATCHES).where(BATCHES.c.worker == worker).values(worker=None, leased_until=None))
+
+    async def workers(self) -> Sequence[str]:
+        held = select(BATCHES.c.worker).where(BATCHES.c.ended_at.is_(None), BATCHES.c.worker.is_not(None))
+        return [row.worker for row in await self._rows(held.distinct())]
+
+    async def bury(self, worker: str) -> None:
+        await self._do(delete(BATCHES).where(BATCHES.c.worker == worker, BATCHES.c.is_whole.is_(False)))
+        await self.release(worker)
 
     async def pending(self, batch_id: str, *, after: int, limit: int) -> Sequence[int]:
         query = select(NUMBER).where(BATCH_REQUESTS.c.batch_id == batch_id, after < NUMBER, OUTCOME.is_(None))
         return [row.number for row in await self._rows(query.order_by(NUMBER).limit(limit))]
 
     async def take(self, batch_id: str, number: int, now: datetime) -> BatchRequest | None:
-        columns = [BATCH_REQUESTS.c[name] for name in BatchRequest.__struct_fields__]
+        columns = [BATCH_REQUESTS.c[name] for name in ("number", "custom_id", "params")]
         query = select(*columns).join(BATCHES, BATCHES.c.id == BATCH_REQUESTS.c.batch_id)
         query = query.where(_is(batch_id, number), BATCHES.c.cancel_initiated_at.is_(None), BATCHES.c.expires_at > now)
         rows = await self._rows(query)
@@ -136,7 +154,15 @@ class SQLBatches(BatchStore):
 
 
 def _row(batch_id: str, request: BatchRequest) -> dict[str, object]:
-    return {"batch_id": batch_id, **msgspec.structs.asdict(request)}
+    is_refused = request.error is not None
+    return {
+        "batch_id": batch_id,
+        "number": request.number,
+        "custom_id": request.custom_id,
+        "params": None if is_refused else request.params,
+        "outcome": "errored" if is_refused else None,
+        "body": request.error,
+    }
 
 
 def _is(batch_id: str, number: int) -> ColumnElement[bool]:
