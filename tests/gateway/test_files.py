@@ -149,6 +149,7 @@ def test_only_the_last_part_of_a_path_is_kept(given: str | None, mime: str, kept
     ("told", "head", "name", "mime"),
     [
         ("Text/CSV; charset=utf-8", b"a,b", "x.bin", "text/csv"),
+        ("image/jpg", b"\xff\xd8\xff\xe0", "x.jpg", "image/jpeg"),
         ("application/octet-stream", b"%PDF-1.7\n", "x", "application/pdf"),
         (None, b"\xff\xd8\xff\xe0", "x.png", "image/jpeg"),
         (None, b"GIF89a", None, "image/gif"),
@@ -480,6 +481,7 @@ async def test_every_other_byte_for_an_upstream_stays(house: House) -> None:
         b'{"type":"image","source":{"type":"url","file_id":"file_1"}}',
         b'[{"type":["file_id"],"source":{"type":"file","file_id":"file_1"}}]',
         b"[" * 300 + b'"file_id"' + b"]" * 300,
+        b'[{"type":"image","source":{"type":"file","file_id":"file_1","x":1}}]',
         b'[{"type":"container_upload","file_id":"file_1"}]',
     ],
 )

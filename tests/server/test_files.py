@@ -182,6 +182,11 @@ async def test_no_key_no_files(tmp_path: Path, path: str) -> None:
         (form(FILE, EXPIRES.replace(b"expires_in_seconds", b"purpose")), FORM[1], "purpose: Extra inputs are not"),
         (form(FILE.replace(b"a.txt", b"a?b")), FORM[1], "file: filename: "),
         (form(FILE.replace(b"a.txt", b"\xff")), FORM[1], "The request body has a part whose name or filename is not"),
+        (
+            form(FILE.replace(b"\r\n\r\n", b"\r\ncontent-transfer-encoding: base64\r\n\r\n")),
+            FORM[1],
+            "content-transfer-encoding: 'base64' is not supported",
+        ),
         (form(b"x: y\r\n\r\nhello"), FORM[1], "The request body has a part without a `content-disposition"),
         (form(b"bad header\r\n\r\nhello"), FORM[1], "The request body is not valid multipart/form-data: "),
         (form(b"x: " + b"y" * 9000 + b"\r\n\r\nhello"), FORM[1], "The request body is not valid multipart/form-data: "),

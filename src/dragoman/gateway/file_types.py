@@ -69,6 +69,7 @@ def check_filename(given: str | None, mime: str) -> str:
 def mime_type(told: str | None, *, head: bytes, filename: str | None) -> str:
     """What the uploader said, if that says anything; else what the first bytes show; else what the name does."""
     said = (told or "").partition(";")[0].strip().lower()
+    said = "image/jpeg" if said == "image/jpg" else said  # a common wrong name
     if said != UNKNOWN and _MIME_TYPE.fullmatch(said):
         return said
     suffix = PurePosixPath(filename or "").suffix.lower()

@@ -37,6 +37,9 @@ class PartEnd(Struct, frozen=True):
     """It ends."""
 
 
+UNCODED = (b"binary", b"7bit", b"8bit")  # transfer encodings that change nothing
+
+
 class MultipartReader:
     """One body. `feed` gives what became known: a Part, bytes of it, PartEnd. All raise InvalidRequest."""
 
@@ -94,6 +97,10 @@ class MultipartReader:
         kind, options = parse_options_header(self._headers.get(b"content-disposition", b"").decode("latin-1"))
         if kind != b"form-data" or b"name" not in options:
             raise InvalidRequest("The request body has a part without a `content-disposition: form-data` with a name")
+        encoding = self._headers.get(b"content-transfer-encoding", b"binary").strip().lower()
+        if encoding not in UNCODED:
+            shown = encoding[:100].decode("latin-1")
+            raise InvalidRequest(f"content-transfer-encoding: {shown!r} is not supported. Send the part as it is.")
         content_type = self._headers.get(b"content-type")
         self._ready.append(
             Part(

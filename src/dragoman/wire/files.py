@@ -166,8 +166,8 @@ def _use(fields: dict[str, Raw], path: str, kind: str | None) -> FileUse | None:
         return None
     given = msgspec.json.decode(source, type=dict[str, Raw])
     file_id = _text(given.get("file_id"))
-    if file_id is None or _text(given.get("type")) != "file":
-        return None
+    if file_id is None or _text(given.get("type")) != "file" or given.keys() != {"type", "file_id"}:
+        return None  # with more than these two it is no source: who answers says so
     return FileUse(f"{path}.source.file_id", cast(Kind, kind), file_id)
 
 
