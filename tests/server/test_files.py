@@ -181,6 +181,9 @@ async def test_no_key_no_files(tmp_path: Path, path: str) -> None:
         (form(FILE, EXPIRES + b"0000"), FORM[1], "expires_in_seconds: Input should be less than"),
         (form(FILE, EXPIRES.replace(b"expires_in_seconds", b"purpose")), FORM[1], "purpose: Extra inputs are not"),
         (form(FILE.replace(b"a.txt", b"a?b")), FORM[1], "file: filename: "),
+        (form(FILE.replace(b"a.txt", b"C:\\x\\y.txt")), FORM[1], "file: filename: "),
+        (form(FILE.replace(b"a.txt", b"C:\\\\x\\\\y.txt")), FORM[1], "file: filename: "),
+        (form(FILE.replace(b"a.txt", b"\\\\host\\y.txt")), FORM[1], "file: filename: "),
         (form(FILE.replace(b"a.txt", b"\xff")), FORM[1], "The request body has a part whose name or filename is not"),
         (
             form(FILE.replace(b"\r\n\r\n", b"\r\ncontent-transfer-encoding: base64\r\n\r\n")),

@@ -4,6 +4,7 @@ The grammar is python-multipart's; here are its bounds, and its errors in the AP
 """
 
 import logging
+import re
 from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
@@ -37,6 +38,7 @@ class PartEnd(Struct, frozen=True):
     """It ends."""
 
 
+_WINDOWS_PATH = re.compile(rb'(?i);\s*filename\s*=\s*"?([a-z]:\\|\\\\)')
 UNCODED = (b"binary", b"7bit", b"8bit")  # transfer encodings that change nothing
 
 
@@ -94,7 +96,8 @@ class MultipartReader:
         self._header = (bytearray(), bytearray())
 
     def _announce(self) -> None:
-        kind, options = parse_options_header(self._headers.get(b"content-disposition", b"").decode("latin-1"))
+        disposition = self._headers.get(b"content-disposition", b"")
+        kind, options = parse_options_header(disposition.decode("latin-1"))
         if kind != b"form-data" or b"name" not in options:
             raise InvalidRequest("The request body has a part without a `content-disposition: form-data` with a name")
         encoding = self._headers.get(b"content-transfer-encoding", b"binary").strip().lower()
@@ -105,13 +108,19 @@ class MultipartReader:
         self._ready.append(
             Part(
                 name=_text(options[b"name"]),
-                filename=_text(options[b"filename"]) if b"filename" in options else None,
+                filename=_drive(disposition) + _text(options[b"filename"]) if b"filename" in options else None,
                 content_type=None if content_type is None else content_type.decode("latin-1"),
             )
         )
 
     def _end(self) -> None:
         self.is_complete = True
+
+
+def _drive(disposition: bytes) -> str:
+    """What the parser takes off a Windows path: the name is judged as it was sent (FIL-2)."""
+    found = _WINDOWS_PATH.search(disposition)
+    return found[1].decode("latin-1") if found else ""
 
 
 def _boundary(content_type: str | None) -> bytes:
