@@ -279,7 +279,7 @@ def _start_of_current_turn(messages: Sequence[InputMessage]) -> int:
 
 def settings_of(request: CountTokensRequest, model: Model) -> Settings:
     config = request.output_config
-    form = (config.format if config else None) or request.output_format
+    form = config.format if config else None
     return Settings(
         form=form.schema if form else None,
         speed="fast" if request.speed == "fast" else None,
