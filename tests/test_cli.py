@@ -130,7 +130,7 @@ def test_nothing_is_imported_before_it_is_needed() -> None:
     code = "import sys, dragoman.cli; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = run("-c", code, program=(sys.executable,)).stdout.split()
     assert "typer" in loaded
-    slow = {"rich", "httpx2", "uvicorn", "sqlalchemy", "msgspec", "jsonschema_rs", "PIL", "alembic", "anthropic"}
+    slow = {"rich", "httpx2", "uvloop", "httptools", "sqlalchemy", "msgspec", "jsonschema_rs", "PIL", "alembic", "anthropic"}
     assert slow.isdisjoint(loaded)
 
 

@@ -33,7 +33,7 @@ __all__ = ["Answer", "Finding", "Report", "examine"]
 
 PATIENCE_S = 2.0  # for a connection, the look-up of its host's name included
 SHOWN_CHARACTERS = 60  # of what a stranger at our address says
-PACKAGES = ("msgspec", "uvicorn", "httpx2", "sqlalchemy", "typer")
+PACKAGES = ("msgspec", "httptools", "httpx2", "sqlalchemy", "typer")
 
 
 class Finding(msgspec.Struct, frozen=True):

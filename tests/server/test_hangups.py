@@ -372,7 +372,7 @@ async def test_a_large_reply_reaches_a_slow_caller_whole() -> None:
 
 
 async def test_a_caller_who_half_closes_counts_as_gone() -> None:
-    """It cannot be told from one who hung up; uvicorn, like nginx, takes it for that."""
+    """It cannot be told from one who hung up; nginx takes it for that too."""
     import socket
 
     async with (

@@ -415,7 +415,7 @@ async def test_every_reply_has_a_request_id_of_its_own() -> None:
 async def test_a_connection_without_a_whole_head_is_closed(sent: bytes) -> None:
     """As one that is idle after a reply is."""
     async with Serving() as server:
-        server._settings.timeout_keep_alive = 0.05  # type: ignore[assignment]
+        server.server.keep_alive_s = 0.05
         async with await Wire.connect(server.url) as wire:
             await wire.send(sent)
             assert await wire.is_closed()

@@ -50,7 +50,7 @@ class Asked:
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Message) -> None:
-        assert not self.has_ended, message  # uvicorn raises here
+        assert not self.has_ended, message
         self.sent.append(message)
         if self._on_send is not None:
             await self._on_send(message)

@@ -32,6 +32,6 @@ async def test_replies_do_not_wait_for_acknowledgements() -> None:
     async with Serving() as server, await Wire.connect(server.url) as wire:
         await wire.send(request("GET", "/"))
         assert (await wire.reply()).status == 200
-        (connection,) = server._state.connections
+        (connection,) = server.server.open
         accepted = connection.transport.get_extra_info("socket")
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

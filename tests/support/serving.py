@@ -17,15 +17,13 @@ from collections.abc import Callable
 from typing import Any, Self
 from unittest.mock import patch
 
-import uvicorn
 from rawhttp import KEY
-from uvicorn.server import ServerState
 
 from dragoman.gateway.config import OFFLINE, Config, Listen, ProviderConfig, Secret, ServerConfig
 from dragoman.gateway.open import open_gateway
 from dragoman.gateway.pipeline import Gateway
 from dragoman.server.app import App
-from dragoman.server.protocol import Protocol
+from dragoman.server.protocol import Connections
 from dragoman.server.run import bind
 
 __all__ = ["UPSTREAM_KEY", "Serving", "ledger_rows", "wait_until"]
@@ -63,13 +61,11 @@ class Serving:
         self.gateway: Gateway = open_gateway(self.config, {})
         if engine is not None:
             self.gateway.local._engines = {OFFLINE: engine}
-        self._settings = uvicorn.Config(App(self.gateway), http=Protocol, log_config=None, access_log=False, ws="none")
-        self._settings.load()
-        self._state = ServerState()
+        self.server = Connections(App(self.gateway))
         self._patch = patch("dragoman.http.foreign._tls_context", _one_trust_store)
 
     async def __aenter__(self) -> Self:
-        for name in ("dragoman", "uvicorn", "asyncio"):
+        for name in ("dragoman", "asyncio"):
             logging.getLogger(name).addHandler(self._handler)
         logging.getLogger("dragoman").setLevel(logging.INFO)
         self._patch.start()
@@ -78,9 +74,7 @@ class Serving:
         loop = asyncio.get_running_loop()
         listener = bind(self.config.server.listen)
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        self._server = await loop.create_server(
-            lambda: Protocol(config=self._settings, server_state=self._state, app_state={}, _loop=loop), sock=listener
-        )
+        self._listener = await loop.create_server(self.server, sock=listener)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -88,21 +82,20 @@ class Serving:
             if kind is None:
                 await self.settled()
         finally:
-            self._server.close()
-            for connection in list(self._state.connections):
-                connection.transport.abort()
-            for task in list(self._state.tasks):
+            self._listener.close()
+            self.server.abort()
+            for task in list(self.server.tasks):
                 task.cancel()
-            await asyncio.gather(*self._state.tasks, return_exceptions=True)
+            await asyncio.gather(*self.server.tasks, return_exceptions=True)
             await self.gateway.__aexit__(None, None, None)
             self._patch.stop()
-            for name in ("dragoman", "uvicorn", "asyncio"):
+            for name in ("dragoman", "asyncio"):
                 logging.getLogger(name).removeHandler(self._handler)
         assert not self.faults, self.faults
 
     async def settled(self) -> None:
         """Wait until no request is under way."""
-        await wait_until(lambda: self.gateway.limits.running == 0 and not self._state.tasks)
+        await wait_until(lambda: self.gateway.limits.running == 0 and not self.server.tasks)
 
     @property
     def running(self) -> int:
@@ -111,7 +104,7 @@ class Serving:
 
     @property
     def connections(self) -> int:
-        return len(self._state.connections)
+        return len(self.server.open)
 
     @property
     def rows(self) -> list[dict[str, str]]:

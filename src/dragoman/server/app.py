@@ -29,9 +29,10 @@ from .batches import (
 )
 from .body import ClientGone, Receive, read_body
 from .cors import cors_headers, cors_refusal, is_preflight, preflight
+from .exchange import EXTENSION, Exchange
 from .files import FILES, create_file, delete_file, download_file, list_files, receive_file, retrieve_file
 from .incoming import Handler, Incoming, ReceivedFile, json_answer, json_reply
-from .replies import CUT, Send, Watch, send_farewell, send_reply
+from .replies import Send, Watch, send_farewell, send_reply
 
 __all__ = ["App"]
 
@@ -148,8 +149,8 @@ class App:
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         arrived = self._gateway.clock()
-        settings = self._gateway.config.server
-        watch = Watch(receive, send, ping_after_s=settings.ping_after_s)
+        exchange: Exchange | None = scope.get("extensions", {}).get(EXTENSION)
+        watch = Watch(exchange, receive, send, ping_after_s=self._gateway.config.server.ping_after_s)
         headers = Headers.from_bytes(scope["headers"])
         request_id = new_id("req")
         received: ReceivedFile | None = None
@@ -161,7 +162,9 @@ class App:
                 if scope["method"] == "POST" and scope["raw_path"] == FILES.encode():
                     received = await receive_file(self._gateway, receive, headers)
                 else:
-                    body = await read_body(receive, headers, limit_bytes=await self._body_limit(scope, headers))
+                    whole = exchange.whole_body() if exchange is not None else None
+                    limit_bytes = await self._body_limit(scope, headers)
+                    body = await read_body(receive, headers, limit_bytes=limit_bytes, whole=whole)
             except ApiError as error:
                 failure = error
             incoming = Incoming(
@@ -174,7 +177,7 @@ class App:
                 request_id=request_id,
                 arrived=arrived,
             )
-            async with watch.running():
+            async with watch:
                 reply = await reply_to(scope["method"], incoming, failure or cors_refusal(headers))
                 reply.headers += cors_headers(headers)
                 await send_reply(reply, watch)
@@ -182,13 +185,13 @@ class App:
             outcome = "abandoned"
         except CutOff:
             outcome = "cut"
-            scope[CUT]()
+            _cut(exchange)
         except asyncio.CancelledError:  # the server stops, and its patience is at an end
             if not watch.has_ended:
                 outcome = "cut"
                 await send_farewell(reply, watch, request_id=request_id)
                 if reply is not None and reply.media_type is not None:
-                    scope[CUT]()  # such a stream has no word for an error: it must not look whole
+                    _cut(exchange)  # such a stream has no word for an error: it must not look whole
         finally:
             if reply is not None:
                 await reply.aclose(outcome)
@@ -200,6 +203,12 @@ class App:
         if scope["method"] == "POST" and scope["raw_path"] == BATCHES.encode():
             return await limit_of_create(self._gateway, headers)
         return self._gateway.config.server.body_limit_bytes
+
+
+def _cut(exchange: Exchange | None) -> None:
+    """Break the connection, where the server is ours; another sees that the reply was not ended."""
+    if exchange is not None:
+        exchange.cut()
 
 
 async def reply_to(method: str, incoming: Incoming, failure: ApiError | None) -> Reply:

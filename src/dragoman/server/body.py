@@ -23,8 +23,8 @@ class ClientGone(Exception):
     """The client hung up; there is nobody to answer."""
 
 
-async def read_body(receive: Receive, headers: Headers, *, limit_bytes: int) -> bytes:
-    """The whole body.
+async def read_body(receive: Receive, headers: Headers, *, limit_bytes: int, whole: bytes | None = None) -> bytes:
+    """The whole body: `whole`, where it is there already.
 
     Raises RequestTooLarge, BodyTimedOut, InvalidRequest (an encoding that cannot be undone), or ClientGone.
     """
@@ -32,6 +32,8 @@ async def read_body(receive: Receive, headers: Headers, *, limit_bytes: int) -> 
     is_too_large = length is not None and length.isdecimal() and int(length) > limit_bytes
     if is_too_large and "expect" in headers:  # the client waits for leave to send, and this is the answer
         raise RequestTooLarge(TOO_LARGE)
+    if whole is not None:
+        return await _plain(whole, headers, limit_bytes)
     pieces: list[bytes] = []
     size = 0
     async for piece in body_pieces(receive):
@@ -45,7 +47,13 @@ async def read_body(receive: Receive, headers: Headers, *, limit_bytes: int) -> 
             pieces.append(piece)
     if is_too_large:
         raise RequestTooLarge(TOO_LARGE)
-    body = b"".join(pieces)
+    return await _plain(b"".join(pieces), headers, limit_bytes)
+
+
+async def _plain(body: bytes, headers: Headers, limit_bytes: int) -> bytes:
+    """The body as it was before the client packed it."""
+    if len(body) > limit_bytes:
+        raise RequestTooLarge(TOO_LARGE)
     encoding = (headers.get("content-encoding") or "identity").strip().lower()
     if encoding in ("", "identity"):
         return body

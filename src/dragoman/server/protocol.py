@@ -1,50 +1,102 @@
-"""The HTTP/1.1 side of a connection: uvicorn's, with refusals in the API's envelope, bounds, and a few repairs.
+"""The HTTP/1.1 side of a connection: bytes to requests, one after another, each a task of the application.
 
-What cannot be read as HTTP never reaches the application, so its refusal is written here: the same JSON, the same
-`request-id` header, then the connection ends. Read in uvicorn's source (0.54) and httptools' (0.9), and mended here:
+Our own and not a server package's, for two reasons. What cannot be read as HTTP never reaches the application, so its
+refusal is written here: the API's envelope, the same `request-id`, then the connection ends. And a request through
+uvicorn's protocol costs nearly twice as much as through this one (ARCHITECTURE.md). The parser is httptools', which
+is node's; what it lets through and we do not:
 
-- Of pipelined requests only the newest is told of a hang-up, though an older one is at work; and while any wait
-  nothing is read, so a hang-up is not seen at all.
-- A request that offers an upgrade (JDK clients offer h2c with every first request) loses its body.
-- A client of HTTP/1.0 is sent chunks (RFC 9112, section 6.1: it must not be).
-- The trailers of a chunked body are kept, without limit.
-- A connection that never sends a whole head is kept for ever.
+- An upgrade that is offered (JDK clients offer h2c with every first request) is declined, and the request answered.
+- Heads, trailers and chunk extensions have a bound, and a head that never ends has a time.
+- What a client pipelines has a bound too, but is read on, or its hang-up would not be seen.
 """
 
 import asyncio
-import sys
+import logging
+from collections import deque
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from dragoman.errors import ApiError, HeadersTooLarge, InvalidRequest
 from dragoman.gateway.pipeline import error_answer, new_id
 
-from .replies import CUT
+from .exchange import EXTENSION, HIGH_WATER_BYTES, Exchange, response_head
 
-__all__ = ["Protocol"]
+log = logging.getLogger("dragoman.server")
 
+__all__ = ["KEEP_ALIVE_S", "App", "Connection", "Connections"]
+
+App = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
+
+KEEP_ALIVE_S = 75.0  # longer than clients (5 s in the SDKs) and load balancers keep theirs: so it is they who close
 HEAD_LIMIT_BYTES = 256 * 1024  # of the request line and all headers; Claude Code's need about 2 KB
+TARGET_LIMIT_BYTES = 65_535  # of path and query
 WAITING_LIMIT = 16  # pipelined requests behind the one that is answered; hardly any client sends one
+WAITING_BYTES = 64 * 1024  # of the body of each
 NOT_HTTP = "Invalid HTTP request received."
+ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
-class Protocol(HttpToolsProtocol):
-    """One connection. `cycle` is its newest request, `_running` the one that is at work."""
+class Connections:
+    """The connections of one server to `app`, and the requests that are at work. Call it for a new protocol."""
 
-    _running: RequestResponseCycle | None = None
-    _head_bytes = 0  # since the message began, or since the last piece of its body: so trailers count too
-    _in_head = True
-    _is_deaf = False
+    def __init__(self, app: App, *, keep_alive_s: float = KEEP_ALIVE_S) -> None:
+        self.app = app
+        self.keep_alive_s = keep_alive_s
+        self.open: set[Connection] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
 
-    # -- bytes in --
+    def __call__(self) -> "Connection":
+        return Connection(self)
+
+    def finish(self) -> None:
+        """Let requests at work end; take no others."""
+        for connection in list(self.open):
+            connection.finish()
+
+    def abort(self) -> None:
+        for connection in list(self.open):
+            connection.transport.abort()
+
+
+class Connection(asyncio.Protocol):
+    """One connection. `_running` is the request at work, `_newest` the one that is being read."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, server: Connections) -> None:
+        self.can_write = True
+        self._server = server
+        self._loop = asyncio.get_running_loop()
+        self._parser = self._new_parser()
+        self._newest: Exchange | None = None
+        self._running: Exchange | None = None
+        self._waiting: deque[Exchange] = deque()
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._head_bytes = 0  # since the message began, or since the last piece of its body: so trailers count too
+        self._is_in_head = True
+        self._is_deaf = False  # what else comes is thrown away
+        self._is_closing = False
+        self._is_reading = True
+        self._drains: list[asyncio.Future[None]] = []
+        self._idle_since = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+
+    # -- the transport's callbacks --
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # it is one, or uvloop's
+        self.transport = transport
+        self._addresses = {
+            "server": _address(transport.get_extra_info("sockname")),
+            "client": _address(transport.get_extra_info("peername")),
+        }
+        self._server.open.add(self)
+        self._timer = self._loop.call_later(self._server.keep_alive_s, self._close_if_idle)
 
     def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
         if self._is_deaf:
             return
         self._head_bytes += len(data)
@@ -55,33 +107,86 @@ class Protocol(HttpToolsProtocol):
             return
         if self._head_bytes > HEAD_LIMIT_BYTES:
             self._refuse(HeadersTooLarge(f"The request's headers have more than {HEAD_LIMIT_BYTES} bytes."))
-        elif self._in_head and (self._running is None or self._running.response_complete):
-            self._close_when_idle()  # the rest of a head is waited for no longer than the next request
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._close_when_idle()
+    def connection_lost(self, error: Exception | None) -> None:
+        self._server.open.discard(self)
+        self._is_closing = True
+        self._is_deaf = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self.resume_writing()
+        self._waiting.clear()
+        if self._running is not None:
+            self._running.hang_up()
 
-    def _close_when_idle(self) -> None:
-        """uvicorn does so after a reply only: a connection that never asks would stay for ever."""
-        if not self.transport.is_closing():
-            self._unset_keepalive_if_required()
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+    def pause_writing(self) -> None:
+        self.can_write = False
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._running is not None and not self._running.response_complete:
-            self._running.disconnected = True
-            self._running.message_event.set()
-        super().connection_lost(exc)
+    def resume_writing(self) -> None:
+        self.can_write = True
+        for drain in self._drains:
+            if not drain.done():
+                drain.set_result(None)
+        self._drains.clear()
 
-    def shutdown(self) -> None:
+    # -- what exchanges and the server ask for --
+
+    def write(self, data: bytes) -> None:
+        self.transport.write(data)
+
+    async def drain(self) -> None:
+        """Wait until the client takes more, or is gone."""
+        drain = self._loop.create_future()
+        self._drains.append(drain)
+        await drain
+
+    def resume_reading(self) -> None:
+        if not self._is_reading and not self._is_closing:
+            self._is_reading = True
+            self.transport.resume_reading()
+
+    def end(self, exchange: Exchange) -> None:
+        """The reply is written: on to the next request, or to wait for one."""
+        if not exchange.keeps:
+            self.close()
+        if self._is_closing:
+            return
+        self.resume_reading()
+        if self._waiting:
+            self._start(self._waiting.popleft())
+        else:
+            self._running = None
+            self._idle_since = self._loop.time()
+
+    def close(self) -> None:
+        self._is_closing = True
+        self._is_deaf = True
+        self.transport.close()
+
+    def finish(self) -> None:
         """Let the request at work end; those behind it were not begun."""
-        if self._running is not None and not self._running.response_complete:
-            self.pipeline.clear()
-            self.cycle = self._running
-        super().shutdown()
+        self._waiting.clear()
+        if self._running is None:
+            self.close()
+        else:
+            self._running.keeps = False
+
+    def _close_if_idle(self) -> None:
+        """One timer a connection, moved on when it fires: a request costs a look at the clock."""
+        keep_alive_s = self._server.keep_alive_s
+        left = keep_alive_s if self._running is not None else self._idle_since + keep_alive_s - self._loop.time()
+        if left <= 0:
+            self.close()
+        else:
+            self._timer = self._loop.call_later(left, self._close_if_idle)
+
+    # -- bytes in --
+
+    def _new_parser(self) -> httptools.HttpRequestParser:
+        parser = httptools.HttpRequestParser(self)
+        # Else bytes behind a request with `connection: close` would cost it its reply.
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return parser
 
     def _feed(self, data: bytes) -> None:
         """Offers of an upgrade are declined (RFC 9110, section 7.8: a server may ignore them).
@@ -91,95 +196,138 @@ class Protocol(HttpToolsProtocol):
         """
         while data:
             try:
-                self.parser.feed_data(data)
+                self._parser.feed_data(data)
                 return
             except httptools.HttpParserUpgrade as stop:
                 data = data[stop.args[0] :]
                 head = self._head_without_upgrade()
-                self.parser = httptools.HttpRequestParser(self)
-                self.parser.feed_data(head)
+                self._parser = self._new_parser()
+                self._parser.feed_data(head)
 
     def _head_without_upgrade(self) -> bytes:
-        line = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
-        fields = [b"%b: %b\r\n" % field for field in self.headers if field[0] != b"upgrade"]
+        version = self._parser.get_http_version().encode()
+        line = b"%b %b HTTP/%b\r\n" % (self._parser.get_method(), self._url, version)
+        fields = [b"%b: %b\r\n" % field for field in self._headers if field[0] != b"upgrade"]
         return b"".join([line, *fields, b"\r\n"])
 
     # -- the parser's callbacks; what they raise comes out of `feed_data` as HttpParserError --
 
     def on_message_begin(self) -> None:
-        self._in_head = True
+        self._is_in_head = True
         self._head_bytes = 0
-        super().on_message_begin()
+        self._url = b""
+        self._headers = []
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:
-            super().on_header(name, value)
+        if self._is_in_head:  # else it is a trailer
+            self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
-        if self.parser.should_upgrade():
-            if self.parser.get_method() == b"CONNECT":
+        self._is_in_head = False
+        if self._parser.should_upgrade():
+            if self._parser.get_method() == b"CONNECT":
                 raise ValueError("no tunnels here")
             return
-        super().on_headers_complete()
-        if self._is_waiting:
-            if len(self.pipeline) > WAITING_LIMIT:
+        self._newest = exchange = self._exchange()
+        if self._running is None:
+            self._start(exchange)
+        else:
+            self._waiting.append(exchange)
+            if len(self._waiting) > WAITING_LIMIT:
                 raise ValueError("too many requests at once")
-            self.flow.resume_reading()  # or a hang-up would not be seen
 
     def on_body(self, body: bytes) -> None:
         self._head_bytes = 0
-        if self._is_waiting and len(self.cycle.body) + len(body) > HIGH_WATER_LIMIT:
+        exchange = self._newest
+        if exchange is None or exchange.is_answered:
+            return
+        exchange.feed(body)
+        if exchange is self._running:
+            if exchange.size > HIGH_WATER_BYTES and self._is_reading:
+                self._is_reading = False
+                self.transport.pause_reading()
+        elif exchange.size > WAITING_BYTES:
             raise ValueError("too much at once")
-        super().on_body(body)
 
     def on_chunk_complete(self) -> None:
         self._head_bytes = 0
 
     def on_message_complete(self) -> None:
-        if not self.parser.should_upgrade():
-            super().on_message_complete()
+        if self._newest is not None and not self._parser.should_upgrade():
+            self._newest.finish()
 
     # -- requests --
 
-    @property
-    def _is_waiting(self) -> bool:
-        """Is the newest request still behind another?"""
-        return bool(self.pipeline) and self.pipeline[0][0] is self.cycle
+    def _exchange(self) -> Exchange:
+        """Raises ValueError and HttpParserInvalidURLError for a target that is none."""
+        url, query = self._url, b""
+        if len(url) > TARGET_LIMIT_BYTES:
+            raise ValueError("the target is too long")
+        if not url.startswith(b"/") or b"?" in url or b"#" in url:
+            parsed = httptools.parse_url(url)
+            url, query = parsed.path, parsed.query or b""
+        path = url.decode("ascii")
+        scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": ASGI,
+            "http_version": self._parser.get_http_version(),
+            "method": self._parser.get_method().decode("ascii"),
+            "scheme": "http",
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": url,
+            "query_string": query,
+            "root_path": "",
+            "headers": self._headers,
+            **self._addresses,
+        }
+        keeps = scope["http_version"] != "1.0" and self._parser.should_keep_alive()
+        exchange = Exchange(self, self._loop, scope, keeps=keeps)
+        exchange.wants_leave = any(
+            name == b"expect" and value.lower() == b"100-continue" for name, value in self._headers
+        )
+        scope["extensions"] = {EXTENSION: exchange}
+        return exchange
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._running = cycle
-        cycle.scope[CUT] = self.cut  # type: ignore[literal-required]  # an extension of ours
-        super()._start_asgi_task(cycle, _unchunked(app, cycle) if cycle.scope["http_version"] == "1.0" else app)
+    def _start(self, exchange: Exchange) -> None:
+        self._running = exchange
+        task = self._loop.create_task(self._run(exchange))
+        self._server.tasks.add(task)
+        task.add_done_callback(self._server.tasks.discard)
 
-    def cut(self) -> None:
-        """End the connection in the middle of the reply, once what was written is out: no last chunk, no more bytes.
-
-        A caller cannot tell it from a lost connection. Of an application that just returned, uvicorn would complain.
-        """
-        assert self._running is not None
-        self._running.disconnected = True
-        self.transport.close()
+    async def _run(self, exchange: Exchange) -> None:
+        """The application answers whatever comes, its own faults too: to leave a reply unfinished is one of ours."""
+        try:
+            await self._server.app(exchange.scope, exchange.receive, exchange.send)
+        except Exception:
+            log.exception("a request failed outside the application's own handling")
+        if not exchange.is_answered and not exchange.is_gone:
+            self.close()
 
     def _refuse(self, error: ApiError) -> None:
         """Refuse what cannot be read, and close; but first let requests that came whole have their replies."""
         running = self._running
-        if running is not None and not running.response_complete and not running.more_body:
-            self._close_when_answered()
+        if running is not None and running.is_whole:
+            self._close_when_answered(running)
             return
-        if running is None or running.response_complete or not running.response_started:
+        if running is None or not running.has_begun:
             self.transport.write(_refusal(error))
-        self.transport.close()
+        self.close()
 
-    def _close_when_answered(self) -> None:
+    def _close_when_answered(self, running: Exchange) -> None:
         """Throw away what else comes. A client that pipelines has to expect this (RFC 9112, section 9.3.2)."""
-        if self._is_waiting and self.cycle.more_body:
-            self.pipeline.popleft()
-        assert self._running is not None
-        self.cycle = self.pipeline[0][0] if self.pipeline else self._running
-        self.cycle.keep_alive = False
+        if self._waiting and not self._waiting[-1].is_whole:
+            self._waiting.pop()
+        last = self._waiting[-1] if self._waiting else running
+        last.keeps = False
         self._is_deaf = True
-        self.flow.resume_reading()
+        self.resume_reading()
+
+
+def _address(name: Any) -> tuple[str, int] | None:
+    return (str(name[0]), int(name[1])) if isinstance(name, tuple) else None
 
 
 def _refusal(error: ApiError) -> bytes:
@@ -192,23 +340,4 @@ def _refusal(error: ApiError) -> bytes:
         ("content-length", str(len(answered.body))),
         ("connection", "close"),
     ]
-    lines = [f"HTTP/1.1 {answered.status} {HTTPStatus(answered.status).phrase}", *map(": ".join, fields), "", ""]
-    return "\r\n".join(lines).encode() + answered.body
-
-
-Send = Callable[[Any], Awaitable[None]]
-
-
-def _unchunked(app: Any, cycle: RequestResponseCycle) -> Any:
-    """The application for an HTTP/1.0 client: a body of unknown length ends where the connection does."""
-
-    async def wrapped(scope: Any, receive: Any, send: Send) -> None:
-        async def send_plain(message: Any) -> None:
-            # uvicorn's own account, made to hold: not chunked, and as long as it is. It looks at the end only.
-            cycle.chunked_encoding = False
-            cycle.expected_content_length = sys.maxsize if message.get("more_body") else len(message.get("body", b""))
-            await send(message)
-
-        await app(scope, receive, send_plain)
-
-    return wrapped
+    return response_head(answered.status, ((name.encode(), value.encode()) for name, value in fields)) + answered.body

@@ -4,8 +4,9 @@ Source: spec STR-1, STR-7, STR-8, HDR-30 to 32.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -16,12 +17,12 @@ from dragoman.wire.events import Ping, encode_event
 from dragoman.wire.sse import encode_sse
 
 from .body import ClientGone, Receive
+from .exchange import Exchange
 
-__all__ = ["CUT", "Send", "Watch", "send_farewell", "send_reply"]
+__all__ = ["Send", "Watch", "send_farewell", "send_reply"]
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-CUT = "dragoman.cut"  # in the scope of a request: call it to end the connection in the middle of the reply
 PING = encode_event(Ping())
 STREAM_HEADERS = [
     ("content-type", "text/event-stream; charset=utf-8"),
@@ -35,19 +36,21 @@ FAREWELL_S = 0.5
 class Watch:
     """Watches one request's connection while it is worked on.
 
-    `async with watch.running():` around the work: when the client hangs up, the work is cancelled and ClientGone is
-    raised in its place. Between `start_pings` and `stop_pings`, a stream that was silent for `ping_after_s` (seconds,
-    from the request's arrival on) gets a ping.
+    `async with watch:` around the work: when the client hangs up, the work is cancelled and ClientGone is raised in its
+    place. Between `start_pings` and `stop_pings`, a stream that was silent for `ping_after_s` (seconds, from the
+    request's arrival on) gets a ping. `exchange` tells of a hang-up at once; without one, a task waits for ASGI to.
     """
 
-    def __init__(self, receive: Receive, send: Send, *, ping_after_s: float) -> None:
+    def __init__(self, exchange: Exchange | None, receive: Receive, send: Send, *, ping_after_s: float) -> None:
         self.has_started = False  # something was sent
         self.has_ended = False  # everything was
+        self._exchange = exchange
         self._receive = receive
         self._send = send
         self._ping_after_s = ping_after_s
         self._loop = asyncio.get_running_loop()
         self._work: asyncio.Task[Any] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._is_gone = False
         self._has_pings = True
         self._last_piece = self._loop.time()
@@ -55,21 +58,29 @@ class Watch:
         self._timer: asyncio.TimerHandle | None = None
         self._ping: asyncio.Task[None] | None = None
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        self._work = work = asyncio.current_task()
-        assert work is not None
-        watching = asyncio.create_task(self._wait_until_hung_up())
-        try:
-            yield
-        except asyncio.CancelledError:
-            # Ours to swallow only when it was we who cancelled, and no one else did as well.
-            if self._is_gone and work.uncancel() == 0:
-                raise ClientGone from None
-            raise
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, self.stop_pings(), return_exceptions=True)
+    async def __aenter__(self) -> None:
+        self._work = asyncio.current_task()
+        if self._exchange is None:
+            self._watching = self._loop.create_task(self._wait_until_hung_up())
+        elif self._exchange.is_gone:
+            raise ClientGone
+        else:
+            self._exchange.on_hang_up = self._give_up
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        work, self._work = self._work, None
+        if self._exchange is not None:
+            self._exchange.on_hang_up = None
+        # Ours to swallow only when it was we who cancelled, and no one else did as well.
+        is_ours = kind is asyncio.CancelledError and self._is_gone and work is not None and work.uncancel() == 0
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        await self.stop_pings()
+        if is_ours:
+            raise ClientGone from None
 
     async def send(self, message: dict[str, Any]) -> None:
         """Send a message; waits while the client takes nothing."""

@@ -1,4 +1,4 @@
-"""Runs the server: uvicorn with our protocol and application, and a few lines for the person who started it."""
+"""Runs the server: our protocol and application on a loop, and a few lines for the person who started it."""
 
 import asyncio
 import logging
@@ -9,20 +9,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import TextIO
 
-import uvicorn
-
 from dragoman.errors import ConfigError
 from dragoman.gateway.config import OFFLINE, Config, Listen
 from dragoman.gateway.open import open_gateway
 from dragoman.gateway.pipeline import Gateway
 
 from .app import App
-from .protocol import Protocol
+from .protocol import Connections
 
 __all__ = ["bind", "serve"]
 
+log = logging.getLogger("dragoman.server")
+
 BACKLOG = 2048
-KEEP_ALIVE_S = 75  # longer than clients (5 s in the SDKs) and load balancers keep theirs: so it is they who close
 LAST_WORDS_S = 1.0  # for the requests that a stop has cut to tell their callers
 
 
@@ -47,20 +46,68 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def _serve(config: Config, env: Mapping[str, str], sock: socket.socket, out: TextIO) -> None:
     async with open_gateway(config, env) as gateway:
         first_key = await _first_key(gateway, env)
-        settings = uvicorn.Config(
-            App(gateway),
-            http=Protocol,
-            lifespan="off",  # the gateway is opened and closed here, where its errors can be told
-            log_config=None,
-            access_log=False,  # the ledger says more, and is written whatever happens
-            proxy_headers=False,  # nobody asks for the client's address
-            timeout_keep_alive=KEEP_ALIVE_S,
-            server_header=False,
-            ws="none",
-            timeout_graceful_shutdown=max(1, round(config.server.shutdown_grace_s)),
-        )
+        connections = Connections(App(gateway))
         greeting = _greeting(config, _address(sock), first_key, env)
-        await _Server(settings, on_started=lambda: print(greeting, file=out, flush=True)).serve(sockets=[sock])
+        with _stop_signals() as stop:
+            server = await asyncio.get_running_loop().create_server(connections, sock=sock, backlog=BACKLOG)
+            print(greeting, file=out, flush=True)
+            await stop.wait()
+            log.info("stopping: no new requests; those at work have %g s", config.server.shutdown_grace_s)
+            server.close()
+            await _finish(connections, stop, grace_s=max(1.0, config.server.shutdown_grace_s))
+
+
+async def _finish(connections: Connections, stop: "_Stop", *, grace_s: float) -> None:
+    """Let requests at work end within `grace_s`, or until a second signal; then cut them, and give them time to say so.
+
+    They are waited for: what they hold of the gateway is closed after this.
+    """
+    connections.finish()
+    if connections.tasks:
+        hurry = asyncio.ensure_future(stop.wait_again())
+        ended = asyncio.ensure_future(_all_ended(connections))
+        await asyncio.wait({hurry, ended}, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        ended.cancel()
+    for task in connections.tasks:
+        task.cancel()
+    if connections.tasks:
+        await asyncio.wait(set(connections.tasks), timeout=LAST_WORDS_S)
+    connections.abort()  # of a client that does not read it would never end
+
+
+async def _all_ended(connections: Connections) -> None:
+    while connections.tasks:
+        await asyncio.wait(set(connections.tasks))
+
+
+class _Stop:
+    """What SIGINT and SIGTERM ask for: the first to stop, the second to hurry."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._asked = asyncio.Event()
+        self._again = asyncio.Event()
+        self.wait = self._asked.wait
+        self.wait_again = self._again.wait
+
+    def handle(self, *_: object) -> None:
+        """In a signal handler: only the loop may touch its events."""
+        self._loop.call_soon_threadsafe(self._note)
+
+    def _note(self) -> None:
+        (self._again if self._asked.is_set() else self._asked).set()
+
+
+@contextmanager
+def _stop_signals() -> Iterator[_Stop]:
+    stop = _Stop()
+    before = {number: signal.signal(number, stop.handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 async def _first_key(gateway: Gateway, env: Mapping[str, str]) -> str | None:
@@ -96,35 +143,6 @@ def _address(sock: socket.socket) -> str:
     host, port = sock.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-class _Server(uvicorn.Server):
-    """Says when it listens, and ends without raising the signal that ended it: what is open is still to be closed."""
-
-    def __init__(self, config: uvicorn.Config, *, on_started: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_started = on_started
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._on_started()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """uvicorn cancels what has not ended in its time, and leaves it; here it is waited for, and cut off."""
-        await super().shutdown(sockets)
-        if self.server_state.tasks:
-            await asyncio.wait(self.server_state.tasks, timeout=LAST_WORDS_S)
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()  # of a client that does not read it would never end
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _greeting(config: Config, address: str, first_key: str | None, env: Mapping[str, str]) -> str:
