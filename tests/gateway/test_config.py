@@ -6,6 +6,7 @@ import pickle
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import hypothesis
 import msgspec
@@ -30,6 +31,7 @@ from dragoman.gateway.config import (
     settings,
 )
 from dragoman.gateway.config_limits import GroupConfig, LimitsConfig, TierConfig
+from dragoman.gateway.open import _transport as open_transport
 from dragoman.store.base import database_file
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
@@ -100,6 +102,8 @@ def test_a_file_sets_everything() -> None:
         connect_timeout_s = 1
         first_byte_timeout_s = 2.5
         idle_timeout_s = 3
+        total_timeout_s = 4
+        transport = "httpx"
         ca_file = "ca.pem"
         [models."my.alias[1m]"]
         targets = ["gpu-box_1/org/qwen3:32b"]
@@ -128,13 +132,15 @@ def test_a_file_sets_everything() -> None:
                 connect_timeout_s=1.0,
                 first_byte_timeout_s=2.5,
                 idle_timeout_s=3.0,
+                total_timeout_s=4.0,
+                transport="httpx",
                 ca_file="ca.pem",
             )
         },
         models={
             "my.alias[1m]": RouteConfig(
                 name="my.alias[1m]",
-                origin="dragoman.toml:19",
+                origin="dragoman.toml:21",
                 targets=(TargetName("gpu-box_1", "org/qwen3:32b"),),
             )
         },
@@ -416,6 +422,16 @@ SERVER, PROVIDER = "[server]\n", '[providers.a]\nbase_url = "http://a"\n'
         (PROVIDER + 'ca_file = "dragoman.toml"', 3, ["holds no certificate"]),
         (PROVIDER + 'ca_file = ""', 3, ["is not a path"]),
         (PROVIDER + 'ca_file = "ca.pem"', 3, ["base_url is not https"]),
+        (PROVIDER + 'transport = "slow"', 3, ["transport:", 'Write "fast" or "httpx"']),
+        (PROVIDER + "total_timeout_s = 0", 3, ["total_timeout_s:", "number of seconds"]),
+        (PROVIDER + 'client_cert_file = "none.pem"', 3, ["client_cert_file:", "No such file"]),
+        (PROVIDER + 'client_cert_file = "ca.pem"', 3, ["client_cert_file:", "base_url is not https"]),
+        (PROVIDER + 'client_key_file = "ca.pem"', 3, ["client_key_file:", "no client_cert_file"]),
+        (
+            PROVIDER.replace("http:", "https:") + 'client_cert_file = "ca.pem"',
+            3,
+            ["client_cert_file:", "no certificate with its key"],
+        ),
         ('[providers.offline]\nbase_url = "http://a"', 2, ["offline.base_url: the offline engine has no use"]),
         ("[providers.x]\ndialect = 'offline'\nidle_timeout_s = 1", 3, ["providers.x.idle_timeout_s:", "no use for it"]),
         ("[providers.offline]\ndialect = 'messages'", 1, ["taken by the built-in engine", "another name"]),
@@ -800,3 +816,43 @@ def test_a_script_of_the_command_line_makes_the_offline_engine_answer(tmp_path: 
     file.write_text('[providers.box]\nbase_url = "http://127.0.0.1:9"\n[providers.mine]\ndialect = "offline"\n')
     config = load(file, {}, script="s.toml")
     assert (config.route_provider.name, config.providers["mine"].script) == ("box", "s.toml")
+
+
+# -- the transport of a provider -----------------------------------------------------------------------------------
+
+PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in PROXY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.mark.parametrize(
+    ("variables", "transport", "used"),
+    [
+        ({}, "fast", "FastTransport"),
+        ({}, "httpx", "HttpxTransport"),
+        ({"HTTPS_PROXY": "http://127.0.0.1:1"}, "fast", "HttpxTransport"),
+        ({"all_proxy": "http://127.0.0.1:1"}, "fast", "HttpxTransport"),
+        ({"HTTP_PROXY": "http://127.0.0.1:1"}, "fast", "FastTransport"),  # for http alone
+        ({"HTTPS_PROXY": "http://127.0.0.1:1", "NO_PROXY": "example.org"}, "fast", "FastTransport"),
+        ({"HTTPS_PROXY": "http://127.0.0.1:1", "no_proxy": "*"}, "fast", "FastTransport"),
+        ({"HTTPS_PROXY": "", "NO_PROXY": "a"}, "fast", "FastTransport"),
+    ],
+)
+@pytest.mark.usefixtures("no_proxies")
+def test_a_proxy_of_the_environment_decides_about_the_transport(
+    variables: dict[str, str],
+    transport: Literal["fast", "httpx"],
+    used: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    provider = ProviderConfig(name="a", origin="x", base_url="https://api.example.org:8443/v", transport=transport)
+    assert type(open_transport(provider)).__name__ == used
+    assert ("names a proxy" in caplog.text) == (transport == "fast" and used == "HttpxTransport")

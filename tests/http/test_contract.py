@@ -6,6 +6,7 @@ import asyncio
 import functools
 import gzip
 import os
+import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,7 +27,9 @@ from misbehaving import (
     reply,
     replying,
 )
+from wrong_replies import HTTPX_TAKES, LEGAL, WRONG, Legal
 
+from dragoman.http.aio import FastTransport
 from dragoman.http.base import (
     ConnectFailed,
     ConnectTimeout,
@@ -39,12 +42,14 @@ from dragoman.http.base import (
     Response,
     SendTimeout,
     Timeouts,
+    TotalTimeout,
     Transport,
     TransportError,
 )
 from dragoman.http.foreign import HttpxTransport
 
 TRANSPORTS = {
+    "fast": FastTransport,
     "httpx": lambda: HttpxTransport(trust_env=False),
 }
 LIMIT = 1 << 20  # bytes, for `Response.read`
@@ -621,6 +626,47 @@ async def test_headers_that_trickle_do_not_extend_the_first_byte_limit(transport
         await server.hang_up()
 
 
+async def playing(transport: Transport, data: bytes, cut: int, *, ends: bool, method: str = "GET") -> tuple[int, bytes]:
+    """The reply in two packets; the server then waits, or closes if that `ends` the reply."""
+
+    async def handler(conn: Conn) -> None:
+        conn.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await conn.read_request()
+        await conn.send(data[:cut])
+        await asyncio.sleep(0)
+        await conn.send(data[cut:])
+        if not ends:
+            await conn.wait_closed()
+
+    async with Misbehaving(handler) as server:
+        try:
+            return await fetch(transport, Request(method, server.url, timeouts=within(idle_s=1, first_byte_s=1)))
+        finally:
+            assert len(server.conns) == 1
+
+
+def cuts_of(data: bytes) -> list[int]:
+    """Where to cut: test_connection.py does it at every byte, without the network."""
+    return [0, len(data) // 3, data.find(b"\r\n\r\n") + 3, len(data) - 2]
+
+
+@pytest.mark.parametrize("case", LEGAL.values(), ids=LEGAL.keys())
+async def test_a_legal_reply_is_read_in_whatever_packets_it_comes(transport: Transport, case: Legal) -> None:
+    for cut in cuts_of(case.data):
+        got = await playing(transport, case.data, cut, ends=case.ends, method=case.method)
+        assert got == (case.status, case.body)
+
+
+@pytest.mark.parametrize("name", WRONG)
+async def test_a_wrong_reply_is_broken_in_whatever_packets_it_comes(transport: Transport, name: str) -> None:
+    if isinstance(transport, HttpxTransport) and name in HTTPX_TAKES:
+        pytest.skip("httpx2 is more patient")
+    for cut in cuts_of(WRONG[name]):
+        with pytest.raises(ReplyBroken) as caught:
+            await playing(transport, WRONG[name], cut, ends=False)
+        assert str(caught.value).startswith("127.0.0.1:")
+
+
 # -- half a reply --------------------------------------------------------------------------------------------------
 
 CUT: dict[str, Handler] = {
@@ -700,6 +746,51 @@ async def test_the_idle_limit_does_not_run_while_nobody_reads(transport: Transpo
         response = await transport.send(post(server.url, idle_s=SHORT))
         await asyncio.sleep(1.5 * SHORT)
         assert await response.read(LIMIT) == b"abc"
+
+
+# -- the whole exchange --------------------------------------------------------------------------------------------
+
+
+async def dripping(conn: Conn) -> None:
+    """Takes requests of any size, and answers without ever standing still."""
+    await conn.read_request()
+    await conn.send(chunked_head())
+    while True:
+        await conn.send(chunk(b"."))
+        await asyncio.sleep(SHORT / 10)
+
+
+TOTAL: dict[str, tuple[Handler, str, bytes]] = {
+    "handshake": (Conn.wait_closed, "https", b""),
+    "request": (Conn.stall, "http", bytes(32 << 20)),
+    "headers": (saying(UNTIL_CLOSED), "http", b""),
+    "body": (saying(chunked_head(), UNTIL_CLOSED), "http", b""),
+    "a body that moves": (dripping, "http", b""),
+}
+
+
+@pytest.mark.parametrize("phase", TOTAL)
+async def test_the_limit_of_the_whole_holds_in_every_phase(transport: Transport, phase: str) -> None:
+    handler, scheme, body = TOTAL[phase]
+    async with Misbehaving(handler) as server:
+        with pytest.raises(TotalTimeout):
+            await fetch(transport, post(server.url.replace("http", scheme), body, total_s=SHORT))
+        if phase != "request":
+            await server.hang_up()
+
+
+async def test_a_nearer_limit_wins_over_that_of_the_whole(transport: Transport) -> None:
+    async with Misbehaving(saying(UNTIL_CLOSED)) as server:
+        with pytest.raises(FirstByteTimeout):
+            await transport.send(post(server.url, first_byte_s=SHORT, total_s=3))
+
+
+async def test_the_limit_of_the_whole_begins_anew_with_each_request(transport: Transport) -> None:
+    async with Misbehaving(replying(reply(b"ok"))) as server:
+        for _ in range(4):
+            assert await fetch(transport, post(server.url, total_s=2 * SHORT)) == (200, b"ok")
+            await asyncio.sleep(SHORT)
+        assert len(server.conns) == 1
 
 
 # -- kept connections ----------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ async def test_nothing_of_a_request_is_logged(caplog: pytest.LogCaptureFixture) 
 
 def test_every_transport_error_is_a_dragoman_error_that_names_its_host() -> None:
     kinds = [kind for kind in vars(base).values() if isinstance(kind, type) and issubclass(kind, TransportError)]
-    assert len(kinds) == 10
+    assert len(kinds) == 11
     for kind in kinds:
         error = kind("api.example", "went away")
         assert isinstance(error, DragomanError)

@@ -219,16 +219,18 @@ class Misbehaving:
     @property
     def open_conns(self) -> int:
         """How many handlers have not returned."""
-        return len(self._tasks) - 1
+        return len(self._tasks)
 
     async def __aenter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self._listener.setblocking(False)
         self.port: int = self._listener.getsockname()[1]
-        self._start(self._accept())
+        # Not sock_accept: cancelled in the moment in which a connection comes, it forgets that.
+        asyncio.get_running_loop().add_reader(self._listener, self._accept)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
+        asyncio.get_running_loop().remove_reader(self._listener)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -269,13 +271,16 @@ class Misbehaving:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _accept(self) -> None:
-        while True:
-            sock, _ = await asyncio.get_running_loop().sock_accept(self._listener)
-            conn = Conn(sock, len(self.conns), self._record)
-            self.conns.append(conn)
-            self._news.set()
-            self._start(self._serve(conn))
+    def _accept(self) -> None:
+        try:
+            sock, _ = self._listener.accept()
+        except (BlockingIOError, ConnectionError):  # it is gone already
+            return
+        sock.setblocking(False)
+        conn = Conn(sock, len(self.conns), self._record)
+        self.conns.append(conn)
+        self._news.set()
+        self._start(self._serve(conn))
 
     async def _serve(self, conn: Conn) -> None:
         try:

@@ -34,7 +34,7 @@ async def run(
     """Events and message. Their order is checked, and that counting gives what the reply tells (TOK-10)."""
     known = CATALOGUE.resolve(model)
     assert known is not None
-    body = {"model": model, "max_tokens": 1000, **fields}
+    body = {"model": model, "max_tokens": 1000, "stream": fields.get("max_tokens") != 0, **fields}
     request = validate_messages(body, known, version="2023-06-01", betas=betas)
     ids = itertools.count()
     generation = Generation(

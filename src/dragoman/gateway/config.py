@@ -82,7 +82,12 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     connect_timeout_s: Annotated[float, read.seconds(0.01)] = 5.0
     first_byte_timeout_s: Annotated[float, read.seconds(0.01)] = 600.0
     idle_timeout_s: Annotated[float, read.seconds(0.01)] = 300.0
+    total_timeout_s: Annotated[float | None, read.seconds(0.01)] = None
+    # Our own HTTP client or httpx2; which of them is used where a proxy is named, `open.py` says.
+    transport: Annotated[Literal["fast", "httpx"], read.choice("fast", "httpx")] = "fast"
     ca_file: Annotated[str | None, read.ca_file] = None
+    client_cert_file: Annotated[str | None, read.readable_file] = None
+    client_key_file: Annotated[str | None, read.readable_file] = None
     # Of the offline engine only: how quickly it answers, and a file that answers in its place.
     ttft_ms: Annotated[int, read.whole(0, 600_000)] = 0
     tokens_per_second: Annotated[float | None, read.per_second] = None
@@ -349,6 +354,18 @@ def _check_messages(sheet: Sheet, path: KeyPath, provider: ProviderConfig) -> No
         sheet.note(path, "Anthropic answers no request without a key", 'Add api_key = "${ANTHROPIC_API_KEY}".')
     if provider.ca_file and provider.base_url and not provider.base_url.startswith("https:"):
         sheet.note((*path, "ca_file"), "base_url is not https, so no certificate is checked", "Take the line away.")
+    _check_client_certificate(sheet, path, provider)
+
+
+def _check_client_certificate(sheet: Sheet, path: KeyPath, provider: ProviderConfig) -> None:
+    where = (*path, "client_cert_file")
+    if provider.client_cert_file is None:
+        if provider.client_key_file is not None:
+            sheet.note((*path, "client_key_file"), "there is no client_cert_file to it", "Add one.")
+    elif provider.base_url and not provider.base_url.startswith("https:"):
+        sheet.note(where, "base_url is not https, so no certificate is shown", "Take the line away.")
+    elif why := read.why_no_identity(provider.client_cert_file, provider.client_key_file):
+        sheet.note(where, why, "Give PEM files: the certificate, and its key in the same file or in client_key_file.")
 
 
 def _check_circle(sheet: Sheet, provider: ProviderConfig, listen: Listen) -> None:

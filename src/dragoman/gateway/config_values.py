@@ -28,11 +28,13 @@ __all__ = [
     "nearest",
     "path",
     "per_second",
+    "readable_file",
     "seconds",
     "secret",
     "shown",
     "targets",
     "whole",
+    "why_no_identity",
 ]
 
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|(\$)|)")
@@ -281,6 +283,34 @@ def ca_file(value: object) -> str:
         reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror or str(error)
         raise Refused(f"cannot be used ({reason})", remedy) from error
     return value
+
+
+def readable_file(value: object) -> str:
+    """The path of a file that can be opened now; what is in it is looked at by who knows the files beside it."""
+    remedy = "Give the path of a readable file, in quotes."
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise Refused("is not a path", remedy)
+    try:
+        with open(value, "rb"):
+            return value
+    except OSError as error:
+        raise Refused(f"cannot be used ({error.strerror or error})", remedy) from error
+
+
+def why_no_identity(cert_file: str, key_file: str | None) -> str | None:
+    """Why a client cannot show the certificate of these files, or None when it can."""
+    try:
+        # Without a password OpenSSL would ask for one at the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert_file, key_file, password="")
+    except (OSError, ValueError) as error:
+        reason = error.reason if isinstance(error, ssl.SSLError) else None
+        said = {
+            "KEY_VALUES_MISMATCH": "the key belongs to another certificate",
+            "BAD_DECRYPT": "the key is locked by a passphrase",
+            "BAD_PASSWORD_READ": "the key is locked by a passphrase",
+        }
+        return said.get(reason or "", "there is no certificate with its key in it")
+    return None
 
 
 def path(value: object) -> str:

@@ -1,6 +1,6 @@
 """The protocol of a client towards providers: a request goes out, a reply streams back, and what may fail.
 
-Knows bytes, headers and time-outs; nothing of Messages, of providers or of routes. Imports only `dragoman.errors`.
+Knows bytes, headers and time-outs; nothing of Messages, of providers or of routes.
 
     TransportError
     ├── RequestInvalid       it cannot be written as HTTP: nothing was sent
@@ -9,7 +9,8 @@ Knows bytes, headers and time-outs; nothing of Messages, of providers or of rout
     │   ├── ConnectTimeout   no connection in time: nothing was sent
     │   ├── SendTimeout      the other side stopped taking the request
     │   ├── FirstByteTimeout the request is there, no reply begins
-    │   └── IdleTimeout      the reply stands still
+    │   ├── IdleTimeout      the reply stands still
+    │   └── TotalTimeout     the whole took too long, in whatever phase it was
     ├── ReplyBroken          closed early, reset, or not HTTP
     └── ReplyTooLarge        more bytes than the caller takes
 
@@ -18,9 +19,10 @@ Messages name host and port, never path, query or a header's value: those may ho
 
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
+
+import msgspec
 
 from dragoman import __version__
 from dragoman.errors import DragomanError
@@ -38,8 +40,10 @@ __all__ = [
     "SendTimeout",
     "TimedOut",
     "Timeouts",
+    "TotalTimeout",
     "Transport",
     "TransportError",
+    "encoded_header",
     "host_of",
     "request_headers",
 ]
@@ -81,6 +85,10 @@ class IdleTimeout(TimedOut):
     pass
 
 
+class TotalTimeout(TimedOut):
+    pass
+
+
 class ReplyBroken(TransportError):
     """There is no whole reply: reset, closed early, garbage, illegal framing, headers without end."""
 
@@ -89,25 +97,28 @@ class ReplyTooLarge(TransportError):
     """The body has more bytes than the limit given to `Response.read`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """How long each phase may take, in seconds; None is without limit. There is none for the whole exchange."""
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """How long each phase may take, in seconds; None is without limit."""
 
     connect_s: float | None = 10.0  # until a request can be written: a free place, name, TCP, proxy and TLS together
     write_s: float | None = 60.0  # the longest standstill while the request is sent
     first_byte_s: float | None = 600.0  # from the request's last byte to the end of the reply's headers
     idle_s: float | None = 300.0  # between two pieces of the body, and from the headers to the first piece
+    total_s: float | None = None  # the whole exchange, from `send` to the end of the body, sent again or not
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What to send. `url` is absolute, http or https, without user and password."""
+class Request(msgspec.Struct, frozen=True):
+    """What to send. `url` is absolute, http or https, without user and password.
+
+    With `expect: 100-continue` in `headers` the body may wait for the other side's word, for a second at most, and
+    stays unsent after a final reply. A transport never asks for that by itself; that over httpx2 does not wait.
+    """
 
     method: str
     url: str
-    headers: list[tuple[str, str]] = field(default_factory=list)
+    headers: list[tuple[str, str]] = []
     body: bytes = b""
-    timeouts: Timeouts = field(default_factory=Timeouts)
+    timeouts: Timeouts = Timeouts()
 
 
 class Response(Protocol):
@@ -126,6 +137,11 @@ class Response(Protocol):
 
         When the body came compressed, `content-encoding` and `content-length` are left out: the pieces are plain.
         """
+        ...
+
+    @property
+    def is_complete(self) -> bool:
+        """The body has been handed out to its end: closing costs nothing. False as long as that is not known."""
         ...
 
     def pieces(self) -> AsyncIterator[bytes]:
@@ -194,7 +210,7 @@ def request_headers(request: Request) -> list[tuple[bytes, bytes]]:
     not asked for: they would delay a stream's events. Raises RequestInvalid.
     """
     host = host_of(request.url)
-    headers = [_encoded(name, value, host) for name, value in request.headers if name.lower() not in OURS]
+    headers = [encoded_header(name, value, host) for name, value in request.headers if name.lower() not in OURS]
     given = {name.lower() for name, _ in headers}
     if b"user-agent" not in given:
         headers.append((b"user-agent", f"dragoman/{__version__}".encode()))
@@ -205,7 +221,8 @@ def request_headers(request: Request) -> list[tuple[bytes, bytes]]:
     return headers
 
 
-def _encoded(name: str, value: str, host: str) -> tuple[bytes, bytes]:
+def encoded_header(name: str, value: str, host: str) -> tuple[bytes, bytes]:
+    """`name` and `value` as they are written. Raises RequestInvalid for what HTTP does not allow in them."""
     value = value.strip(" \t")
     if not HEADER_NAME.fullmatch(name):
         raise RequestInvalid(host, f"{name!r} is not a header name")

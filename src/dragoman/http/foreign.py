@@ -15,10 +15,7 @@ Read in its sources (2.16) and httpcore2's, and why things here are as they are:
 
 import asyncio
 import logging
-import os
-import socket
 import ssl
-import zlib
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterator, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -35,10 +32,14 @@ from dragoman.http.base import (
     RequestInvalid,
     SendTimeout,
     TimedOut,
+    TotalTimeout,
     TransportError,
     host_of,
     request_headers,
 )
+from dragoman.http.inflate import Inflate
+from dragoman.http.reasons import reason_of
+from dragoman.http.tls import FilePath, add_files
 
 if TYPE_CHECKING:
     import httpcore2
@@ -48,7 +49,6 @@ __all__ = ["HttpxTransport"]
 
 WRITE_BYTES = 256 * 1024  # the request's body is written in such pieces, each with `write_s` of its own
 HEAD_LIMIT_BYTES = 256 * 1024  # of all 1xx replies and the final headers; a single header block may have 100 KiB
-INFLATE_BYTES = 256 * 1024  # the largest piece that a compressed piece is unpacked to at a time
 
 
 class HttpxTransport:
@@ -56,8 +56,9 @@ class HttpxTransport:
 
     `max_idle` kept-alive connections are held for `idle_expiry_s` seconds; each costs every request a look at its
     socket (3 us). `ca_file` (PEM) is trusted besides the system's store, which SSL_CERT_FILE and SSL_CERT_DIR
-    replace. `trust_env` honours those two and HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.
-    Raises ConfigError when the file or a proxy address cannot be used.
+    replace; `client_cert_file` is shown to servers that ask, its key is in the same file or in `client_key_file`.
+    `trust_env` honours SSL_CERT_* and HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.
+    Raises ConfigError when a file or a proxy address cannot be used.
     """
 
     def __init__(
@@ -66,7 +67,9 @@ class HttpxTransport:
         max_connections: int = 1000,
         max_idle: int = 100,
         idle_expiry_s: float = 60.0,
-        ca_file: str | os.PathLike[str] | None = None,
+        ca_file: FilePath | None = None,
+        client_cert_file: FilePath | None = None,
+        client_key_file: FilePath | None = None,
         trust_env: bool = True,
     ) -> None:
         import httpx2
@@ -74,7 +77,7 @@ class HttpxTransport:
         logger = logging.getLogger("httpx2")
         if logger.level == logging.NOTSET:
             logger.setLevel(logging.WARNING)
-        self._tls = _tls_context(ca_file, trust_env=trust_env)
+        self._tls = _tls_context(ca_file, client_cert_file, client_key_file, trust_env=trust_env)
         self._trust_env = trust_env
         self._is_closed = False
         self._exchanges: set[_Exchange] = set()  # whose reply has not begun
@@ -105,7 +108,9 @@ class HttpxTransport:
             raise ConfigError(f"the proxy settings in the environment cannot be used: {exc}") from exc
 
     async def send(self, request: Request) -> "_Reply":
-        exchange = _Exchange(request)
+        total_s = request.timeouts.total_s
+        total_at = None if total_s is None else asyncio.get_running_loop().time() + total_s
+        exchange = _Exchange(request, total_at)
         try:
             return await self._attempt(exchange, self._pooled)
         except ReplyBroken:
@@ -114,7 +119,7 @@ class HttpxTransport:
         # A server may close an idle connection while a request is on its way there: nothing was read, and no byte
         # comes back. Every browser sends again then, a POST too. RFC 9110, section 9.2.2 would rather not, because a
         # server that read the request and died looks the same; that is rare, and costs a provider's call, not data.
-        return await self._attempt(_Exchange(request), self._unpooled)
+        return await self._attempt(_Exchange(request, total_at), self._unpooled)
 
     async def aclose(self) -> None:
         self._is_closed = True
@@ -131,7 +136,7 @@ class HttpxTransport:
         foreign = _foreign_request(exchange)
         listening = _listening.set(exchange)
         try:
-            async with asyncio.timeout(exchange.timeouts.connect_s) as exchange.deadline:
+            async with asyncio.timeout_at(exchange.until(exchange.timeouts.connect_s)) as exchange.deadline:
                 self._exchanges.add(exchange)
                 response = await client.send(foreign, stream=True)
         except BaseException as exc:
@@ -148,15 +153,17 @@ class HttpxTransport:
         return _Reply(exchange, response)
 
 
-def _tls_context(ca_file: str | os.PathLike[str] | None, *, trust_env: bool) -> ssl.SSLContext:
+def _tls_context(
+    ca_file: FilePath | None,
+    client_cert_file: FilePath | None = None,
+    client_key_file: FilePath | None = None,
+    *,
+    trust_env: bool,
+) -> ssl.SSLContext:
     import httpx2
 
     context = httpx2.create_ssl_context(trust_env=trust_env)
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(ca_file)
-        except OSError as exc:  # ssl.SSLError is one
-            raise ConfigError(f"ca_file {os.fspath(ca_file)!r}: {_reason(exc)}") from exc
+    add_files(context, ca_file=ca_file, client_cert_file=client_cert_file, client_key_file=client_key_file)
     return context
 
 
@@ -183,10 +190,11 @@ def _foreign_request(exchange: "_Exchange") -> "httpx2.Request":
 class _Exchange:
     """One attempt: which phase it is in, when that must be over, and what has come back."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, total_at: float | None) -> None:
         self.request = request
         self.host = host_of(request.url)
         self.timeouts = request.timeouts
+        self.total_at = total_at  # the loop's time
         self.deadline: asyncio.Timeout | None = None
         self._phase = "connect"  # then "send", "wait"
         self._connecting: list[httpcore2.AsyncNetworkStream] = []
@@ -230,6 +238,15 @@ class _Exchange:
         if self._heard > HEAD_LIMIT_BYTES:
             raise httpcore2.RemoteProtocolError("Too many informational replies")
 
+    def until(self, limit_s: float | None) -> float | None:
+        """The loop's time at which a wait that begins now has lasted too long."""
+        at = None if limit_s is None else asyncio.get_running_loop().time() + limit_s
+        return at if self.total_at is None or (at is not None and at < self.total_at) else self.total_at
+
+    def is_over(self) -> bool:
+        """Has the whole taken as long as it may?"""
+        return self.total_at is not None and asyncio.get_running_loop().time() >= self.total_at
+
     def end(self) -> None:
         """The transport is being closed: wait no longer."""
         self._move_deadline(0)
@@ -251,15 +268,17 @@ class _Exchange:
         if isinstance(exc, (TimeoutError, httpx2.TimeoutException)):
             return self._timed_out()
         if isinstance(exc, (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol)):
-            return RequestInvalid(self.host, f"the request cannot be written as HTTP: {_reason(exc)}")
+            return RequestInvalid(self.host, f"the request cannot be written as HTTP: {reason_of(exc)}")
         if self._phase == "connect":
-            return ConnectFailed(self.host, f"cannot connect: {_reason(exc)}")
+            return ConnectFailed(self.host, f"cannot connect: {reason_of(exc)}")
         if "disconnected without" in str(exc) or isinstance(exc, httpx2.NetworkError):
             where = "in the middle of the reply's headers" if self._heard else "before the reply began"
             return ReplyBroken(self.host, f"closed the connection {where}")
-        return ReplyBroken(self.host, f"sent what is not an HTTP reply: {_reason(exc)}")
+        return ReplyBroken(self.host, f"sent what is not an HTTP reply: {reason_of(exc)}")
 
     def _timed_out(self) -> TimedOut:
+        if self.is_over():
+            return TotalTimeout(self.host, "the whole exchange took longer than it may")
         if self._phase == "connect":
             return ConnectTimeout(self.host, f"no connection within {self.timeouts.connect_s} s")
         if self._phase == "send":
@@ -273,7 +292,7 @@ class _Exchange:
     def _move_deadline(self, limit_s: float | None) -> None:
         """To `limit_s` from now, unless it has been reached."""
         if self.deadline is not None and not self.deadline.expired() and not self._is_ended:
-            self.deadline.reschedule(None if limit_s is None else asyncio.get_running_loop().time() + limit_s)
+            self.deadline.reschedule(self.until(limit_s))
 
 
 def _asks_for_tunnel(info: Mapping[str, Any]) -> bool:
@@ -311,6 +330,7 @@ class _Reply:
             (name.lower().decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw
         ]
         self._host = exchange.host
+        self._exchange = exchange
         self._idle_s = exchange.timeouts.idle_s
         self._response = response
         # Not aiter_raw(), which closes the response by itself, and is cancelled in the middle of that.
@@ -319,11 +339,15 @@ class _Reply:
         self._is_reading = False
         self._is_closed = False
         self._is_ended = False
-        self._inflate: _Inflate | None = None
+        self._inflate: Inflate | None = None
         self._unpacked: Iterator[bytes] = iter(())
         if encoding := _encoding_of(self.headers):
-            self._inflate = _Inflate(encoding, self._host)
+            self._inflate = Inflate(encoding, self._host)
             self.headers = [h for h in self.headers if h[0] not in ("content-encoding", "content-length")]
+
+    @property
+    def is_complete(self) -> bool:
+        return self._is_ended
 
     def pieces(self) -> AsyncIterator[bytes]:
         return self
@@ -378,7 +402,7 @@ class _Reply:
             raise ReplyBroken(self._host, "the reply was closed before its end was read")
         self._is_reading = True
         try:
-            async with asyncio.timeout(self._idle_s):
+            async with asyncio.timeout_at(self._exchange.until(self._idle_s)):
                 raw = await anext(self._raw)
         except StopAsyncIteration:
             if self._inflate is not None:
@@ -386,6 +410,8 @@ class _Reply:
             self._is_ended = True
             raise
         except TimeoutError as exc:
+            if self._exchange.is_over():
+                raise TotalTimeout(self._host, "the whole exchange took longer than it may") from exc
             raise IdleTimeout(self._host, f"the reply stood still for {self._idle_s} s") from exc
         except httpx2.HTTPError as exc:
             raise self._broken(exc) from exc
@@ -401,7 +427,7 @@ class _Reply:
             return ReplyBroken(self._host, "the reply was closed while it was read")
         if "peer closed" in str(exc) or isinstance(exc, httpx2.NetworkError):
             return ReplyBroken(self._host, f"broke off the reply after {self._count} bytes of its body")
-        return ReplyBroken(self._host, f"sent a body that is not HTTP: {_reason(exc)}")
+        return ReplyBroken(self._host, f"sent a body that is not HTTP: {reason_of(exc)}")
 
 
 async def _to_its_end(closing: Coroutine[None, None, None]) -> None:
@@ -421,59 +447,6 @@ async def _to_its_end(closing: Coroutine[None, None, None]) -> None:
     task.result()
 
 
-class _Inflate:
-    """Unpacks gzip and deflate, in bounded pieces and as soon as the sender has flushed.
-
-    httpx2's own decoder takes a compressed stream that is cut short for a whole one.
-    """
-
-    def __init__(self, encoding: str, host: str) -> None:
-        self._encoding = encoding
-        self._host = host
-        self._zlib = _either_format()
-        self._is_empty = True
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """Raises ReplyBroken, also for encodings that are not known: we ask for none."""
-        if self._encoding not in ("gzip", "x-gzip", "deflate"):
-            raise ReplyBroken(self._host, f"sent content-encoding {self._encoding!r}, which nobody asked for")
-        self._is_empty = False
-        while True:
-            if self._zlib.eof and data:  # gzip: one member may follow another
-                self._zlib = _either_format()
-            try:
-                piece = self._zlib.decompress(data, INFLATE_BYTES)
-            except zlib.error as exc:
-                raise ReplyBroken(self._host, f"sent a body that is not {self._encoding}") from exc
-            if piece:
-                yield piece
-            data = self._zlib.unused_data if self._zlib.eof else self._zlib.unconsumed_tail
-            if not data and len(piece) < INFLATE_BYTES:
-                return
-
-    def finish(self) -> None:
-        if not self._is_empty and not self._zlib.eof:
-            raise ReplyBroken(self._host, f"ended the reply in the middle of its {self._encoding} data")
-
-
-def _either_format() -> "zlib._Decompress":
-    return zlib.decompressobj(zlib.MAX_WBITS | 32)  # looks at the header: gzip or zlib, and "deflate" means the latter
-
-
 def _encoding_of(headers: list[tuple[str, str]]) -> str:
     encoding = ", ".join(value for name, value in headers if name == "content-encoding").strip().lower()
     return "" if encoding == "identity" else encoding
-
-
-def _reason(exc: BaseException) -> str:
-    """What the system, TLS or httpx2 says about `exc`, without bytes of the exchange: it quotes them behind a colon."""
-    cause: BaseException | None = exc
-    while cause is not None:
-        if isinstance(cause, ExceptionGroup):  # one for each address that was tried
-            cause = cause.exceptions[0]
-        if isinstance(cause, (ssl.SSLError, socket.gaierror)):
-            return cause.strerror or str(cause)
-        if isinstance(cause, OSError) and cause.errno:
-            return os.strerror(cause.errno)
-        cause = cause.__cause__ or cause.__context__
-    return str(exc).partition(":")[0] or "the connection was closed"

@@ -1,0 +1,249 @@
+"""Request heads written and reply heads read, strictly: pure functions over bytes, with small caches.
+
+Traffic to a provider repeats itself: the same URL, the same header lines, on every request and on every reply. So
+each line is checked once and then looked up (60 ns where a check takes 700). The caches are bounded in entries and in
+the length of an entry, and are emptied when full.
+"""
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from dragoman import __version__
+from dragoman.http.base import HEADER_NAME, OURS, Request, RequestInvalid, encoded_header, host_of
+
+__all__ = ["HeadBroken", "Origin", "ReplyHead", "RequestHead", "read_head", "request_head"]
+
+KNOWN_LINES = 1024  # entries of each cache
+KNOWN_HEADS = 256
+KNOWN_HEAD_LENGTH = 2048  # bytes
+KNOWN_LENGTH = 256  # characters; longer lines are checked each time
+HEADER_LIMIT = 1000  # header lines of one reply
+
+# -- requests ------------------------------------------------------------------------------------------------------
+
+
+class Origin(NamedTuple):
+    """What a connection leads to. `host` is without brackets, as the resolver takes it."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+class RequestHead(msgspec.Struct, frozen=True):
+    """`name` is the host as messages tell it; `awaits_continue`: a body waits for the other side's 100."""
+
+    origin: Origin
+    name: str
+    data: bytes
+    awaits_continue: bool
+
+
+class _Opening(NamedTuple):
+    origin: Origin
+    name: str
+    line: bytes
+    host_line: bytes
+
+
+# What one header line means to us.
+_PLAIN, _DROPPED, _USER_AGENT, _ACCEPT_ENCODING, _HOST, _CONTINUE = 0, 1, 2, 4, 8, 16
+_MEANING = {"user-agent": _USER_AGENT, "accept-encoding": _ACCEPT_ENCODING, "host": _HOST} | dict.fromkeys(
+    OURS, _DROPPED
+)
+_USER_AGENT_LINE = f"user-agent: dragoman/{__version__}\r\n".encode()
+_ACCEPT_ENCODING_LINE = b"accept-encoding: identity\r\n"  # a compressed stream would delay its events
+_WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})
+_NOT_IN_URL = re.compile(r"[\x00-\x20\x7f]")
+_SAFE_IN_TARGET = "!$%&'()*+,-./:;=?@[]_~|^{}`\"<>\\"  # all of ASCII that is visible stays as the caller wrote it
+
+_Begun = tuple[Origin, str, bytes, bool]  # all of a head but what depends on the body
+_begun: dict[tuple[object, ...], _Begun] = {}  # by method, URL and headers
+_written: dict[tuple[str, str], tuple[bytes, int]] = {}
+
+
+def request_head(request: Request) -> RequestHead:
+    """Request line and headers, to the empty line; what is added is what `base.request_headers` says.
+
+    Raises RequestInvalid.
+    """
+    method, body = request.method, request.body
+    key = (method, request.url, *request.headers)
+    origin, name, data, awaits_continue = _begun.get(key) or _begin(key, request)
+    if body or method in _WITH_LENGTH:
+        return RequestHead(origin, name, b"%bcontent-length: %d\r\n\r\n" % (data, len(body)), awaits_continue)
+    return RequestHead(origin, name, data + b"\r\n", False)
+
+
+def _begin(key: tuple[object, ...], request: Request) -> _Begun:
+    method, url = request.method, request.url
+    origin, name, line, host_line = _opening(method, url) if len(url) <= 2048 else _opening.__wrapped__(method, url)
+    parts = [line]
+    meanings = 0
+    for header in request.headers:
+        encoded, meaning = _written.get(header) or _learn_written(header, name)
+        parts.append(encoded)
+        meanings |= meaning
+    if not meanings & _HOST:
+        parts[0] = line + host_line
+    if not meanings & _USER_AGENT:
+        parts.append(_USER_AGENT_LINE)
+    if not meanings & _ACCEPT_ENCODING:
+        parts.append(_ACCEPT_ENCODING_LINE)
+    begun = (origin, name, b"".join(parts), bool(meanings & _CONTINUE))
+    if len(begun[2]) <= KNOWN_HEAD_LENGTH:
+        if len(_begun) >= KNOWN_HEADS:
+            _begun.clear()
+        _begun[key] = begun
+    return begun
+
+
+@lru_cache(maxsize=256)
+def _opening(method: str, url: str) -> _Opening:
+    name = host_of(url)
+    if not HEADER_NAME.fullmatch(method):
+        raise RequestInvalid(name, f"{method!r} is not a method")
+    if _NOT_IN_URL.search(url):  # urlsplit would drop line ends in silence
+        raise RequestInvalid(name, "the URL holds a space or a control character")
+    parts = urlsplit(url)
+    assert parts.hostname is not None  # host_of looked
+    try:
+        host = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode()
+    except UnicodeError as exc:
+        raise RequestInvalid(name, "the URL's host is no name that the network knows") from exc
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    target = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=_SAFE_IN_TARGET)
+    authority = f"[{host}]" if ":" in host else host
+    if port != (443 if parts.scheme == "https" else 80):
+        authority = f"{authority}:{port}"
+    try:
+        host_line = f"host: {authority}\r\n".encode("ascii")
+    except UnicodeError as exc:
+        raise RequestInvalid(name, "the URL cannot be read") from exc
+    return _Opening(Origin(parts.scheme, host, port), name, f"{method} {target} HTTP/1.1\r\n".encode(), host_line)
+
+
+def _learn_written(header: tuple[str, str], host: str) -> tuple[bytes, int]:
+    name, value = header
+    lower = name.lower()
+    encoded, encoded_value = encoded_header(name, value, host)
+    meaning = _MEANING.get(lower, _PLAIN)
+    if lower == "expect" and value.strip().lower() == "100-continue":
+        meaning = _CONTINUE
+    entry = (b"" if meaning == _DROPPED else b"%b: %b\r\n" % (encoded, encoded_value), meaning)
+    if len(value) <= KNOWN_LENGTH:
+        if len(_written) >= KNOWN_LINES:
+            _written.clear()
+        _written[header] = entry
+    return entry
+
+
+# -- replies -------------------------------------------------------------------------------------------------------
+
+
+class HeadBroken(Exception):
+    """Not the head of an HTTP/1 reply; the text says why, without its bytes."""
+
+
+class ReplyHead(msgspec.Struct, frozen=True):
+    """`length` is None when no content-length was sent; `encoding` is "" when the body comes as it is."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    is_chunked: bool
+    length: int | None
+    keeps_alive: bool
+    encoding: str
+
+
+_STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
+_HEADER_LINE = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t ]*+((?:[\x21-\x7e\x80-\xff]+|[\t ]+(?=[^\t ]))*+)[\t ]*")
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "content-encoding"})
+
+_Line = tuple[tuple[str, str], bool]  # the header, and whether it tells of framing
+_read: dict[str, _Line] = {}
+_statuses: dict[str, tuple[int, bool]] = {}  # status line -> status, is it HTTP/1.1
+
+
+def read_head(data: bytes) -> ReplyHead:
+    """The head in `data`, whose last line end and empty line are cut off. Raises HeadBroken."""
+    line, *lines = data.decode("latin-1").split("\r\n")
+    status, keeps_alive = _statuses.get(line) or _learn_status(line)
+    if len(lines) > HEADER_LIMIT:
+        raise HeadBroken(f"more than {HEADER_LIMIT} headers")
+    headers = []
+    framing = []
+    for line in lines:
+        header, is_framing = _read.get(line) or _learn_read(line)
+        headers.append(header)
+        if is_framing:
+            framing.append(header)
+    if keeps_alive and len(framing) == 1:  # nearly all replies
+        ((name, value),) = framing
+        if name == "content-length" and value.isdecimal() and len(value) <= 18:
+            return ReplyHead(status, headers, False, int(value), True, "")
+        if name == "transfer-encoding" and value == "chunked":
+            return ReplyHead(status, headers, True, None, True, "")
+    return _framed(status, headers, framing, keeps_alive)
+
+
+def _learn_status(line: str) -> tuple[int, bool]:
+    match = _STATUS_LINE.fullmatch(line)
+    if match is None:
+        raise HeadBroken("no status line of HTTP/1.1")
+    entry = (int(match[2]), match[1] == "1")
+    if len(line) <= KNOWN_LENGTH:
+        if len(_statuses) >= KNOWN_LINES:
+            _statuses.clear()
+        _statuses[line] = entry
+    return entry
+
+
+def _learn_read(line: str) -> _Line:
+    match = _HEADER_LINE.fullmatch(line)
+    if match is None:
+        raise HeadBroken("a line that is no header")
+    name = match[1].lower()
+    entry = ((name, match[2]), name in _FRAMING)
+    if len(line) <= KNOWN_LENGTH:
+        if len(_read) >= KNOWN_LINES:
+            _read.clear()
+        _read[line] = entry
+    return entry
+
+
+def _framed(status: int, headers: list[tuple[str, str]], framing: list[tuple[str, str]], is_1_1: bool) -> ReplyHead:
+    """RFC 9112, section 6.3. Two ways to tell the length are refused, equal repeats of one length are taken."""
+    values: dict[str, list[str]] = {}
+    for name, value in framing:
+        values.setdefault(name, []).extend(part.strip(" \t") for part in value.lower().split(","))
+    codings, lengths = values.get("transfer-encoding"), values.get("content-length")
+    if codings is not None:
+        if lengths is not None:
+            raise HeadBroken("both content-length and transfer-encoding")
+        if codings != ["chunked"]:
+            raise HeadBroken("a transfer-encoding other than chunked")
+        if not is_1_1:
+            raise HeadBroken("a transfer-encoding in HTTP/1.0")
+    options = values.get("connection", [])
+    return ReplyHead(
+        status,
+        headers,
+        codings is not None,
+        None if lengths is None else _length(lengths),
+        "close" not in options and (is_1_1 or "keep-alive" in options),
+        ", ".join(part for part in values.get("content-encoding", []) if part not in ("", "identity")),
+    )
+
+
+def _length(values: list[str]) -> int:
+    if not all(_LENGTH.fullmatch(value) for value in values):
+        raise HeadBroken("a content-length that is no number")
+    if len(set(map(int, values))) > 1:
+        raise HeadBroken("two different lengths")
+    return int(values[0])
