@@ -32,7 +32,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from dragoman.chat import Conversation, clean, connect, talk
-from dragoman.cli import app
+from dragoman.cli.commands import app
 from dragoman.errors import ConfigError
 from dragoman.wire.codec import read
 from dragoman.wire.types import Message

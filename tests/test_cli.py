@@ -15,7 +15,8 @@ import typer.main
 from typer.testing import CliRunner, Result
 
 from dragoman import __version__
-from dragoman.cli import app, main
+from dragoman.cli import main, plain_serve
+from dragoman.cli.commands import app
 from dragoman.errors import ConfigError, StoreError
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "cli.md"
@@ -127,11 +128,13 @@ def test_the_version_is_told_by_module_and_script(program: tuple[str, ...]) -> N
 
 def test_nothing_is_imported_before_it_is_needed() -> None:
     """Start-up speed is a feature."""
-    code = "import sys, dragoman.cli; print(*{name.partition('.')[0] for name in sys.modules})"
-    loaded = run("-c", code, program=(sys.executable,)).stdout.split()
-    assert "typer" in loaded
-    slow = {"rich", "httpx2", "uvloop", "httptools", "sqlalchemy", "msgspec", "jsonschema_rs", "PIL", "alembic", "anthropic"}
-    assert slow.isdisjoint(loaded)
+    for module, there in (("dragoman.cli", False), ("dragoman.cli.commands", True)):
+        code = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+        loaded = set(run("-c", code, program=(sys.executable,)).stdout.split())
+        assert ("typer" in loaded) == there
+        assert loaded.isdisjoint(
+            "rich pydantic httpx2 uvloop httptools sqlalchemy msgspec jsonschema_rs PIL alembic anthropic".split()
+        )
 
 
 @pytest.mark.parametrize(
@@ -172,6 +175,69 @@ def test_serve_reads_the_configuration_and_starts(served: list[Any]) -> None:
 def test_serve_leaves_to_the_environment_what_the_command_line_does_not_say(served: list[Any]) -> None:
     assert output("serve", DRAGOMAN_LISTEN="127.0.0.1:9", DRAGOMAN_DATABASE="sqlite:///c.db") == ""
     assert (str(served[0].server.listen), served[0].server.database) == ("127.0.0.1:9", "sqlite:///c.db")
+
+
+VALUES = {"--config": "other.toml", "--listen": "[::1]:9000", "--database": "sqlite:///b.db", "--script": "a script"}
+
+
+@pytest.mark.parametrize("form", ["{0} {1}", "{0}={1}"])
+def test_plain_options_of_serve_are_read_without_typer_and_as_typer_reads_them(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If this fails for a new option of `serve`: it is missing in SERVE_OPTIONS."""
+    command: Any = typer.main.get_command(app)
+    parameters = [each for each in command.commands["serve"].params if each.name != "help"]
+    assert [each.opts for each in parameters] == [[name] for name in VALUES]
+    started: list[Any] = []
+    for module in ("dragoman.cli.start_server", "dragoman.cli.commands.start_server"):
+        monkeypatch.setattr(module, lambda config, **options: started.append((config, options)))
+    for count in range(len(VALUES) + 1):
+        given = [
+            part
+            for name, value in [*VALUES.items()][:count]
+            for part in ([f"{name}={value}"] if "=" in form else [name, value])
+        ]
+        assert plain_serve(["serve", *given]) == dict([*VALUES.items()][:count])
+        main(["serve", *given])
+        output("serve", *given)
+        by_us, by_typer = started[-2:]
+        assert by_us == by_typer
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["models"],
+        ["--version"],
+        ["--help", "serve"],
+        ["serve", "--help"],
+        ["serve", "-h"],
+        ["serve", "--listen"],
+        ["serve", "--listen="],
+        ["serve", "--listen", ""],
+        ["serve", "--listen", "--database"],
+        ["serve", "--listen", "1:1", "more"],
+        ["serve", "--", "--listen", "1:1"],
+        ["serve", "--nonsense", "x"],
+        ["serve", "--lis", "1:1"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_not_plain_is_left_to_typer(arguments: list[str]) -> None:
+    assert plain_serve(arguments) is None
+
+
+def test_a_server_loads_no_typer() -> None:
+    """typer and pydantic would take 11 MB for as long as it runs."""
+    code = (
+        "import sys; from dragoman import cli; from dragoman.server import run\n"
+        "run.serve = lambda *_: print(*{name.partition('.')[0] for name in sys.modules})\n"
+        "cli.main(['serve', '--listen', '127.0.0.1:0'])"
+    )
+    loaded = run("-c", code, program=(sys.executable,)).stdout.split()
+    assert "dragoman" in loaded
+    assert {"typer", "rich", "pydantic"}.isdisjoint(loaded)
 
 
 def test_an_interrupt_is_the_way_to_end_the_server(monkeypatch: pytest.MonkeyPatch, served: list[Any]) -> None:
@@ -222,9 +288,9 @@ def test_errors_of_ours_end_in_one_message(
 
 
 def test_a_reader_that_has_seen_enough_ends_the_command_quietly() -> None:
-    command = f"{sys.executable} -m dragoman models | true"
-    result = run("-c", command, program=("sh",))
-    assert (result.stdout, result.stderr) == ("", "")
+    for command in ("models", "serve"):
+        result = run("-c", f"{sys.executable} -m dragoman {command} | true", program=("sh",))
+        assert (result.stdout, result.stderr) == ("", "")
 
 
 # keys

@@ -60,7 +60,6 @@ THIRD_PARTY: Mapping[str, frozenset[str]] = {
     "jsonschema_rs": frozenset({"wire.jsonschema", "engines"}),  # the one in the pure folders: a function of a schema
     "sqlalchemy": frozenset({"store"}),
     "alembic": frozenset({"store"}),
-    "aiosqlite": frozenset({"store"}),
     "httpx2": frozenset({"http", "chat"}),
     "httpcore2": frozenset({"http"}),
     "uvloop": frozenset({"server"}),

@@ -123,6 +123,6 @@ async def test_a_step_that_fails_leaves_the_database_as_it_was(tmp_path: Path, m
             await store.open()
     await store.open()
     assert store._engine is not None
-    async with store._engine.connect() as connection:
-        assert "ledger" not in {name for name, _ in await connection.run_sync(schema)}
+    with store._engine.connect() as connection:
+        assert "ledger" not in {name for name, _ in schema(connection)}
     await store.close()

@@ -9,7 +9,7 @@ STARTER = """
 import asyncio, json, sys
 from dragoman.gateway.auth import Auth
 from dragoman.gateway.secret import load_secret
-light = not {"sqlalchemy", "aiosqlite", "alembic"} & sys.modules.keys()
+light = not {"sqlalchemy", "alembic"} & sys.modules.keys()
 from dragoman.store.sql import SQLStore
 
 async def start(url):

@@ -46,13 +46,6 @@ async def trouble_of_opening(path: Path) -> str:
     return str(caught.value)
 
 
-async def worker_threads_end() -> None:
-    """aiosqlite does not wait for the thread of a connection that failed; it must not outlive the loop."""
-    for thread in threading.enumerate():
-        if "_connection_worker_thread" in thread.name:
-            await asyncio.to_thread(thread.join, 5)
-
-
 @pytest.mark.parametrize("url", ["sqlite://", ":memory:", "sqlite:///:memory:"])
 def test_a_url_may_name_a_database_in_memory(url: str) -> None:
     assert database_file(url) is None
@@ -89,9 +82,9 @@ async def test_the_file_is_in_wal_mode_and_connections_hold_foreign_keys(store: 
     with closing(sqlite3.connect(path)) as other:
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert store._engine is not None
-    async with store._engine.connect() as connection:
+    with store._engine.connect() as connection:
         for pragma, value in (("foreign_keys", 1), ("busy_timeout", sql.BUSY_TIMEOUT_S * 1000)):
-            assert (await connection.exec_driver_sql(f"PRAGMA {pragma}")).scalar() == value
+            assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
 
 
 async def test_keys_are_there_after_a_restart(store: SQLStore, path: Path) -> None:
@@ -188,7 +181,7 @@ async def test_a_database_deleted_meanwhile_is_an_error_and_not_a_new_one(store:
     with pytest.raises(StoreError, match="it cannot be opened"):
         await store.ping()
     assert not path.exists()
-    await worker_threads_end()
+    await store.close()
 
 
 async def test_a_write_behind_a_lock_fails_in_time_and_reads_go_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,6 +196,18 @@ async def test_a_write_behind_a_lock_fails_in_time_and_reads_go_on(path: Path, m
             await store.add_key(OTHER)
         assert await store.find_key(RECORD.hash) == RECORD
     assert await store.add_key(OTHER)
+    await store.close()
+
+
+async def test_a_transaction_that_gets_no_turn_in_time_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when every thread of the store waits for a lock."""
+    store = SQLStore("sqlite://")
+    await store.open()
+    with monkeypatch.context() as patch:
+        patch.setattr(sql, "BUSY_TIMEOUT_S", -1.0)
+        with pytest.raises(StoreError, match="too busy, no turn came"):
+            await store.add_key(RECORD)
+    assert await store.list_keys() == []
     await store.close()
 
 

@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
 
 from dragoman.errors import StoreError
 from dragoman.store.batches import Batch, BatchRequest, BatchResult, BatchStore, Outcome
@@ -15,7 +14,7 @@ from dragoman.store.tables import BATCH_REQUESTS, BATCHES
 
 __all__ = ["SQLBatches"]
 
-Run = Callable[[Callable[[AsyncConnection], Awaitable[Any]]], Awaitable[Any]]
+Run = Callable[[Callable[[Connection], Any]], Awaitable[Any]]
 
 FIELDS = [BATCHES.c[name] for name in Batch.__struct_fields__]
 NUMBER, OUTCOME = BATCH_REQUESTS.c.number, BATCH_REQUESTS.c.outcome
@@ -104,20 +103,20 @@ class SQLBatches(BatchStore):
         this = BATCHES.c.id == batch_id
         of_this = BATCH_REQUESTS.c.batch_id == batch_id
 
-        async def end(connection: AsyncConnection) -> bool:
-            found = (await connection.execute(select(*FIELDS).where(this))).one_or_none()
+        def end(connection: Connection) -> bool:
+            found = connection.execute(select(*FIELDS).where(this)).one_or_none()
             if found is None:
                 return False
             batch = Batch(**found._mapping)
             if (left := _left_over(batch, at)) is not None:
                 rest = update(BATCH_REQUESTS).where(of_this, OUTCOME.is_(None))
-                await connection.execute(rest.values(outcome=left, params=None))
-            counted = await connection.execute(select(OUTCOME, func.count()).where(of_this).group_by(OUTCOME))
+                connection.execute(rest.values(outcome=left, params=None))
+            counted = connection.execute(select(OUTCOME, func.count()).where(of_this).group_by(OUTCOME))
             counts = {str(outcome): count for outcome, count in counted.all()}
             if "None" in counts:
                 return False
             ended = update(BATCHES).where(this, BATCHES.c.ended_at.is_(None))
-            await connection.execute(ended.values(**counts, ended_at=at, worker=None, leased_until=None))
+            connection.execute(ended.values(**counts, ended_at=at, worker=None, leased_until=None))
             return True
 
         return bool(await self._run(end))
@@ -139,16 +138,16 @@ class SQLBatches(BatchStore):
         return [Batch(**row._mapping) for row in await self._rows(query)]
 
     async def _rows(self, query: Any) -> list[Any]:
-        async def read(connection: AsyncConnection) -> list[Any]:
-            return list((await connection.execute(query)).all())
+        def read(connection: Connection) -> list[Any]:
+            return list(connection.execute(query).all())
 
         return list(await self._run(read))
 
     async def _do(self, statement: Any, rows: Sequence[dict[str, object]] | None = None) -> int:
         """The number of rows that it changed."""
 
-        async def write(connection: AsyncConnection) -> int:
-            return (await connection.execute(statement, rows)).rowcount
+        def write(connection: Connection) -> int:
+            return connection.execute(statement, rows).rowcount
 
         return int(await self._run(write))
 

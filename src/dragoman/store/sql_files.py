@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, literal, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, literal, or_, select, update
 
 from .files import FileRecord, FileStore, Position
 from .tables import FILES
@@ -21,7 +20,7 @@ AT_ONCE = 500  # ids in one statement; SQLite takes some thousands
 class Run(Protocol):
     """Does a piece of work in a transaction (`SQLStore`)."""
 
-    def __call__(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> Awaitable[T]: ...
+    def __call__(self, work: Callable[[Connection], T]) -> Awaitable[T]: ...
 
 
 class SQLFiles(FileStore):
@@ -35,8 +34,8 @@ class SQLFiles(FileStore):
         row = select(*(literal(values[column.name], column.type) for column in FILES.c))
         fits = _used(record.workspace_id).scalar_subquery() + record.size_bytes <= limit_bytes
 
-        async def add(connection: AsyncConnection) -> bool:
-            result = await connection.execute(insert(FILES).from_select(list(FILES.c), row.where(fits)))
+        def add(connection: Connection) -> bool:
+            result = connection.execute(insert(FILES).from_select(list(FILES.c), row.where(fits)))
             return result.rowcount == 1
 
         return await self._run(add)
@@ -70,45 +69,45 @@ class SQLFiles(FileStore):
         return await self._read(wanted.order_by(FILES.c.created_at.desc(), FILES.c.id.desc()))
 
     async def used_bytes(self, workspace_id: str) -> int:
-        async def read(connection: AsyncConnection) -> int:
-            return int(await connection.scalar(_used(workspace_id)) or 0)
+        def read(connection: Connection) -> int:
+            return int(connection.scalar(_used(workspace_id)) or 0)
 
         return await self._run(read)
 
     async def remove(self, workspace_id: str, file_id: str) -> bool:
         this = delete(FILES).where(FILES.c.workspace_id == workspace_id, FILES.c.id == file_id)
 
-        async def remove(connection: AsyncConnection) -> bool:
-            return (await connection.execute(this)).rowcount == 1
+        def remove(connection: Connection) -> bool:
+            return connection.execute(this).rowcount == 1
 
         return await self._run(remove)
 
     async def list_expired(self, now: datetime) -> Sequence[str]:
         expired = select(FILES.c.id).where(FILES.c.expires_at <= now, FILES.c.erased_at.is_(None))
 
-        async def read(connection: AsyncConnection) -> list[str]:
-            return list(await connection.scalars(expired))
+        def read(connection: Connection) -> list[str]:
+            return list(connection.scalars(expired))
 
         return await self._run(read)
 
     async def note_erased(self, file_ids: Sequence[str], at: datetime, *, forget_before: datetime) -> None:
-        async def note(connection: AsyncConnection) -> None:
+        def note(connection: Connection) -> None:
             for start in range(0, len(file_ids), AT_ONCE):
                 these = FILES.c.id.in_(file_ids[start : start + AT_ONCE])
-                await connection.execute(update(FILES).where(these).values(erased_at=at))
-            await connection.execute(delete(FILES).where(FILES.c.erased_at < forget_before))
+                connection.execute(update(FILES).where(these).values(erased_at=at))
+            connection.execute(delete(FILES).where(FILES.c.erased_at < forget_before))
 
         await self._run(note)
 
     async def ids(self) -> frozenset[str]:
-        async def read(connection: AsyncConnection) -> frozenset[str]:
-            return frozenset(await connection.scalars(select(FILES.c.id).where(FILES.c.erased_at.is_(None))))
+        def read(connection: Connection) -> frozenset[str]:
+            return frozenset(connection.scalars(select(FILES.c.id).where(FILES.c.erased_at.is_(None))))
 
         return await self._run(read)
 
     async def _read(self, wanted: Select[tuple[object, ...]]) -> list[FileRecord]:
-        async def read(connection: AsyncConnection) -> list[FileRecord]:
-            return [FileRecord(**row._mapping) for row in await connection.execute(wanted)]
+        def read(connection: Connection) -> list[FileRecord]:
+            return [FileRecord(**row._mapping) for row in connection.execute(wanted)]
 
         return await self._run(read)
 

@@ -1,14 +1,16 @@
 """JSON Schemas of callers: references resolved, values checked, nothing ever fetched.
 
 A client's schema may be hostile, and the validator is native code that cannot be interrupted: so what a check will
-cost is worked out first (`weigh`), and a check that is too dear is not made. Imports nothing of this package.
+cost is worked out first (`weigh`), and a check that is too dear is not made. Imports nothing of this package, and
+jsonschema_rs with the first schema that comes: it takes 4 MB, which a server that gets no tools need not hold.
 """
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote, urljoin
 
-import jsonschema_rs
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 __all__ = ["Checker", "Document", "JsonValue", "Leaves", "Path", "Schema", "TooCostly", "as_json", "is_schema", "weigh"]
 
@@ -35,6 +37,8 @@ def as_json(value: Any) -> JsonValue:
 
 def is_schema(value: dict[str, Any]) -> bool:
     """Whether `value` is a JSON Schema, by the draft that its `$schema` names or else 2020-12. Linear in the value."""
+    import jsonschema_rs
+
     return bool(jsonschema_rs.meta.is_valid(value))
 
 
@@ -151,6 +155,8 @@ class Checker:
         """
         if self._validator is None:
             return None
+        import jsonschema_rs
+
         try:
             self.visits = weigh(self._document, value)
             if self.visits > MAX_VISITS or self._validator.is_valid(value):
@@ -182,7 +188,9 @@ class Leaves:
             return False
 
 
-def _compiled(schema: Schema) -> jsonschema_rs.Draft202012Validator | None:
+def _compiled(schema: Schema) -> "jsonschema_rs.Draft202012Validator | None":
+    import jsonschema_rs
+
     try:
         return jsonschema_rs.Draft202012Validator(
             schema,

@@ -14,7 +14,7 @@ from msgspec import Struct, inspect
 
 from dragoman.errors import InvalidRequest
 
-from .codec import Unknown, Wire
+from .codec import Unknown, Wire, struct_info
 
 __all__ = ["check", "choices"]
 
@@ -62,8 +62,7 @@ def _struct(kind: type[Wire]) -> Check:
     known: frozenset[str] = frozenset()
 
     def build() -> list[tuple[str, bool, Check]]:
-        info = inspect.type_info(kind)
-        assert isinstance(info, inspect.StructType)
+        info = struct_info(kind)
         hints = get_type_hints(kind, include_extras=True)
         fields = [field for field in info.fields if field.name != "extra"]
         nonlocal plan, known

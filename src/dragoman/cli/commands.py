@@ -1,14 +1,13 @@
-"""The command line: reads arguments, calls what does the work, writes the outcome.
+"""The commands: each reads its arguments, calls what does the work, and writes the outcome.
 
-Start-up speed is a feature: of all libraries only typer (some 40 ms) is imported with this module, and without Rich's
-help pages; what a command needs beyond that it imports when it runs.
+Start-up speed is a feature: of all libraries only typer is imported with this module, and without Rich's help pages;
+what a command needs beyond that it imports when it runs.
 """
 
 import asyncio
-import io
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -16,7 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from dragoman import __version__
-from dragoman.errors import ConfigError, NotFound, StoreError
+from dragoman.errors import ConfigError, NotFound
+
+from . import start_server
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from dragoman.gateway.config import Config
     from dragoman.store.base import KeyRecord
 
-__all__ = ["app", "main"]
+__all__ = ["app"]
 
 T = TypeVar("T")
 
@@ -35,18 +36,6 @@ NUMBERS = ("context", "max output")  # headings of columns
 UNLIMITED_WIDTH = 10_000  # characters, where no terminal sets a limit: one row, one line, for grep
 DEFAULT_MODEL = "claude-opus-4-8"  # as in the line that `dragoman serve` prints
 DEFAULT_MAX_TOKENS = 4096  # every model of the catalogue takes as many
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command line (that of the process by default) and exit. What we refuse is one message, no traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that lacks a character is no reason to end
-    try:
-        app(args=arguments, prog_name="dragoman")
-    except (ConfigError, StoreError) as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
 
 
 # What several commands take
@@ -131,14 +120,7 @@ def serve(
     set. At start it prints what answers, its address, the first key (once) and a line to try. DRAGOMAN_API_KEY
     presets a key. Ctrl-C stops it; replies that have begun may end first.
     """
-    from dragoman.gateway.config import load
-    from dragoman.server.run import serve as run
-    from dragoman.server.run import set_up_logging
-
-    set_up_logging()
-    settings = load(config, os.environ, listen=listen, database=database, script=script)
-    with suppress(KeyboardInterrupt):  # raised again once everything has ended: the way to stop a server, no failure
-        run(settings, os.environ)
+    start_server(config, listen=listen, database=database, script=script)
 
 
 @keys.command("create")
