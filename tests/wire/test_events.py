@@ -15,14 +15,18 @@ from dragoman.wire.events import (
     BlockDelta,
     BlockStart,
     BlockStop,
+    CitationsDelta,
     ErrorEvent,
     Fold,
+    InputJsonDelta,
     MessageDelta,
     MessageStart,
     MessageStop,
     Ping,
+    TextDelta,
     decode_event,
     encode_event,
+    encode_events,
 )
 from dragoman.wire.sse import ServerEvent, SSEDecoder
 from dragoman.wire.types import Message, Text
@@ -561,3 +565,31 @@ def test_the_helpers_make_what_they_say() -> None:
     assert kinds >= {"text", "tool_use", "server_tool_use", "thinking", "redacted_thinking", "web_search_tool_result"}
     assert all(words(rng) for _ in range(50))
     assert len({len(json_object(rng)) for _ in range(50)}) > 2
+
+
+# Many at a time.
+
+LINE_ENDS = "a\n\nb\r\nc\u2028d\u0085\n"
+DELTAS = (
+    BlockDelta(index=0, delta=TextDelta(text=LINE_ENDS)),
+    BlockDelta(index=1, delta=InputJsonDelta(partial_json='{"a": "\n\\n')),
+    BlockDelta(index=1, delta=CitationsDelta(citation={"cited_text": LINE_ENDS, "\n": [None, {"type": "x"}]})),
+    BlockDelta(index=2, delta=TextDelta(text="b", extra={"later": "\n"})),
+    BlockDelta(index=2, delta=TextDelta(text=""), extra={"later": [1]}),
+    BlockDelta(index=3, delta=Unknown(kind="new_delta", extra={"text": "\n"})),
+    BlockStop(index=3),
+    Ping(),
+)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_events_that_leave_together_are_those_that_leave_one_by_one(seed: int) -> None:
+    """STR-2: byte for byte, what no one knows included."""
+    rng = Random(seed)
+    stream = [decode_event(event) for event in SSEDecoder().feed(frames(legal_stream(rng)))]
+    events = [*stream, *rng.choices(DELTAS, k=rng.randint(0, 40))]
+    assert encode_events(events) == b"".join(map(encode_event, events))
+
+
+def test_no_events_are_no_bytes() -> None:
+    assert encode_events([]) == b""

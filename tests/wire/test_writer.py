@@ -89,6 +89,18 @@ class Driver:
             self.open = "text"
         self.blocks[-1]["text"] += text
 
+    def texts(self) -> None:
+        """Several at a time: as if one after the other."""
+        pieces = [self.rng.choice(("", words(self.rng))) for _ in range(self.rng.randint(1, 4))]
+        self.events += self.writer.texts(pieces)
+        for text in filter(None, pieces):
+            if self.open != "text":
+                cited, self.citations = self.citations, []
+                self._close()
+                self.blocks.append({"type": "text", "text": ""} | ({"citations": cited} if cited else {}))
+                self.open = "text"
+            self.blocks[-1]["text"] += text
+
     def citation(self) -> None:
         citation = CITATION | {"document_index": self.rng.randint(0, 9)}
         self.events += self.writer.citation(citation)
@@ -196,8 +208,8 @@ class Driver:
         self.citations = []
 
     STEPS: tuple[Callable[["Driver"], None], ...] = (
-        text, text, text, citation, thinking, thinking, signature, tool_use, server_tool_use, whole_call, input_json,
-        whole, redacted_thinking, not_whole, end_block, start, ping,
+        text, text, text, texts, citation, thinking, thinking, signature, tool_use, server_tool_use, whole_call,
+        input_json, whole, redacted_thinking, not_whole, end_block, start, ping,
     )  # fmt: skip
 
 
@@ -220,6 +232,7 @@ CALLS_AFTER_THE_END: dict[str, Callable[[BlockWriter], object]] = {
     "ping": lambda writer: writer.ping(),
     "text": lambda writer: writer.text("x"),
     "empty text": lambda writer: writer.text(""),
+    "texts": lambda writer: writer.texts(["x", "y"]),
     "citation": lambda writer: writer.citation(CITATION),
     "thinking": lambda writer: writer.thinking("x"),
     "empty thinking": lambda writer: writer.thinking(""),

@@ -1,7 +1,7 @@
 """Asks an engine of our own: validates the request, and turns the engine's events into the reply."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
@@ -10,8 +10,8 @@ import msgspec
 from dragoman.engines.base import Engine, Generation
 from dragoman.errors import ApiError
 from dragoman.providers.base import Operation
-from dragoman.wire.codec import encode, plain, read
-from dragoman.wire.events import BlockStart, Event, Fold, MessageDelta, MessageStart, encode_event
+from dragoman.wire.codec import plain, read
+from dragoman.wire.events import BlockDelta, BlockStart, Event, Fold, MessageDelta, MessageStart, encode_events
 from dragoman.wire.models import Model
 from dragoman.wire.sse import encode_sse
 from dragoman.wire.types import CountTokensRequest, MessagesRequest, Usage
@@ -84,10 +84,10 @@ class Local:
             async for ready in events:
                 for event in ready:
                     fold.add(event)
-        message = fold.message()
+        message = fold.value()
         entry.note_content()
-        entry.usage = message.usage
-        return encode(message)
+        entry.usage = read(Usage, message["usage"])
+        return msgspec.json.encode(message)
 
     async def _streamed(
         self, first: list[Event], events: AsyncGenerator[list[Event], None], asked: Asked, entry: Entry
@@ -96,31 +96,29 @@ class Local:
         try:
             async with aclosing(events):
                 yield b""
-                async for ready in _after(first, events):
-                    for event in ready:
-                        _note(event, entry)
-                    yield b"".join(map(encode_event, ready))
+                _note(first, entry)
+                yield encode_events(first)
+                async for ready in events:
+                    _note(ready, entry)
+                    yield encode_events(ready)
         except ApiError as error:
             entry.outcome, entry.error = "cut", error.kind
             yield encode_sse("error", msgspec.json.encode(error.body(asked.call.request_id)))
 
 
-async def _after(first: list[Event], rest: AsyncIterator[list[Event]]) -> AsyncIterator[list[Event]]:
-    yield first
-    async for ready in rest:
-        yield ready
-
-
-def _note(event: Event, entry: Entry) -> None:
-    match event:
-        case MessageStart(message=message):
-            entry.usage = message.usage
-        case MessageDelta(usage=usage) if entry.usage is not None:
-            entry.usage = read(Usage, {**plain(entry.usage), **plain(usage)})
-        case BlockStart():
-            entry.note_content()
-        case _:
-            return
+def _note(events: Sequence[Event], entry: Entry) -> None:
+    for event in events:
+        match event:
+            case BlockDelta():  # nearly all of them
+                continue
+            case BlockStart():
+                entry.note_content()
+            case MessageStart(message=message):
+                entry.usage = message.usage
+            case MessageDelta(usage=usage) if entry.usage is not None:
+                entry.usage = read(Usage, {**plain(entry.usage), **plain(usage)})
+            case _:
+                continue
 
 
 async def _off_loop(asked: Asked, work: Callable[[], T]) -> T:

@@ -5,6 +5,7 @@ The law is a table (`LAW`). The block writer in `writer.py` obeys it, `StreamLaw
 spec/streaming.md. Imports only `codec` and `types` of this folder.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -38,6 +39,7 @@ __all__ = [
     "ThinkingDelta",
     "decode_event",
     "encode_event",
+    "encode_events",
 ]
 
 
@@ -45,15 +47,17 @@ class _Tagged(Wire, frozen=True, kw_only=True, tag_field="type"):
     pass
 
 
-class TextDelta(_Tagged, frozen=True, kw_only=True, tag="text_delta"):
+# `gc=False`: JSON holds no cycles, and a stream makes thousands of these. Without it, with 32 streams at once, the
+# collector took as long as all the rest.
+class TextDelta(_Tagged, frozen=True, kw_only=True, tag="text_delta", gc=False):
     text: str
 
 
-class InputJsonDelta(_Tagged, frozen=True, kw_only=True, tag="input_json_delta"):
+class InputJsonDelta(_Tagged, frozen=True, kw_only=True, tag="input_json_delta", gc=False):
     partial_json: str
 
 
-class ThinkingDelta(_Tagged, frozen=True, kw_only=True, tag="thinking_delta"):
+class ThinkingDelta(_Tagged, frozen=True, kw_only=True, tag="thinking_delta", gc=False):
     thinking: str
 
 
@@ -81,7 +85,7 @@ class BlockStart(_Tagged, frozen=True, kw_only=True, tag="content_block_start"):
     content_block: OutputBlock
 
 
-class BlockDelta(_Tagged, frozen=True, kw_only=True, tag="content_block_delta"):
+class BlockDelta(_Tagged, frozen=True, kw_only=True, tag="content_block_delta", gc=False):
     index: int
     delta: Delta
 
@@ -155,9 +159,38 @@ def _name(event: Wire) -> str:
 
 def encode_event(event: Event) -> bytes:
     """An event as its SSE bytes (STR-2), fields and types that no one knows included."""
-    if isinstance(event, BlockDelta) and not (event.extra or event.delta.extra or isinstance(event.delta, Unknown)):
-        return encode_sse(_name(event), msgspec.json.encode(event))  # nearly all events, and the quicker way
     return encode_sse(_name(event), encode(event))
+
+
+def encode_events(events: Iterable[Event]) -> bytes:
+    """Events that leave together, as `encode_event` has each of them.
+
+    Nearly all events are deltas that hold nothing foreign. Those that follow each other are encoded in one go, a line
+    each: no JSON encoded here has a line end in it, so the lines only need frames. That takes a fifth of the time.
+    """
+    encoded: list[bytes] = []
+    deltas: list[BlockDelta] = []
+    for event in events:
+        if type(event) is BlockDelta and type(event.delta) is not Unknown and not (event.extra or event.delta.extra):
+            deltas.append(event)
+            continue
+        if deltas:
+            encoded.append(_encode_deltas(deltas))
+            deltas = []
+        encoded.append(encode_event(event))
+    if deltas:
+        encoded.append(_encode_deltas(deltas))
+    return b"".join(encoded)
+
+
+_DELTA = b"event: content_block_delta\ndata: "
+_END = b"\n\n"
+_lines = msgspec.json.Encoder()
+
+
+def _encode_deltas(deltas: list[BlockDelta]) -> bytes:
+    lines = _lines.encode_lines(deltas)  # each with a line end behind it, the last too
+    return _DELTA + lines[:-1].replace(b"\n", _END + _DELTA) + _END
 
 
 def decode_event(event: ServerEvent) -> Event:
@@ -307,6 +340,11 @@ class Fold:
 
     def message(self) -> Message:
         """The message so far. Raises WireError before message_start, or for a block that is not of its shape."""
+        return read(Message, self.value())
+
+    def value(self) -> dict[str, Any]:
+        """The message so far, as plain values. Raises WireError as `message` does, but looks at shapes no closer than
+        it must."""
         if self._message is None:
             raise WireError("the stream holds no message_start")
         content = [dict(block) for block in self._message["content"]]
@@ -318,7 +356,7 @@ class Fold:
                 content[index]["input"] = parse_partial(text)
         for index, citations in self._citations.items():
             content[index]["citations"] = [*(content[index].get("citations") or ()), *citations]
-        return read(Message, {**self._message, "content": content})
+        return {**self._message, "content": content}
 
     def _extend(self, index: int, delta: Delta) -> None:
         assert self._message is not None

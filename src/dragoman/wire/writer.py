@@ -5,6 +5,7 @@ call; the writer opens, numbers and closes the blocks. No order of its calls mak
 law (ARCHITECTURE, principle 3), and a test drives it at random. Imports only this folder.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from .events import (
@@ -100,12 +101,23 @@ class BlockWriter:
 
     def text(self, text: str) -> list[Event]:
         """A piece of text, into the open text block or a new one."""
+        if self._open == "text" and text and not self._citations:
+            return [self._delta(TextDelta(text=text))]  # nearly every call
         if not text:
             return self.start()
         citations, self._citations = self._citations, []
         opened = self._within("text", Text(text="", citations=[] if citations else None))
         cited = [self._delta(CitationsDelta(citation=citation)) for citation in citations]
         return [*opened, *cited, self._delta(TextDelta(text=text))]
+
+    def texts(self, pieces: Sequence[str]) -> list[Event]:
+        """Pieces of text that are there at the same time, at least one: what `text` returns for each in turn."""
+        events = self.text(pieces[0])
+        if self._open != "text":  # all before it were empty
+            return [*events, *(event for piece in pieces[1:] for event in self.text(piece))]
+        index = self._index
+        events += [BlockDelta(index=index, delta=TextDelta(text=piece)) for piece in pieces[1:] if piece]
+        return events
 
     def citation(self, citation: JsonObject) -> list[Event]:
         """A citation for the open text block; with none open, for the text that comes next (STR-20).
@@ -195,6 +207,7 @@ class BlockWriter:
         """Ends the stream with an error (STR-40); `body` is the envelope. What is open stays open: it never came."""
         self._must_be_open()
         self._is_done = True
+        self._open = None
         error = body["error"]
         return [
             ErrorEvent(

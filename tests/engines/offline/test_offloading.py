@@ -21,7 +21,7 @@ from rawhttp import HELLO, Wire, exchange, post
 from serving import Serving, wait_until
 
 from dragoman.engines.offline import OfflineEngine, images, pdf
-from dragoman.engines.offline.offloading import HEAVY_THREADS, LIGHT_CHARACTERS, Threads, is_heavy
+from dragoman.engines.offline.offloading import HEAVY_THREADS, LIGHT_CHARACTERS, QUICK, Threads, is_heavy
 from dragoman.engines.offline.pdf import PdfFile, PdfReader
 from dragoman.engines.offline.prompt import Abandoned, Reading, read_prompt
 from dragoman.errors import ApiError, InvalidRequest, Overloaded
@@ -162,6 +162,32 @@ def test_images_pdfs_and_size_make_a_request_heavy(is_so: bool, fields: Json) ->
     if "tools" in fields:
         fields = fields | {"tools": [tool | {"name": f"t{at}"} for at, tool in enumerate(fields["tools"])]}
     assert is_heavy(validated(**fields)) == is_so
+
+
+LONG = "Which way to Rome? " * 100
+USE = {"type": "tool_use", "id": "toolu_1", "name": TOOL["name"], "input": {}}
+RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "done"}
+
+
+@pytest.mark.parametrize(
+    ("threads", "fields"),
+    [
+        (0, {"messages": [says("hi")]}),
+        (0, {"messages": [says(LONG, role=role) for role in ("user", "assistant") * 5] + [says(LONG)]}),
+        (0, {"messages": [says({"type": "text", "text": LONG})], "system": [{"type": "text", "text": LONG}]}),
+        (0, {"messages": [says("Go"), says(USE, role="assistant"), says(RESULT)], "tools": [TOOL]}),
+        (1, {"messages": [says("hi")], "tools": [TOOL]}),
+        (1, {"messages": [says("hi")], "stop_sequences": [f"stop {n}" for n in range(20)]}),
+        (1, {"messages": [says("a" * QUICK)]}),
+    ],
+)
+async def test_what_is_quick_is_done_without_a_thread(threads: int, fields: Json) -> None:
+    """The way to one costs as much as the work."""
+    before = workers()
+    engine = OfflineEngine(secret=b"s")
+    await run(engine=engine, **fields)
+    assert min(len(workers() - before), 1) == threads
+    await engine.aclose()
 
 
 # Images.

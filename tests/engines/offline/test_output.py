@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -12,11 +12,12 @@ from offline import CATALOGUE, ENGINE, Json, calls_of, run, said
 from dragoman.engines.base import Generation
 from dragoman.engines.offline.engine import OfflineEngine, Pace
 from dragoman.engines.offline.output import Limit, Output, cut_at_stop_sequence
-from dragoman.engines.offline.pace import paced
+from dragoman.engines.offline.pace import TOGETHER, Break, paced
 from dragoman.engines.offline.reply import Reply, Say, Think, Use, Whole
 from dragoman.engines.offline.thinking import Signer
+from dragoman.errors import CutOff
 from dragoman.wire.codec import plain
-from dragoman.wire.events import BlockDelta, Event, Fold, InputJsonDelta
+from dragoman.wire.events import BlockDelta, Event, Fold, InputJsonDelta, TextDelta
 from dragoman.wire.types import Message, Usage, WebSearchResult
 from dragoman.wire.validate import validate_messages
 from dragoman.wire.writer import BlockWriter
@@ -217,7 +218,7 @@ async def timed(engine: OfflineEngine, **fields: Any) -> list[tuple[float, list[
     model = CATALOGUE.resolve("claude-haiku-4-5")
     assert model is not None
     request = validate_messages(
-        {"model": model.id, "max_tokens": 1000, **fields}, model, version="2023-06-01", betas=()
+        {"model": model.id, "max_tokens": 1000, "stream": True, **fields}, model, version="2023-06-01", betas=()
     )
     generation = Generation(request=request, model=model, message_id="m", new_tool_id=lambda: "toolu_1")
     loop = asyncio.get_running_loop()
@@ -242,6 +243,93 @@ def test_a_pace_is_kept() -> None:
     assert max(gaps) <= 0.7, "it flows"
 
 
+@pytest.mark.parametrize("limit", [6, 12, 30, 500])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"messages": said("one two three four")},
+        {"messages": said("Save a note, title: Greetings, body: hello there"), "tools": [NOTE]},
+        {"messages": said("What?"), "thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 1030},
+    ],
+    ids=["text", "call", "thinking"],
+)
+async def test_a_whole_reply_is_its_stream_folded(fields: Json, limit: int) -> None:
+    """STR-15: also where the limit cuts it. It is made in fewer events, as nobody sees them."""
+    fields = {"max_tokens": limit, **fields}
+    (events, streamed), (fewer, whole) = [await run(**fields, stream=stream) for stream in (True, False)]
+    assert plain(whole) == plain(streamed)
+    assert len(fewer) <= len(events)
+
+
+def test_a_whole_reply_takes_as_long_as_its_stream() -> None:
+    engine = OfflineEngine(secret=b"s", pace=Pace(ttft_s=2.0, tokens_per_second=10.0))
+    ends = []
+    for stream in (True, False):
+        loop = Clock()
+        try:
+            ends.append(loop.run_until_complete(timed(engine, messages=said("Hi"), stream=stream))[-1][0])
+        finally:
+            loop.close()
+    assert ends[0] == pytest.approx(ends[1], abs=0.01)
+
+
+async def taken(ready: Iterable[list[Event]], pace: Pace, broken: Break | None = None) -> list[list[Event]]:
+    return [together async for together in paced(ready, pace, tokenizer="claude-3", broken=broken)]
+
+
+def deltas(count: int, text: str = "a word") -> Iterator[list[Event]]:
+    return ([BlockDelta(index=0, delta=TextDelta(text=text))] for _ in range(count))
+
+
+async def test_what_is_due_at_the_same_time_leaves_together() -> None:
+    assert [len(together) for together in await taken(deltas(3 * TOGETHER), Pace())] == [TOGETHER] * 3
+    short, _ = written(Reply(parts=(Say("one two three four five six"),)))
+    assert await taken([[event] for event in short], Pace()) == [short]
+
+
+def test_at_a_pace_beyond_what_a_loop_can_wait_for_events_leave_together() -> None:
+    """A thousand tokens and more in a millisecond, the least that loops wait."""
+    loop = Clock()
+    try:
+        came = loop.run_until_complete(taken(deltas(1_000), Pace(tokens_per_second=1_000_000.0)))
+        assert loop.time() == pytest.approx(0.002, abs=0.001)
+    finally:
+        loop.close()
+    assert sum(map(len, came)) == 1_000
+    assert len(came) < 10
+
+
+async def test_events_are_not_made_before_they_are_asked_for() -> None:
+    """So that a slow reader stays a small one, and a caller who goes costs no more work."""
+    made = 0
+
+    def making() -> Iterator[list[Event]]:
+        nonlocal made
+        for ready in deltas(10 * TOGETHER):
+            made += 1
+            yield ready
+
+    events = paced(making(), Pace(), tokenizer="claude-3")
+    for pieces in (1, 2, 3):
+        await anext(events)
+        assert made <= pieces * TOGETHER + 1
+    await events.aclose()
+    assert made <= 3 * TOGETHER + 1
+
+
+@pytest.mark.parametrize("after", [1, 5, TOGETHER, TOGETHER + 5])
+async def test_what_comes_before_a_break_is_sent(after: int) -> None:
+    came: list[Event] = []
+
+    async def take() -> None:
+        async for together in paced(deltas(2 * TOGETHER), Pace(), tokenizer="claude-3", broken=Break(after, None)):
+            came.extend(together)
+
+    with pytest.raises(CutOff):
+        await take()
+    assert len(came) == after
+
+
 async def test_long_replies_let_others_have_their_turn() -> None:
     """Without a pace nothing waits for time, but the loop is given up now and then."""
     turns = 0
@@ -253,10 +341,9 @@ async def test_long_replies_let_others_have_their_turn() -> None:
             await asyncio.sleep(0)
 
     other = asyncio.create_task(count())
-    ready: list[list[Event]] = [[] for _ in range(1_000)]
-    assert len([part async for part in paced(ready, Pace(), tokenizer="claude-3")]) == 1_000
+    pieces = await taken(deltas(10 * TOGETHER), Pace())
     other.cancel()
-    assert turns >= 9
+    assert turns >= len(pieces) - 1 >= 9
 
 
 def test_events_may_be_apart() -> None:
@@ -265,7 +352,8 @@ def test_events_may_be_apart() -> None:
     async def came() -> list[float]:
         loop = asyncio.get_running_loop()
         events, _ = written(Reply(parts=(Say("one two three"),)))
-        return [loop.time() async for _ in paced([events], Pace(between_s=2.0), tokenizer="claude-3")]
+        together = paced([events], Pace(between_s=2.0), tokenizer="claude-3")
+        return [loop.time() async for ready in together for _ in ready]
 
     loop = Clock()
     try:

@@ -40,7 +40,7 @@ from .citations import cite
 from .prompt import Prompt, shortened
 from .reply import Part, Reply, Say, Think, Use
 
-__all__ = ["answer"]
+__all__ = ["answer", "may_call"]
 
 QUOTED_CHARACTERS = 4_000  # of the prompt, in a reply
 READ_CHARACTERS = 10_000  # of the prompt, searched for values and for the tools that fit
@@ -75,7 +75,7 @@ def answer(request: MessagesRequest, model: Model, prompt: Prompt, *, betas: Seq
     if config is not None and config.format is not None:
         value = fill(config.format.schema, Hints.of(prompt.asked[:READ_CHARACTERS]))
         return Reply(parts=(*mind.thoughts("The answer has a fixed format."), Say(_json(value))))
-    if prompt.prefill is None and (quoted := cite(prompt.passages, prompt.question)):
+    if prompt.passages and prompt.prefill is None and (quoted := cite(prompt.passages, prompt.question)):
         return Reply(parts=(*mind.thoughts(f"The user said {shortened(prompt.said)}. I quote what fits."), *quoted))
     thoughts = mind.thoughts(f"The user said {shortened(prompt.said)}. No model is here to think.")
     return Reply(parts=(*thoughts, Say(_text(model, prompt))))
@@ -147,13 +147,19 @@ def _joined(blocks: Sequence[Block | object]) -> str:
     return "\n".join(found)
 
 
-def _calls(request: MessagesRequest, prompt: Prompt) -> list[Call]:
+def may_call(request: MessagesRequest, prompt: Prompt) -> bool:
+    """Whether there are tools to choose from."""
     choice = request.tool_choice
     if not request.tools or isinstance(choice, ToolChoiceNone) or prompt.prefill is not None:
+        return False
+    # Else the results are the answer: so every tool loop ends.
+    return not prompt.results or isinstance(choice, ToolChoiceAny | ToolChoiceTool)
+
+
+def _calls(request: MessagesRequest, prompt: Prompt) -> list[Call]:
+    choice = request.tool_choice
+    if not may_call(request, prompt) or isinstance(choice, ToolChoiceNone):
         return []
-    forced = isinstance(choice, ToolChoiceAny | ToolChoiceTool)
-    if prompt.results and not forced:
-        return []  # the results are the answer: so every tool loop ends
     return plan(
         _views(request),
         prompt.asked[:READ_CHARACTERS],

@@ -27,13 +27,13 @@ from dragoman.wire.tools import JsonObject
 from dragoman.wire.types import CacheCreation, CountTokensRequest, MessagesRequest, Usage
 from dragoman.wire.writer import BlockWriter
 
-from .answer import answer
+from .answer import answer, may_call
 from .caching import CacheUse, Diagnoses, Fingerprint, PromptCache
 from .context import manage, since_compaction, summary
 from .documents import pdf_files
-from .offloading import Threads, is_heavy
+from .offloading import LIGHT_CHARACTERS, QUICK, Threads, weight
 from .output import Limit, Output, cut_at_stop_sequence
-from .pace import Break, Pace, paced
+from .pace import AT_ONCE, Break, Pace, paced
 from .pdf import Pages, PdfFile, PdfReader
 from .prompt import Prompt, Reading, read_prompt
 from .reply import Reply, Sum, is_refused
@@ -112,6 +112,8 @@ class OfflineEngine:
             limit=limit,
             signer=self._signer,
             new_tool_id=generation.new_tool_id,
+            in_pieces=read.request.stream or pace.between_s > 0,
+            at_once=1 if pace.is_timed else AT_ONCE,
         )
 
         def end() -> list[Event]:
@@ -135,14 +137,17 @@ class OfflineEngine:
     async def _read(self, request: Request, model: Model, *, workspace_id: str | None) -> "_Read[Request]":
         """Read the request: at once where that is quicker than the way to a thread; else in one, a heavy request
         behind other heavy ones, and its PDFs in a process."""
-        if _is_quick(request):
-            return self._read_now(self._current(request, model), model, Reading())
-        if not is_heavy(request):
-            return await self._threads.light(lambda: self._read_now(self._current(request, model), model, Reading()))
+        weighed = weight(request)
+        if weighed <= QUICK:
+            return self._read_now(self._current(request, model), model, Reading(), weight=weighed)
+        if weighed <= LIGHT_CHARACTERS:
+            return await self._threads.light(
+                lambda: self._read_now(self._current(request, model), model, Reading(), weight=weighed)
+            )
         current, files = await self._threads.heavy(lambda: self._current_with_files(request, model))
         reading = Reading(await self._pages(files, model, workspace_id) if files else None)
         return await self._threads.heavy(
-            lambda: self._read_now(current, model, reading, is_heavy=True), abandon=reading.abandon
+            lambda: self._read_now(current, model, reading, weight=weighed), abandon=reading.abandon
         )
 
     def _current(self, request: Request, model: Model) -> Request:
@@ -159,12 +164,10 @@ class OfflineEngine:
         pages = await self._pdfs.read(list(files.values()), workspace_id=workspace_id, most_pages=model.max_pdf_pages)
         return dict(zip(files, pages, strict=True))
 
-    def _read_now(
-        self, request: Request, model: Model, reading: Reading, *, is_heavy: bool = False
-    ) -> "_Read[Request]":
+    def _read_now(self, request: Request, model: Model, reading: Reading, *, weight: int) -> "_Read[Request]":
         prompt = read_prompt(request, model, reading)
         if request.context_management is None:
-            return _Read(request=request, prompt=prompt, original_tokens=prompt.tokens, is_heavy=is_heavy)
+            return _Read(request=request, prompt=prompt, original_tokens=prompt.tokens, weight=weight)
         managed = manage(
             request, measure=lambda messages: read_prompt(replace(request, messages=messages), model, reading).tokens
         )
@@ -173,18 +176,16 @@ class OfflineEngine:
             request=edited,
             prompt=read_prompt(edited, model, reading) if managed.applied else prompt,
             original_tokens=prompt.tokens,
-            is_heavy=is_heavy,
+            weight=weight,
             applied=managed.applied,
             compact=managed.compact,
         )
 
     async def _plan(self, generation: Generation, read: "_Read[MessagesRequest]") -> "_Plan":
-        """Decide on the answer; in a thread where that takes long: many tools, formats, many stop sequences."""
-        request = read.request
-        is_quick = _is_quick(request) and request.output_config is None and len(request.stop_sequences or ()) <= 10
-        if is_quick and self._scripted is None:
+        """Decide on the answer; in a thread where that takes long: tools, formats, citations, many stop sequences."""
+        if self._scripted is None and _is_planned_quickly(read):
             return self._planned(generation, read)
-        run = self._threads.heavy if read.is_heavy else self._threads.light
+        run = self._threads.light if read.weight <= LIGHT_CHARACTERS else self._threads.heavy
         return await run(lambda: self._planned(generation, read))
 
     def _planned(self, generation: Generation, read: "_Read[MessagesRequest]") -> "_Plan":
@@ -219,7 +220,7 @@ class _Read(Struct, Generic[Request], frozen=True, kw_only=True):
     request: Request
     prompt: Prompt
     original_tokens: int  # before that
-    is_heavy: bool  # so that planning it may take long too
+    weight: int  # of the whole request: planning takes the longer too
     applied: list[JsonObject] | None = None  # None: nothing was asked to be cleared
     compact: Compact | None = None  # the conversation is to be summed up now
 
@@ -284,12 +285,17 @@ def _late(make: Callable[[], list[Event]]) -> Iterator[list[Event]]:
     yield make()
 
 
-def _is_quick(request: CountTokensRequest) -> bool:
-    """A few plain messages, which take less time than the way to a thread."""
-    if request.tools or len(request.messages) > 20:
-        return False
-    texts = [message.content for message in request.messages]
-    return all(isinstance(text, str) and len(text) < 10_000 for text in [*texts, request.system or ""])
+def _is_planned_quickly(read: _Read[MessagesRequest]) -> bool:
+    """Words only, and not many: less work than the way to a thread. To choose one tool can take a second."""
+    request = read.request
+    return (
+        read.weight <= QUICK
+        and not may_call(request, read.prompt)
+        and not read.prompt.passages
+        and request.output_config is None
+        and request.context_management is None
+        and len(request.stop_sequences or ()) <= 10
+    )
 
 
 def _output_limit(request: MessagesRequest, model: Model, prompt: Prompt) -> Limit:

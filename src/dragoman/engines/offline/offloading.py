@@ -15,12 +15,17 @@ from msgspec.structs import astuple
 
 from dragoman.wire.types import Base64Pdf, CountTokensRequest, Image
 
-__all__ = ["Threads", "is_heavy"]
+__all__ = ["QUICK", "Threads", "is_heavy", "weight"]
 
 HEAVY_THREADS = 2
 LIGHT_THREADS = 4  # they share the interpreter, so that more would be no faster
 LIGHT_CHARACTERS = 250_000  # read and planned in tens of milliseconds
+QUICK = 32_000  # read in less than a millisecond, and the way to a thread costs half of one: so on the event loop
 VALUE_CHARACTERS = 32  # what each value counts for besides its text: it takes time to look at too
+
+HEAVY = LIGHT_CHARACTERS + 1
+CONTAINERS = (list, dict)
+FILES = (Image, Base64Pdf)
 
 T = TypeVar("T")
 
@@ -62,25 +67,32 @@ async def _done(pool: ThreadPoolExecutor, work: Callable[[], T], abandon: Callab
 
 
 def is_heavy(request: CountTokensRequest) -> bool:
-    """Whether reading it may take long: it holds an image or a PDF, or is large.
+    """Whether reading it may take long: it holds an image or a PDF, or is large."""
+    return weight(request) > LIGHT_CHARACTERS
 
-    Stops at the first reason, so it takes some milliseconds at most.
+
+def weight(request: CountTokensRequest) -> int:
+    """How much there is to read, in characters. More than LIGHT_CHARACTERS for what is heavy, whatever it weighs.
+
+    Stops at the first reason for that, so it takes some milliseconds at most.
     """
-    left = LIGHT_CHARACTERS
+    weighed = 0
     values: list[object] = [request]
-    while values and left >= 0:
+    while values and weighed <= LIGHT_CHARACTERS:
         value = values.pop()
-        left -= VALUE_CHARACTERS
+        weighed += VALUE_CHARACTERS
+        if value is None:  # most fields, and so asked first
+            continue
         if isinstance(value, str):
-            left -= len(value)
-        elif isinstance(value, list | dict):
-            if len(value) * VALUE_CHARACTERS > left:
-                return True
+            weighed += len(value)
+        elif isinstance(value, CONTAINERS):
+            if len(value) * VALUE_CHARACTERS > LIGHT_CHARACTERS - weighed:
+                return HEAVY
             values.extend(value)
             if isinstance(value, dict):
                 values.extend(value.values())
-        elif isinstance(value, Image | Base64Pdf):
-            return True
+        elif isinstance(value, FILES):
+            return HEAVY
         elif isinstance(value, Struct):
             values.extend(astuple(value))
-    return left < 0
+    return weighed

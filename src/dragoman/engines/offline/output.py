@@ -3,8 +3,8 @@
 Source: spec MSG-52, MSG-62, MSG-106 to 122, STR-20 to 33, TOOL-23, TOOL-40. Imports only `wire` and this folder.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby, islice
 from typing import Any, Literal
 
 import msgspec
@@ -81,7 +81,11 @@ def _shortened(says: Sequence[Say], length: int) -> list[Say]:
 
 
 class Output:
-    """Writes one reply within its limits, and knows why it ended."""
+    """Writes one reply within its limits, and knows why it ended.
+
+    Without `in_pieces` a text is one delta: where nobody sees a stream, only what it folds to matters. `at_once` is how
+    many deltas of a text may be ready together: 1 where each is due at a time of its own.
+    """
 
     def __init__(
         self,
@@ -93,6 +97,8 @@ class Output:
         limit: Limit,
         signer: Signer,
         new_tool_id: Callable[[], str],
+        in_pieces: bool = True,
+        at_once: int = 1,
     ) -> None:
         self.used = 0  # tokens so far
         self._writer = writer
@@ -104,6 +110,8 @@ class Output:
         self._left = limit.tokens
         self._signer = signer
         self._new_tool_id = new_tool_id
+        self._in_pieces = in_pieces
+        self._at_once = at_once
         self._thought = 0
         self._stop: StopReason | None = None
         self._searches: dict[str, int] = {}
@@ -186,9 +194,12 @@ class Output:
             return
         display = config.display if isinstance(config, ThinkingEnabled | ThinkingAdaptive) else None
         shown = taken if (display or self._default_display) == "summarized" else ""
-        for piece in tokens.streamed(shown, self._tokenizer):
+        for piece in self._pieces(shown):
             yield self._writer.thinking(piece)
         yield self._writer.signature(self._signer.sign(shown, tokens=used))
+
+    def _pieces(self, text: str) -> Iterable[str]:
+        return tokens.streamed(text, self._tokenizer) if self._in_pieces else (text,)
 
     def _say(self, part: Say) -> Iterator[list[Event]]:
         """A text block. What it cites is not counted (MSG-99)."""
@@ -198,8 +209,9 @@ class Output:
         events = self._writer.end_block()
         for citation in part.citations:
             events += self._writer.citation(citation)
-        for piece in tokens.streamed(taken, self._tokenizer):
-            yield [*events, *self._writer.text(piece)]
+        pieces = iter(self._pieces(taken))
+        while ready := list(islice(pieces, self._at_once)):
+            yield [*events, *self._writer.texts(ready)]
             events = []
 
     def _use(self, part: Use) -> Iterator[list[Event]]:
@@ -228,8 +240,9 @@ class Output:
             return
         yield ""
         taken = self._input(part, is_whole=False)
-        for start in range(0, len(taken), FRAGMENT_CHARACTERS):
-            yield taken[start : start + FRAGMENT_CHARACTERS]
+        step = FRAGMENT_CHARACTERS if self._in_pieces else max(len(taken), 1)
+        for start in range(0, len(taken), step):
+            yield taken[start : start + step]
 
     def _new_server_id(self) -> str:
         return "srvtoolu_" + self._new_tool_id().removeprefix("toolu_")

@@ -10,8 +10,10 @@ it, are never fewer than the part's own. Whoever changes a pattern must keep the
 """
 
 import re
-from collections.abc import Iterator
-from itertools import cycle, islice
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from operator import itemgetter
 
 __all__ = ["TOKENIZERS", "count", "cut", "split", "streamed"]
 
@@ -51,7 +53,7 @@ _PATTERNS = {
 TOKENIZERS = tuple(_PATTERNS)
 """The values that `tokenizer` may have in this module; another raises KeyError."""
 
-_DELTA_SIZES = (1, 3, 2, 4)  # tokens, in turn
+_DELTAS = (slice(0, 1), slice(1, 4), slice(4, 6), slice(6, 10))  # of ten tokens: the deltas that they make
 
 
 def split(text: str, tokenizer: str) -> list[str]:
@@ -64,7 +66,7 @@ def count(text: str, tokenizer: str) -> int:
 
     About 25 million characters of English a second, 5 million where each character is a token.
     """
-    return sum(1 for _ in _PATTERNS[tokenizer].finditer(text))
+    return _counted(_PATTERNS[tokenizer].finditer(text))[0]
 
 
 def cut(text: str, limit: int, tokenizer: str) -> tuple[str, int]:
@@ -72,15 +74,20 @@ def cut(text: str, limit: int, tokenizer: str) -> tuple[str, int]:
 
     A limit of 0 or less leaves nothing.
     """
-    used = end = 0
-    for piece in islice(_PATTERNS[tokenizer].finditer(text), max(limit, 0)):
-        used, end = used + 1, piece.end()
-    return text[:end], used
+    used, last = _counted(islice(_PATTERNS[tokenizer].finditer(text), max(limit, 0)))
+    return ("" if last is None else text[: last.end()]), used
+
+
+def _counted(pieces: Iterable[re.Match[str]]) -> tuple[int, re.Match[str] | None]:
+    """How many there are, and the last of them: without a step of Python for each."""
+    ends = deque(enumerate(pieces, 1), maxlen=1)
+    return ends[0] if ends else (0, None)
 
 
 def streamed(text: str, tokenizer: str) -> Iterator[str]:
     """The text as the deltas of a stream: one to four tokens each, none empty; joined they are the text."""
-    pieces = (piece[0] for piece in _PATTERNS[tokenizer].finditer(text))
-    sizes = cycle(_DELTA_SIZES)
-    while delta := "".join(islice(pieces, next(sizes))):
-        yield delta
+    pieces = map(itemgetter(0), _PATTERNS[tokenizer].finditer(text))
+    while ten := list(islice(pieces, 10)):
+        for each in _DELTAS:
+            if delta := "".join(ten[each]):
+                yield delta

@@ -16,7 +16,7 @@ from .types import BLANK, STRONG, Candidate, Hint, blank
 from .values import ADDRESSES, DATES, by_pattern, expressions, inside, numbers, quoted, tokens
 from .words import meaning
 
-__all__ = ["STRONG", "Candidate", "Hint", "Hints", "Param", "Taken"]
+__all__ = ["STRONG", "Candidate", "Hint", "Hints", "Param", "Taken", "shortened"]
 
 MAX_TEXT = 8_000  # characters that are read: of a longer text its two ends
 MAX_HINTS = 120  # of one text: the first and the last
@@ -43,20 +43,23 @@ class Hints:
     @classmethod
     def of(cls, prompt: str, *, context: str = "") -> "Hints":
         """Read `prompt`. What only `context` (the rest of the conversation's words) says counts for less."""
-        text = _shortened(prompt)
-        found = _read(text)
-        if context:
-            behind = len(text) + 1  # spans of the context lie behind those of the text
-            found += [
-                replace(hint, start=hint.start + behind, end=hint.end + behind, is_context=True)
-                for hint in _read(_shortened(context))
-            ]
-        return cls(text, found)
+        text = shortened(prompt)
+        hints = cls(text, _read(text))
+        return hints.within(context) if context else hints
 
     @classmethod
     def none(cls) -> "Hints":
         """Nothing was said."""
         return cls("", ())
+
+    def within(self, context: str) -> "Hints":
+        """The same hints and those of the words around them, none used."""
+        behind = len(self.text) + 1  # spans of the context lie behind those of the text
+        around = (
+            replace(hint, start=hint.start + behind, end=hint.end + behind, is_context=True)
+            for hint in _read(shortened(context))
+        )
+        return Hints(self.text, (*self.found, *around))
 
     def candidates(self, param: Param) -> list[Candidate]:
         """Everything that could be this parameter's value, best first, used or not."""
@@ -111,7 +114,7 @@ def _clash(one: Candidate, other: Candidate) -> bool:
     return one.start < other.end and other.start < one.end and other.start < other.end
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
     """A long text's two ends: what is asked stands at the beginning or at the end."""
     if len(text) <= MAX_TEXT:
         return text

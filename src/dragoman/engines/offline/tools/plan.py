@@ -12,7 +12,7 @@ from typing import Any
 
 from dragoman.engines.offline.examples.fill import MAX_STEPS, fill
 from dragoman.engines.offline.examples.merge import key_of
-from dragoman.engines.offline.hints.hints import Candidate, Hints, Taken
+from dragoman.engines.offline.hints.hints import Candidate, Hints, Taken, shortened
 from dragoman.engines.offline.hints.types import blank
 from dragoman.engines.offline.hints.words import DATE_WORDS, UNITS, is_separator
 
@@ -68,33 +68,47 @@ def plan(
     """
     if choice == "none" or not tools:
         return []
-    text = Hints.of(prompt).text
+    text = shortened(prompt)
+    reader = _Reader()
     named = [tool for tool in tools if tool.name == forced][:1]
     tools = tools[:MAX_TOOLS]
-    orders = [] if refuses_all(text) else _orders(tools, text)
+    orders = [] if refuses_all(text) else _orders(tools, text, reader)
     if choice == "tool":
         orders = [order for order in orders if order.tool in named] or [_Order(t, 0, len(text)) for t in named]
     elif choice == "any" and not orders:
-        orders = [_Order(_likeliest(tools, text), 0, len(text))]
+        orders = [_Order(_likeliest(tools, text, reader), 0, len(text))]
     calls: dict[str, Call] = {}
     for order in orders:
-        for call in _calls(order, text, parallel=parallel, made=len(calls)):
+        for call in _calls(order, text, reader, parallel=parallel, made=len(calls)):
             calls.setdefault(key_of([call.name, call.input]), call)
             if len(calls) == (MAX_CALLS if parallel else 1):
                 return list(calls.values())
     return list(calls.values())
 
 
+class _Reader:
+    """Reads each text of one prompt once: to read takes most of the time."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, Hints] = {}
+
+    def hints(self, text: str, *, context: str = "") -> Hints:
+        """The hints of the text, none of them used."""
+        if text not in self._read:
+            self._read[text] = Hints.of(text)
+        return self._read[text].within(context) if context else self._read[text].fresh()
+
+
 # What is asked, clause by clause.
 
 
-def _orders(tools: Sequence[ToolView], text: str) -> list[_Order]:
+def _orders(tools: Sequence[ToolView], text: str, reader: _Reader) -> list[_Order]:
     """The tools that are asked for, each with its part of the text, in the order of the text."""
     orders: list[_Order] = []
     begin = 0
     asked = without_place(text) if any(acts_in_a_tab(tool.schema) for tool in tools) else text
-    for start, end in _clauses(text):
-        request = Request(asked[start:end], Hints.of(asked[start:end]))
+    for start, end in _clauses(text, reader):
+        request = Request(asked[start:end], reader.hints(asked[start:end]))
         if request.is_refusal:
             begin = end
             continue
@@ -109,7 +123,7 @@ def _orders(tools: Sequence[ToolView], text: str) -> list[_Order]:
         return orders
     if len(text) > LONG:
         return [_Order(tool, 0, len(text)) for tool in tools if is_named(tool, text)]
-    whole = Request(asked, Hints.of(asked))
+    whole = Request(asked, reader.hints(asked))
     score, tool = max(((fit(tool, whole), tool) for tool in tools), key=lambda pair: pair[0])
     return [_Order(tool, 0, len(text))] if score >= FITS else []
 
@@ -120,9 +134,9 @@ _BOUNDARY = re.compile(
 )
 
 
-def _clauses(text: str) -> list[tuple[int, int]]:
+def _clauses(text: str, reader: _Reader) -> list[tuple[int, int]]:
     """Where the clauses of a text lie, of a long one those at its ends. Nothing in quotes is a boundary."""
-    closed = [hint for hint in Hints.of(text).found if hint.kind in {"quoted", "code", "path", "url"}]
+    closed = [hint for hint in reader.hints(text).found if hint.kind in {"quoted", "code", "path", "url"}]
     clauses, start = [], 0
     for match in _BOUNDARY.finditer(blank(text, closed)):
         if text[start : match.start()].strip():
@@ -148,9 +162,9 @@ def _goes_on(last: _Order, fitting: list[tuple[int, ToolView]]) -> bool:
     return not fitting or fitting[0][0] < BY_NAME
 
 
-def _likeliest(tools: Sequence[ToolView], text: str) -> ToolView:
+def _likeliest(tools: Sequence[ToolView], text: str, reader: _Reader) -> ToolView:
     """The tool to call when one must be: that with the most in common with the text, else the first."""
-    request = Request(text, Hints.of(text))
+    request = Request(text, reader.hints(text))
     words = request.stems
 
     def common(tool: ToolView) -> int:
@@ -162,10 +176,10 @@ def _likeliest(tools: Sequence[ToolView], text: str) -> ToolView:
 # The calls of one order.
 
 
-def _calls(order: _Order, text: str, *, parallel: bool, made: int) -> list[Call]:
+def _calls(order: _Order, text: str, reader: _Reader, *, parallel: bool, made: int) -> list[Call]:
     """`made` calls were made before: these take their share of the work that one prompt may cost."""
     own, others = text[order.start : order.end], f"{text[: order.start]}\n{text[order.end :]}"
-    hints = Hints.of(own, context=others.strip())
+    hints = reader.hints(own, context=others.strip())
     call = _call(order.tool, hints, made)
     if not parallel:
         return [call]
