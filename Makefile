@@ -6,11 +6,11 @@ LOCK := $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --g
 
 NODE_INSTALLED := $(patsubst %,tests/e2e/%/node_modules/.installed,typescript claude-code)
 
-.PHONY: help serve test check unit coverage lock clean
+.PHONY: help serve test check unit bench bench-peers coverage lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
 
 serve: $(VENV)/.base  ## make the environment, install, and start the server
 	@exec $(BIN)/dragoman serve
@@ -18,8 +18,8 @@ serve: $(VENV)/.base  ## make the environment, install, and start the server
 test: check unit  ## everything: format, lint, types, layers, tests
 
 check: $(VENV)/.dev  ## format, lint, types
-	$(BIN)/ruff format --check src tests
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests bench
+	$(BIN)/ruff check src tests bench
 	$(BIN)/mypy
 
 unit: $(VENV)/.dev $(NODE_INSTALLED)
@@ -42,6 +42,12 @@ $(VENV)/.dev: $(VENV)/.base requirements/dev.txt
 $(NODE_INSTALLED): %/node_modules/.installed: %/package-lock.json
 	@if command -v npm >/dev/null; then cd $* && npm ci --silent --no-audit --no-fund && touch node_modules/.installed; \
 	else echo "npm is not here: the tests that need $* will be skipped"; fi
+
+bench: $(VENV)/.base  ## measure beside nginx, write bench/RESULTS.md (needs nginx, wrk and a C compiler)
+	$(BIN)/python -m bench
+
+bench-peers: $(VENV)/.base  ## the same with other gateways, which it installs
+	$(BIN)/python -m bench --peers
 
 coverage: $(VENV)/.dev  ## write docs/spec-coverage.md
 	$(BIN)/python tests/spec/test_coverage.py
