@@ -130,7 +130,7 @@ async def test_a_caller_who_leaves_while_connecting_stops_the_attempt() -> None:
             never.set()
             await asyncio.Event().wait()
 
-        transport = server.gateway.upstream._transports[server.config.route_provider.name]
+        transport = server.gateway.upstream._providers[server.config.route_provider.name].transport
         transport.send = stuck  # type: ignore[method-assign]
         async with await Wire.connect(server.url) as wire:
             await wire.send(post(ASKING))

@@ -21,6 +21,11 @@ Outcome = Literal["answered", "refused", "cut", "abandoned"]
 class Entry:
     """What is known of one request so far. Whoever learns more writes it here; `settle` writes the row."""
 
+    __slots__ = (
+        "_arrived", "_clock", "_first_content", "_is_settled", "error", "key_id", "model", "operation", "outcome",
+        "request_id", "status", "stream", "target", "upstream_request_id", "usage",
+    )  # fmt: skip
+
     def __init__(self, request_id: str, operation: str, *, arrived: float, clock: Callable[[], float]) -> None:
         self.request_id = request_id
         self.operation = operation
@@ -50,33 +55,41 @@ class Entry:
         self._is_settled = True
         if outcome is not None:
             self.outcome = outcome
-        log.info(" ".join(f"{name}={_word(value)}" for name, value in self._fields() if value is not None))
+        log.info(self._row())
 
-    def _fields(self) -> list[tuple[str, object]]:
-        first = self._first_content
-        usage = self.usage
-        return [
-            ("request_id", self.request_id),
-            ("operation", self.operation),
-            ("outcome", self.outcome),
-            ("status", self.status),
-            ("error", self.error),
-            ("key", self.key_id),
-            ("model", self.model),
-            ("target", self.target),
-            ("upstream_request_id", self.upstream_request_id),
-            ("stream", "yes" if self.stream else "no"),
-            ("input_tokens", usage and usage.input_tokens),
-            ("cache_creation_input_tokens", usage and usage.cache_creation_input_tokens),
-            ("cache_read_input_tokens", usage and usage.cache_read_input_tokens),
-            ("output_tokens", usage and usage.output_tokens),
-            ("first_ms", None if first is None else round((first - self._arrived) * 1000, 1)),
-            ("ms", round((self._clock() - self._arrived) * 1000, 1)),
-        ]
+    def _row(self) -> str:
+        """The fields that are known, `name=value`, in this order."""
+        words = [f"request_id={self.request_id} operation={self.operation} outcome={self.outcome} status={self.status}"]
+        if self.error is not None:
+            words.append(f"error={_word(self.error)}")
+        if self.key_id is not None:
+            words.append(f"key={self.key_id}")
+        if self.model is not None:
+            words.append(f"model={_word(self.model)}")
+        if self.target is not None:
+            words.append(f"target={_word(self.target)}")
+        if self.upstream_request_id is not None:
+            words.append(f"upstream_request_id={_word(self.upstream_request_id)}")
+        words.append("stream=yes" if self.stream else "stream=no")
+        if (usage := self.usage) is not None:
+            counts = usage.input_tokens, usage.cache_creation_input_tokens, usage.cache_read_input_tokens
+            for name, count in zip(_INPUTS, counts, strict=True):
+                if count is not None:
+                    words.append(f"{name}={_word(count)}")
+            words.append(f"output_tokens={_word(usage.output_tokens)}")
+        if self._first_content is not None:
+            words.append(f"first_ms={(self._first_content - self._arrived) * 1000:.1f}")
+        words.append(f"ms={(self._clock() - self._arrived) * 1000:.1f}")
+        return " ".join(words)
+
+
+_INPUTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 
 
 def _word(value: object) -> str:
     """One word of a log line, whatever a caller or an upstream put into it: a number may turn out to be none."""
+    if type(value) is int:
+        return str(value)
     word = str(value)[:200]
     if word and word.isascii() and word.isprintable() and " " not in word:
         return word

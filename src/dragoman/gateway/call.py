@@ -1,6 +1,7 @@
 """What goes into the pipeline and what comes out of it: a call, its reading, an answer. Data only."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -10,7 +11,7 @@ from dragoman.wire.headers import Headers, Version, betas, version
 
 from .auth import Principal
 
-__all__ = ["Answer", "Asked", "Call"]
+__all__ = ["Answer", "Asked", "Call", "Stream"]
 
 
 class Call(Struct, frozen=True, kw_only=True):
@@ -57,6 +58,14 @@ class Asked(Struct, frozen=True, kw_only=True):
         )
 
 
+class Stream(Protocol):
+    """What an async generator of bytes is, too: pieces to be iterated once, and closed whether or not they were."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+    def __anext__(self) -> Awaitable[bytes]: ...
+    def aclose(self) -> Awaitable[None]: ...
+
+
 class Answer(Struct, kw_only=True):
     """What a target answered: bytes, or a stream of them that has begun and cannot turn into an error status.
 
@@ -66,6 +75,6 @@ class Answer(Struct, kw_only=True):
     status: int = 200
     headers: list[tuple[str, str]] = []
     body: bytes = b""
-    stream: AsyncGenerator[bytes, None] | None = None
+    stream: Stream | None = None
     media_type: str | None = None  # of a `stream` that is no event stream: then it is sent as it is, without pings
     lost: Callable[[], None] | None = None  # called when it did not reach the caller whole

@@ -34,7 +34,7 @@ from dragoman.wire.sse import SSEDecoder, encode_sse
 
 from .accounting import Entry
 from .auth import WRONG_API_KEY
-from .call import Answer, Asked
+from .call import Answer, Asked, Stream
 from .config_faults import ERROR_KINDS, FaultConfig, describe_fault, model_fits
 from .faults_header import HEADER, parse_header
 
@@ -181,9 +181,7 @@ class FaultPlan:
                 raise self._errors[fault.type]
             await self._wait_or_cut(fault)
 
-    async def _spoilt(
-        self, answered: Answer, stream: AsyncGenerator[bytes, None], entry: Entry
-    ) -> AsyncGenerator[bytes, None]:
+    async def _spoilt(self, answered: Answer, stream: Stream, entry: Entry) -> AsyncGenerator[bytes, None]:
         """An empty piece, then the events, each fault in its place."""
         pending = deque(sorted(self._faults, key=_place))
         request_id = dict(answered.headers).get("request-id", entry.request_id)
@@ -265,7 +263,7 @@ def _place(fault: FaultConfig) -> int:
     return 0 if fault.kind == "slow" else fault.after
 
 
-async def _counted(stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[tuple[bytes, int], None]:
+async def _counted(stream: Stream) -> AsyncGenerator[tuple[bytes, int], None]:
     """Each event, with the number of content events up to it; -1 before message_start.
 
     Before the message's end stands an empty one that counts as endless: what has not struck by then strikes now, so

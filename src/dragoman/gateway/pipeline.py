@@ -6,10 +6,10 @@ caller gets a reply of the API, and the ledger gets one entry. Knows no HTTP fra
 """
 
 import logging
-import secrets
+import os
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
@@ -213,57 +213,58 @@ class Reply:
         entry: Entry | None = None,
         hold: Hold | None = None,
     ) -> None:
-        given = dict(answered.headers).get("request-id")  # an upstream's own: its support asks for it
-        self.request_id = given or request_id
+        self.request_id = request_id
         self.status = answered.status
-        self.headers = [(name, value) for name, value in answered.headers if name != "request-id"]
+        self.headers = [field for field in answered.headers if field[0] != "request-id"]
+        if len(self.headers) != len(answered.headers):  # an upstream's own: its support asks for it
+            self.request_id = dict(answered.headers)["request-id"]
         self.headers.append(("request-id", self.request_id))
         if principal is not None:
-            self.headers.append(("anthropic-organization-id", principal.organization_id))
-            self.headers.append(("anthropic-workspace-id", principal.workspace_id))
+            self.headers += principal.headers
         if hold is not None:
             self.headers = hold.tell(self.headers, status=self.status)
         self.body = answered.body
-        self.stream: AsyncGenerator[bytes, None] | None = None
         self.media_type = answered.media_type
-        if answered.stream is not None:
-            is_events = answered.media_type is None
-            self.stream = _guarded(answered.stream, self.request_id, entry, hold) if is_events else answered.stream
-        self._inner = answered.stream
+        self.is_stream = answered.stream is not None
+        self._stream = answered.stream
         self._lost = answered.lost
         self._entry = entry
         self._hold = hold
 
+    async def next_piece(self) -> bytes | None:
+        """The next piece of a stream, None at its end. A fault of ours becomes an `error` event (STR-40)."""
+        if self._stream is None:
+            return None
+        try:
+            piece = await anext(self._stream)
+        except StopAsyncIteration:
+            return None
+        except Exception:
+            return await self._failed()
+        if self._hold is not None:
+            self._hold.saw(piece)
+        return piece
+
+    async def _failed(self) -> bytes:
+        log.exception("request %s failed in mid-stream by a fault of dragoman's", self.request_id)
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            await stream.aclose()
+        fault = InternalError(OUR_FAULT)
+        if self._entry is not None:
+            self._entry.outcome, self._entry.error = "cut", fault.kind
+        return encode_sse("error", msgspec.json.encode(fault.body(self.request_id)))
+
     async def aclose(self, outcome: Outcome | None = None) -> None:
         """Stop what still runs, then settle. `outcome`: what became of it, if it did not come to its end."""
         try:
-            if self.stream is not None:
-                await self.stream.aclose()
-            if self._inner is not None:  # the guard closes it too, unless it never began
-                await self._inner.aclose()
+            if self._stream is not None:
+                await self._stream.aclose()
         finally:
             if outcome is not None and self._lost is not None:
                 self._lost()
             if self._entry is not None:
                 _end(self._entry, self._hold, outcome)
-
-
-async def _guarded(
-    stream: AsyncGenerator[bytes, None], request_id: str, entry: Entry | None, hold: Hold | None
-) -> AsyncGenerator[bytes, None]:
-    """The stream; a fault of ours in the middle of it becomes an `error` event (STR-40)."""
-    try:
-        async with aclosing(stream):
-            async for piece in stream:
-                if hold is not None:
-                    hold.saw(piece)
-                yield piece
-    except Exception:
-        log.exception("request %s failed in mid-stream by a fault of dragoman's", request_id)
-        fault = InternalError(OUR_FAULT)
-        if entry is not None:
-            entry.outcome, entry.error = "cut", fault.kind
-        yield encode_sse("error", msgspec.json.encode(fault.body(request_id)))
 
 
 def _end(entry: Entry, hold: Hold | None, outcome: Outcome | None) -> None:
@@ -289,4 +290,4 @@ def error_answer(error: ApiError, request_id: str) -> Answer:
 
 def new_id(prefix: str) -> str:
     """An opaque id as the API's are: "msg" -> "msg_01" and 22 characters."""
-    return f"{prefix}_01{base58(secrets.token_bytes(17), 22)}"
+    return f"{prefix}_01{base58(os.urandom(22))}"

@@ -4,6 +4,7 @@ For now a route is one target; several in order, with fallback, will be one more
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -15,6 +16,8 @@ from .config import OFFLINE, Config, ProviderConfig, TargetName
 
 __all__ = ["Route", "Router"]
 
+ROUTES_KEPT = 1000
+
 
 class Route(Struct, frozen=True, kw_only=True):
     """Who answers a request: a provider and a model of its."""
@@ -22,10 +25,7 @@ class Route(Struct, frozen=True, kw_only=True):
     provider: ProviderConfig
     model_name: str  # as the provider calls it
     model: Model | None  # what the catalogue knows of it; never None for our own engine
-
-    @property
-    def is_local(self) -> bool:
-        return self.provider.dialect == OFFLINE
+    is_local: bool  # an engine of ours answers
 
     def __str__(self) -> str:
         return f"{self.provider.name}/{self.model_name}"
@@ -43,6 +43,7 @@ class Router:
         self._configured = {name: route.targets[0] for name, route in config.models.items()}
         self._refuses_retired = config.retired == "refuse"
         self._catalogue = catalogue
+        self._kept = lru_cache(ROUTES_KEPT)(self._find)  # names come from callers, so only so many
         for route in config.models.values():
             target = route.targets[0]
             if self._providers[target.provider].dialect == OFFLINE and catalogue.resolve(target.model) is None:
@@ -56,6 +57,9 @@ class Router:
 
         Raises NotFound (ERR-46) for a name that nothing answers, and for a retired model where those are refused.
         """
+        return self._kept(name)
+
+    def _find(self, name: str) -> Route:
         target = self._target(name)
         provider = self._providers[target.provider]
         model = self._catalogue.resolve(target.model)
@@ -63,7 +67,7 @@ class Router:
             raise NotFound(f"model: {name}")
         if self._refuses_retired and model is not None and model.lifecycle == "retired":
             raise NotFound(f"model: {name}")
-        return Route(provider=provider, model_name=target.model, model=model)
+        return Route(provider=provider, model_name=target.model, model=model, is_local=provider.dialect == OFFLINE)
 
     def _target(self, name: str) -> TargetName:
         if configured := self._configured.get(name):

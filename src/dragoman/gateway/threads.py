@@ -24,7 +24,7 @@ from dragoman.wire.events import BlockDelta, Event, Fold, InputJsonDelta, decode
 from dragoman.wire.schema import EXTRA, REQUIRED, check
 from dragoman.wire.sse import EventTooLarge, SSEDecoder
 
-from .call import Answer, Asked
+from .call import Answer, Asked, Stream
 from .routing import Route
 from .thread_store import EXPIRES_S, LIMIT_BYTES, Conversation, Held, ThreadStore
 
@@ -73,7 +73,7 @@ class Threads:
     async def begin(self, asked: Asked, route: Route) -> "Turn":
         """What the target is to be asked. Raises NotFound, InvalidRequest and RequestTooLarge."""
         self.store.sweep()
-        if route.provider.threads == "upstream":
+        if route.provider.threads == "upstream" or not (asked.betas or "thread" in asked.envelope.fields):
             return Turn(asked)
         thread = _thread_of(asked)
         if thread is None:
@@ -141,8 +141,8 @@ class Turn:
         try:
             answered = await answering
             if answered.stream is not None:
-                answered.stream = self._gathered(answered.stream)
-                await anext(answered.stream)  # now it has begun, and closing it closes what is behind it
+                stream = answered.stream = self._gathered(answered.stream)
+                await anext(stream)  # now it has begun, and closing it closes what is behind it
             elif answered.status == 200:
                 self._remember(_reply_of(answered.body))
             else:
@@ -153,7 +153,7 @@ class Turn:
         answered.lost = self._take_back
         return answered
 
-    async def _gathered(self, stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async def _gathered(self, stream: Stream) -> AsyncGenerator[bytes, None]:
         """An empty piece, then the stream as it comes."""
         gathering = _Gathering()
         try:

@@ -7,14 +7,14 @@ status, after it an `error` event (ARCHITECTURE, principle 4). Names no provider
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from functools import lru_cache
 
 import msgspec
 
 from dragoman.errors import ApiError, UpstreamFailed, UpstreamTimeout, status_of
 from dragoman.http.base import Request, Response, TimedOut, Timeouts, Transport, TransportError
-from dragoman.providers.base import Adapter, StreamReader, Target
+from dragoman.providers.base import Adapter, Target
 from dragoman.wire.sse import encode_sse
 
 from .accounting import Entry
@@ -29,6 +29,8 @@ log = logging.getLogger("dragoman.upstream")
 REPLY_LIMIT_BYTES = 128 * 1024 * 1024  # of a whole reply
 ERROR_LIMIT_BYTES = 10 * 1024 * 1024  # of an error's body
 DRAIN_S = 0.5  # how long the end of a finished stream is waited for, so that its connection can be used again
+
+TARGETS_KEPT = 1000  # models of one provider whose target is kept
 
 # Headers of a reply that are the caller's business; the rest is between the provider and us.
 PASSED_BACK = frozenset({"request-id", "retry-after", "retry-after-ms", "x-should-retry"})
@@ -48,78 +50,63 @@ class Upstream:
     ) -> None:
         self._adapters = adapters
         self._transport_of = transport_of
-        self._transports: dict[str, Transport] = {}
+        self._providers: dict[str, _Provider] = {}
         self._hold_s = hold_s
         self._drains: set[asyncio.Task[None]] = set()
 
     def open(self, providers: Iterable[ProviderConfig]) -> None:
         """Raises ConfigError, for certificates or a proxy that cannot be used."""
-        self._transports = {provider.name: self._transport_of(provider) for provider in providers}
+        for each in providers:
+            self._providers[each.name] = _Provider(each, self._adapters[each.dialect], self._transport_of(each))
 
     async def aclose(self) -> None:
         for drain in self._drains:
             drain.cancel()
         await asyncio.gather(*self._drains, return_exceptions=True)
-        for transport in self._transports.values():
-            await transport.aclose()
+        for provider in self._providers.values():
+            await provider.transport.aclose()
 
     async def ask(self, asked: Asked, route: Route, entry: Entry) -> Answer:
         """The provider's answer, errors of its own included. Raises ApiError where there is none."""
-        adapter = self._adapters[route.provider.dialect]
-        exchange = _Exchange(adapter, self._transports[route.provider.name], asked, route, entry, drain=self._drain)
-        if asked.stream:
-            return await _held(exchange, hold_s=self._hold_s)
+        exchange = _Exchange(self._providers[route.provider.name], asked, route, entry)
         try:
+            if asked.stream:
+                return await _Relay(exchange, drain=self._drain).begun(within_s=self._hold_s)
             return await exchange.whole()
-        finally:
-            await exchange.aclose()
+        except _Refused as refused:
+            return refused.answer
 
-    def _drain(self, response: Response, pieces: AsyncIterator[bytes]) -> None:
+    def _drain(self, response: Response) -> None:
         """Read the end of a stream whose message is complete, while its caller is already told of the end."""
-        drain = asyncio.create_task(_drained(response, pieces))
+        drain = asyncio.create_task(_drained(response))
         self._drains.add(drain)
         drain.add_done_callback(self._drains.discard)
 
 
-async def _held(exchange: "_Exchange", *, hold_s: float) -> Answer:
-    """The streamed answer, once it has content or `hold_s` has passed: by then the caller needs a sign of life."""
-    stream = exchange.events()
-    first = asyncio.ensure_future(anext(stream, None))
-    try:
-        await asyncio.wait({first}, timeout=hold_s)
-        if first.done():
-            first.result()  # raises what failed before the first content
-            early = b""
-        else:
-            early = exchange.commit()
-        resumed = _resumed(early, first, stream)
-        await anext(resumed)  # now it has begun, and closing it closes what is behind it
-        return Answer(headers=exchange.headers, stream=resumed)
-    except _Refused as refused:
-        return refused.answer
-    except BaseException:
-        first.cancel()
-        await asyncio.gather(first, return_exceptions=True)
-        await stream.aclose()
-        raise
+class _Provider:
+    """What is the same for each request to a provider."""
 
+    def __init__(self, config: ProviderConfig, adapter: Adapter, transport: Transport) -> None:
+        self.adapter = adapter
+        self.transport = transport
+        self.timeouts = Timeouts(
+            connect_s=config.connect_timeout_s,
+            first_byte_s=config.first_byte_timeout_s,
+            idle_s=config.idle_timeout_s,
+            total_s=config.total_timeout_s,
+        )
+        self.target = lru_cache(TARGETS_KEPT)(self._target)
+        self._config = config
 
-async def _resumed(
-    early: bytes, first: "asyncio.Future[bytes | None]", rest: AsyncGenerator[bytes, None]
-) -> AsyncGenerator[bytes, None]:
-    """An empty piece; what was held back; the piece that is being waited for; the rest."""
-    try:
-        yield b""
-        if early:
-            yield early
-        if (piece := await first) is not None:
-            yield piece
-        async for piece in rest:
-            yield piece
-    finally:
-        first.cancel()
-        await asyncio.gather(first, return_exceptions=True)
-        await rest.aclose()
+    def _target(self, model: str) -> Target:
+        config = self._config
+        return Target(
+            provider=config.name,
+            model=model,
+            base_url=config.base_url,
+            api_key=None if config.api_key is None else config.api_key.reveal(),
+            auth=config.auth,
+        )
 
 
 class _Refused(Exception):
@@ -133,162 +120,238 @@ class _Refused(Exception):
 class _Exchange:
     """One request to an upstream and its reply on the way through."""
 
-    def __init__(
-        self,
-        adapter: Adapter,
-        transport: Transport,
-        asked: Asked,
-        route: Route,
-        entry: Entry,
-        *,
-        drain: Callable[[Response, AsyncIterator[bytes]], None],
-    ) -> None:
+    __slots__ = ("_provider", "_response", "_route", "adapter", "asked", "entry", "headers")
+
+    def __init__(self, provider: _Provider, asked: Asked, route: Route, entry: Entry) -> None:
+        self.adapter = provider.adapter
+        self.asked = asked
+        self.entry = entry
         self.headers: list[tuple[str, str]] = []  # of the reply, for the caller; empty until it begins
-        self._adapter = adapter
-        self._transport = transport
-        self._asked = asked
+        self._provider = provider
         self._route = route
-        self._entry = entry
-        self._drain = drain
         self._response: Response | None = None
-        self._request_id = asked.call.request_id  # that the reply's headers tell
-        self._is_committed = False
-        self._early: list[bytes] = []  # events from before the first content
+
+    @property
+    def request_id(self) -> str:
+        """That the reply's headers tell."""
+        return dict(self.headers).get("request-id", self.asked.call.request_id)
 
     async def aclose(self) -> None:
         if self._response is not None:
             await self._response.aclose()
 
-    def commit(self) -> bytes:
-        """From now on failures are events. Returns what was held back."""
-        self._is_committed = True
-        self._request_id = dict(self.headers).get("request-id", self._request_id)
-        early = b"".join(self._early)
-        self._early.clear()
-        return early
+    def let_go(self) -> None:
+        """Somebody else closes the response."""
+        self._response = None
 
     async def whole(self) -> Answer:
-        """The reply to a request that is not streamed. Raises ApiError."""
+        """The reply to a request that is not streamed. Raises ApiError, or _Refused."""
         try:
-            response = await self._open()
-        except _Refused as refused:
-            return refused.answer
-        answered = self._adapter.read(self._asked.call.operation, await self._body(response, REPLY_LIMIT_BYTES))
-        self._entry.note_content()
-        self._entry.usage = answered.usage
+            response = await self.open()
+            answered = self.adapter.read(self.asked.call.operation, await self._body(response, REPLY_LIMIT_BYTES))
+        except BaseException:
+            await self.aclose()
+            raise
+        self.entry.note_content()
+        self.entry.usage = answered.usage
         return Answer(headers=self.headers, body=answered.body)
 
-    async def events(self) -> AsyncGenerator[bytes, None]:
-        """Whole events as they come; the first piece when there is content.
-
-        Ends in message_stop or an `error` event. Raises ApiError and _Refused, but only before the commit.
-        """
-        reader = self._adapter.stream()
-        try:
-            response = await self._open()
-            kind = dict(response.headers).get("content-type", "").lower()
-            if not kind.startswith("text/event-stream"):
-                raise UpstreamFailed("The upstream answered a streamed request with something that is no event stream.")
-            async with aclosing(self._read(response, reader)) as read:
-                async for ready in read:
-                    if not self._is_committed:
-                        self._early.append(ready)
-                        if not reader.has_content:
-                            continue
-                        if reader.error is not None:
-                            # As it would have been a moment earlier (STR-6).
-                            raise _Refused(self._refused(status_of(self._entry.error or ""), reader.error))
-                        ready = self.commit()
-                    if ready:
-                        yield ready
-        except _Refused as refused:
-            if not self._is_committed:
-                raise
-            self._entry.outcome = "cut"
-            await self.aclose()  # first: while that takes its time, no ping may follow the last event
-            yield encode_sse("error", msgspec.json.format(refused.answer.body, indent=-1))  # on one line
-        except ApiError as error:
-            if not self._is_committed:
-                raise
-            self._entry.outcome, self._entry.error = "cut", error.kind
-            await self.aclose()
-            yield encode_sse("error", msgspec.json.encode(error.body(self._request_id)))
-        finally:
-            self._entry.usage = reader.usage
-            await self.aclose()
-
-    async def _open(self) -> Response:
+    async def open(self) -> Response:
         """Send the request; the reply, when it is one. Raises ApiError, or _Refused for an error of the upstream."""
-        asked, provider = self._asked, self._route.provider
-        prepared = self._adapter.prepare(
-            asked.call.operation, asked.envelope, asked.call.headers, target=_target(self._route)
+        provider, asked = self._provider, self.asked
+        prepared = self.adapter.prepare(
+            asked.call.operation, asked.envelope, asked.call.headers, target=provider.target(self._route.model_name)
         )
-        request = Request("POST", prepared.url, prepared.headers, prepared.body, _timeouts(provider))
+        request = Request("POST", prepared.url, prepared.headers, prepared.body, provider.timeouts)
         try:
-            response = self._response = await self._transport.send(request)
+            response = self._response = await provider.transport.send(request)
         except TransportError as error:
-            raise _failure(error, self._asked.call.request_id) from error
-        self.headers = _passed_back(response)
-        self._entry.upstream_request_id = dict(response.headers).get("request-id")
+            raise failure(error, asked.call.request_id) from error
+        for name, value in response.headers:
+            if name in PASSED_BACK or name.startswith(PASSED_BACK_FAMILIES):
+                if VISIBLE.fullmatch(value):
+                    self.headers.append((name, value))
+                if name == "request-id":
+                    self.entry.upstream_request_id = value
         if response.status != 200:
             raise _Refused(await self._error(response))
         return response
+
+    def refused(self, status: int, envelope: bytes) -> Answer:
+        """An error of the upstream as a reply: its bytes, and the request id that they name (ERR-2)."""
+        self.entry.outcome = "refused"
+        self.entry.error = _kind_of(envelope)
+        told = msgspec.json.decode(envelope).get("request_id")
+        has_id = any(name == "request-id" for name, _ in self.headers)
+        if has_id or not isinstance(told, str) or not VISIBLE.fullmatch(told):
+            return Answer(status=status, headers=self.headers, body=envelope)
+        self.entry.upstream_request_id = told
+        return Answer(status=status, headers=[*self.headers, ("request-id", told)], body=envelope)
 
     async def _error(self, response: Response) -> Answer:
         if response.status < 400:
             raise UpstreamFailed(
                 f"The upstream answered with status {response.status}, which no reply of its kind has."
             )
-        request_id = dict(self.headers).get("request-id", self._asked.call.request_id)
         body = await self._body(response, ERROR_LIMIT_BYTES)
-        envelope = self._adapter.read_error(response.status, body, request_id=request_id)
-        self._entry.error = str(msgspec.json.decode(envelope)["error"]["type"])
-        return self._refused(response.status, envelope)
+        return self.refused(response.status, self.adapter.read_error(response.status, body, request_id=self.request_id))
 
     async def _body(self, response: Response, limit_bytes: int) -> bytes:
         try:
             return await response.read(limit_bytes)
         except TransportError as error:
-            raise _failure(error, self._asked.call.request_id) from error
+            raise failure(error, self.asked.call.request_id) from error
 
-    def _refused(self, status: int, envelope: bytes) -> Answer:
-        """An error of the upstream as a reply: its bytes, and the request id that they name (ERR-2)."""
-        self._entry.outcome = "refused"
-        told = msgspec.json.decode(envelope).get("request_id")
-        has_id = any(name == "request-id" for name, _ in self.headers)
-        if has_id or not isinstance(told, str) or not VISIBLE.fullmatch(told):
-            return Answer(status=status, headers=self.headers, body=envelope)
-        self._entry.upstream_request_id = told
-        return Answer(status=status, headers=[*self.headers, ("request-id", told)], body=envelope)
 
-    async def _read(self, response: Response, reader: StreamReader) -> AsyncGenerator[bytes, None]:
-        """What the reader makes of the body. Raises UpstreamFailed for one that ends before its message does."""
-        pieces = response.pieces()
+class _Relay:
+    """A streamed reply on its way through: whole events, as they come, the first piece when there is content.
+
+    `begun` decides whether it is a stream at all. From then on nothing is raised: what fails is an `error` event, and
+    the last one.
+    """
+
+    __slots__ = (
+        "_drain", "_early", "_exchange", "_first", "_is_committed", "_is_over", "_pieces", "_reader", "_request_id",
+        "_response",
+    )  # fmt: skip
+
+    def __init__(self, exchange: _Exchange, *, drain: Callable[[Response], None]) -> None:
+        self._exchange = exchange
+        self._reader = exchange.adapter.stream()
+        self._drain = drain
+        self._response: Response | None = None
+        self._pieces: AsyncIterator[bytes] | None = None
+        self._early: list[bytes] = []  # events from before the first content
+        self._first: asyncio.Task[bytes] | None = None  # the wait for it
+        self._is_committed = False
+        self._is_over = False
+        self._request_id = exchange.asked.call.request_id  # that the reply's headers tell
+
+    async def begun(self, *, within_s: float) -> Answer:
+        """The answer, once it has content or `within_s` has passed: by then the caller needs a sign of life.
+
+        Raises ApiError, or _Refused.
+        """
+        self._first = first = asyncio.get_running_loop().create_task(self._until_content())
         try:
-            async for piece in pieces:
+            if await _is_done(first, within_s=within_s):
+                first.result()  # raises what failed before the first content
+            self._is_committed = True
+            self._request_id = self._exchange.request_id
+            return Answer(headers=self._exchange.headers, stream=self)
+        except BaseException:
+            await self.aclose()
+            raise
+
+    def __aiter__(self) -> "_Relay":
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            if self._early:
+                return self._taken()
+            if self._first is not None:
+                first, self._first = self._first, None
+                return await first
+            if self._is_over:
+                raise StopAsyncIteration
+            return await self._next()
+        except _Refused as refused:
+            self._exchange.entry.outcome = "cut"
+            await self.aclose()  # first: while that takes its time, no ping may follow the last event
+            return encode_sse("error", msgspec.json.format(refused.answer.body, indent=-1))  # on one line
+        except ApiError as error:
+            self._exchange.entry.outcome, self._exchange.entry.error = "cut", error.kind
+            await self.aclose()
+            return encode_sse("error", msgspec.json.encode(error.body(self._request_id)))
+
+    async def aclose(self) -> None:
+        self._is_over = True
+        self._early.clear()
+        self._exchange.entry.usage = self._reader.usage
+        if self._first is not None:
+            first, self._first = self._first, None
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+        await self._exchange.aclose()
+
+    async def _until_content(self) -> bytes:
+        """Open the reply, and read on until there is content; all that came so far."""
+        response = self._response = await self._exchange.open()
+        kind = next((value for name, value in response.headers if name == "content-type"), "")
+        if not kind.lower().startswith("text/event-stream"):
+            raise UpstreamFailed("The upstream answered a streamed request with something that is no event stream.")
+        self._pieces = response.pieces()
+        while True:
+            self._early.append(await self._next())
+            if not self._reader.has_content and not self._is_committed:
+                continue
+            if self._reader.error is not None and not self._is_committed:
+                # As it would have been a moment earlier (STR-6).
+                raise _Refused(self._exchange.refused(status_of(_kind_of(self._reader.error)), self._reader.error))
+            return self._taken()
+
+    def _taken(self) -> bytes:
+        early = b"".join(self._early)
+        self._early.clear()
+        return early
+
+    async def _next(self) -> bytes:
+        """Whole events, as soon as there are any. Raises UpstreamFailed for a stream that ends before its message."""
+        assert self._pieces is not None
+        reader, entry = self._reader, self._exchange.entry
+        if reader.failure is not None:
+            raise reader.failure
+        try:
+            async for piece in self._pieces:
                 ready = reader.feed(piece)
                 if reader.has_content:
-                    self._entry.note_content()
+                    entry.note_content()
                 if reader.is_done:
-                    if reader.error is not None:
-                        self._entry.outcome = "cut"
-                        self._entry.error = str(msgspec.json.decode(reader.error)["error"]["type"])
-                    yield ready
-                    self._response = None  # closed when drained
-                    self._drain(response, pieces)
-                    return
+                    self._end()
+                    return ready
                 if ready:
-                    yield ready
+                    return ready
         except TransportError as error:
-            raise _failure(error, self._asked.call.request_id) from error
+            raise failure(error, self._exchange.asked.call.request_id) from error
         raise UpstreamFailed("The upstream's stream ended before its message did.")
 
+    def _end(self) -> None:
+        """The message is complete, or has failed: nothing of what may still come is handed on."""
+        self._is_over = True
+        entry, response = self._exchange.entry, self._response
+        entry.usage = self._reader.usage
+        if self._reader.error is not None:
+            entry.outcome, entry.error = "cut", _kind_of(self._reader.error)
+        if response is not None and not response.is_complete:
+            self._exchange.let_go()
+            self._drain(response)
 
-async def _drained(response: Response, pieces: AsyncIterator[bytes]) -> None:
+
+async def _is_done(task: "asyncio.Task[bytes]", *, within_s: float) -> bool:
+    """Wait for a task; whether it ended in time. As asyncio.wait, for one task at a third of the price."""
+    loop = asyncio.get_running_loop()
+    waiter = loop.create_future()
+
+    def wake(_: object = None) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    timer = loop.call_later(within_s, wake)
+    task.add_done_callback(wake)
+    try:
+        await waiter
+    finally:
+        timer.cancel()
+        task.remove_done_callback(wake)
+    return task.done()
+
+
+async def _drained(response: Response) -> None:
     """Read the few bytes that end the body; a body that goes on is not waited for."""
     try:
         async with asyncio.timeout(DRAIN_S):
-            async for _ in pieces:
+            async for _ in response.pieces():
                 continue
     except (TimeoutError, TransportError) as error:
         log.debug("the end of a finished stream did not come: %s", error)
@@ -296,7 +359,7 @@ async def _drained(response: Response, pieces: AsyncIterator[bytes]) -> None:
         await response.aclose()
 
 
-def _failure(error: TransportError, request_id: str) -> ApiError:
+def failure(error: TransportError, request_id: str) -> ApiError:
     """What the caller is told. The host stays in the log: it is the operator's business."""
     log.warning("request %s: %s: %s", request_id, type(error).__name__, error)
     if isinstance(error, TimedOut):
@@ -304,28 +367,5 @@ def _failure(error: TransportError, request_id: str) -> ApiError:
     return UpstreamFailed("The upstream could not be reached, or broke off its reply. Please try again.")
 
 
-def _target(route: Route) -> Target:
-    provider = route.provider
-    return Target(
-        provider=provider.name,
-        model=route.model_name,
-        base_url=provider.base_url,
-        api_key=None if provider.api_key is None else provider.api_key.reveal(),
-        auth=provider.auth,
-    )
-
-
-def _timeouts(provider: ProviderConfig) -> Timeouts:
-    return Timeouts(
-        connect_s=provider.connect_timeout_s,
-        first_byte_s=provider.first_byte_timeout_s,
-        idle_s=provider.idle_timeout_s,
-    )
-
-
-def _passed_back(response: Response) -> list[tuple[str, str]]:
-    return [
-        (name, value)
-        for name, value in response.headers
-        if (name in PASSED_BACK or name.startswith(PASSED_BACK_FAMILIES)) and VISIBLE.fullmatch(value)
-    ]
+def _kind_of(envelope: bytes) -> str:
+    return str(msgspec.json.decode(envelope)["error"]["type"])

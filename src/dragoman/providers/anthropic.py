@@ -55,6 +55,9 @@ class _ErrorReply(msgspec.Struct):
     type: str
 
 
+_decode_reply = msgspec.json.Decoder(_Reply).decode
+
+
 class Messages:
     """The adapter of the Messages API to itself."""
 
@@ -82,8 +85,9 @@ class Messages:
             if operation is Operation.COUNT_TOKENS:
                 msgspec.json.decode(body, type=_Count)
                 return Answered(body=body, usage=None)
-            reply = msgspec.json.decode(body, type=_Reply)
-            body.decode()  # fields that are skipped are not decoded, so their UTF-8 must be checked here
+            reply = _decode_reply(body)
+            if not body.isascii():
+                body.decode()  # fields that are skipped are not decoded, so their UTF-8 must be checked here
             if reply.type != "message":
                 raise UpstreamFailed("The upstream answered with something that is not a message.")
             return Answered(body=body, usage=_usage(reply.usage) if isinstance(reply.usage, dict) else None)
@@ -119,32 +123,75 @@ class _Stream:
         self.has_content = False
         self.is_done = False
         self.error: bytes | None = None
-        self.usage: Usage | None = None
+        self.failure: UpstreamFailed | None = None
         self._told: dict[str, Any] = {}  # usage, field by field
         self._decoder = SSEDecoder()
         self._held: list[bytes] = []  # pieces of an event that has not ended yet: joined once, however many
         self._out = 0  # bytes of the stream handed out
 
+    @property
+    def usage(self) -> Usage | None:
+        return _usage(self._told) if self._told else None
+
     def feed(self, chunk: bytes) -> bytes:
         if self.is_done:
+            return b""
+        if self.failure is not None:
+            raise self.failure
+        if (ready := self._quickly(chunk)) is not None:
+            return ready
+        first, last = chunk.find(b"\n\n") + 2, chunk.rfind(b"\n\n") + 2
+        if not 2 <= first < last:
+            return self._slowly(chunk)
+        # Cut by the network in the midst of many events: all but the first and the last are whole.
+        ready = self._slowly(chunk[:first])
+        middle = self._quickly(chunk[first:last])
+        ready += self._slowly(chunk[first:last]) if middle is None else middle
+        return ready + self._slowly(chunk[last:])
+
+    def _quickly(self, chunk: bytes) -> bytes | None:
+        """Whole events as they are usually written; None for others."""
+        if self.is_done or self.failure is not None:
+            return b""
+        events = self._decoder.usual(chunk)
+        if events is None:
+            return None
+        self.has_content = self.has_content or len(events) < chunk.count(b"\n\n")  # deltas are not told
+        return self._handed_on(chunk, events)
+
+    def _slowly(self, chunk: bytes) -> bytes:
+        if self.is_done or self.failure is not None or not chunk:
             return b""
         try:
             events = self._decoder.feed(chunk)
         except EventTooLarge as error:
             raise UpstreamFailed(f"The upstream's stream cannot be read: {error}.") from error
-        # Nothing after the end is handed on: the API sends nothing there, so whatever it is, it is not the API's.
+        return self._handed_on(chunk, events)
+
+    def _handed_on(self, chunk: bytes, events: list[ServerEvent]) -> bytes:
+        """What is whole now. Nothing after the end is handed on: the API sends nothing there, so whatever it is, it is
+        not the API's. Nor is an event that cannot be read, nor what follows it: `failure` tells of it."""
         end = self._decoder.boundary
         for event in events:
-            self._notice(event)
+            try:
+                self._notice(event)
+            except UpstreamFailed as failure:
+                if event.start <= self._out:
+                    raise
+                self.failure, end = failure, event.start
+                break
             if self.is_done:
                 end = event.end
                 break
+        if not self._held and end - self._out == len(chunk):
+            self._out = end
+            return chunk
         self._held.append(chunk)
         if end == self._out:
             return b""
         held = b"".join(self._held)
         ready, rest = held[: end - self._out], held[end - self._out :]
-        self._held = [rest]
+        self._held = [rest] if rest else []
         self._out = end
         return ready
 
@@ -172,7 +219,9 @@ class _Stream:
         told = value.usage if event.name == "message_delta" else (value.message or {}).get("usage")
         if isinstance(told, dict):
             self._told.update(told)
-            self.usage = _usage(self._told)
+
+
+_USAGE = frozenset(Usage.__struct_encode_fields__) - {"extra"}
 
 
 def _usage(told: dict[str, Any]) -> Usage | None:
@@ -180,8 +229,8 @@ def _usage(told: dict[str, Any]) -> Usage | None:
     if not all(isinstance(told.get(name), int) for name in ("input_tokens", "output_tokens")):
         return None
     try:
-        return read(Usage, told)
-    except WireError:
+        return msgspec.convert(told, Usage) if told.keys() <= _USAGE else read(Usage, told)
+    except (msgspec.ValidationError, WireError):
         return None
 
 

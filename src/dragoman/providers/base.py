@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from dragoman.errors import UpstreamFailed
 from dragoman.wire.envelope import Envelope
 from dragoman.wire.headers import Headers
 from dragoman.wire.types import Usage
@@ -59,7 +60,12 @@ class StreamReader(Protocol):
     has_content: bool  # an event that commits us has been seen: content, the end, or an error
     is_done: bool  # message_stop or an error has been seen
     error: bytes | None  # the envelope of the error event, if one was seen
-    usage: Usage | None  # as far as it was told
+    failure: UpstreamFailed | None  # what is behind the events that were handed out last is no stream of this dialect
+
+    @property
+    def usage(self) -> Usage | None:
+        """As far as it was told."""
+        ...
 
     def feed(self, chunk: bytes) -> bytes:
         """Raises UpstreamFailed for bytes that are no stream of this dialect."""

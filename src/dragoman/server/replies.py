@@ -147,13 +147,13 @@ async def send_farewell(reply: Reply | None, watch: Watch, *, request_id: str) -
                 headers = [("request-id", request_id), *_json_headers(body)]
                 await watch.send(_start(error.status, headers))
                 await watch.send({"type": "http.response.body", "body": body})
-            elif reply is not None and reply.stream is not None and reply.media_type is None:
+            elif reply is not None and reply.is_stream and reply.media_type is None:
                 await watch.send({"type": "http.response.body", "body": encode_sse("error", body)})
 
 
 async def send_reply(reply: Reply, watch: Watch) -> None:
     """Send the reply to its end."""
-    if reply.stream is None:
+    if not reply.is_stream:
         await watch.send(_start(reply.status, [*reply.headers, *_json_headers(reply.body)]))
         await watch.send({"type": "http.response.body", "body": reply.body})
         return
@@ -161,7 +161,7 @@ async def send_reply(reply: Reply, watch: Watch) -> None:
     watch.start_pings(are_sent=is_events)  # before the first byte, so that silence before it counts
     headers = STREAM_HEADERS if reply.media_type is None else [("content-type", reply.media_type)]
     await watch.send(_start(reply.status, [*reply.headers, *headers]))
-    async for piece in reply.stream:
+    while (piece := await reply.next_piece()) is not None:
         await watch.send({"type": "http.response.body", "body": piece, "more_body": True})
     await watch.stop_pings()
     await watch.send({"type": "http.response.body", "body": b""})

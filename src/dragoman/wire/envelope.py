@@ -83,9 +83,12 @@ class Envelope:
         Where a key is doubled or escaped, the object is written anew from its fields: values keep their bytes, the
         space between them goes.
         """
+        anew = msgspec.json.encode(self.fields)
+        if anew == self.body:  # without space between its fields, as most clients write
+            return msgspec.json.encode(self.fields | replaced) if replaced else self.body
         spans = _locate(self.body, self.fields)
         if spans is None:
-            return msgspec.json.encode(self.fields | replaced)
+            return msgspec.json.encode(self.fields | replaced) if replaced else anew
         body = self.body
         for name in sorted(replaced.keys() & spans.keys(), key=spans.__getitem__, reverse=True):
             _, start, end = spans[name]

@@ -35,33 +35,46 @@ ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"  # as in
 
 
 class Headers:
-    """Request or response headers, looked up by their names in lower case; repeats and order are kept."""
+    """Request or response headers, looked up by their names in lower case; repeats and order are kept.
+
+    Kept as they came, as bytes, and decoded when one is asked for: of a request's twenty, five are ever looked at.
+    """
+
+    __slots__ = ("_values",)
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
-        self._values: dict[str, list[str]] = {}
-        for name, value in pairs:
-            self._values.setdefault(name.lower(), []).append(value)
+        self._values = _joined([(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs])
 
     @classmethod
-    def from_bytes(cls, pairs: Iterable[tuple[bytes, bytes]]) -> "Headers":
-        """From ASGI's pairs. Header bytes are Latin-1, so any byte is legal here."""
-        return cls((name.decode("latin-1"), value.decode("latin-1")) for name, value in pairs)
+    def from_bytes(cls, pairs: Sequence[tuple[bytes, bytes]]) -> "Headers":
+        """From ASGI's pairs, names in lower case. Header bytes are Latin-1, so any byte is legal here."""
+        headers = cls.__new__(cls)
+        values = dict(pairs)
+        headers._values = values if len(values) == len(pairs) else _joined(pairs)
+        return headers
 
     def get(self, name: str) -> str | None:
         """The value of a header, repeats joined by a comma; None where it is missing."""
-        values = self._values.get(name)
-        return None if values is None else ", ".join(values)
+        value = self._values.get(name.encode("latin-1"))
+        return None if value is None else value.decode("latin-1")
 
     def with_betas(self, names: Sequence[str]) -> "Headers":
         """The same headers, with these betas alone."""
         changed = Headers()
-        changed._values = {name: values for name, values in self._values.items() if name != "anthropic-beta"}
+        changed._values = {name: value for name, value in self._values.items() if name != b"anthropic-beta"}
         if names:
-            changed._values["anthropic-beta"] = [",".join(names)]
+            changed._values[b"anthropic-beta"] = ",".join(names).encode("latin-1")
         return changed
 
     def __contains__(self, name: str) -> bool:
-        return name in self._values
+        return name.encode("latin-1") in self._values
+
+
+def _joined(pairs: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    values: dict[bytes, bytes] = {}
+    for name, value in pairs:
+        values[name] = b"%b, %b" % (values[name], value) if name in values else value
+    return values
 
 
 def version(headers: Headers) -> Version:
@@ -70,7 +83,7 @@ def version(headers: Headers) -> Version:
     if given is None:
         raise InvalidRequest("anthropic-version: header is required")
     for known in VERSIONS:
-        if given.strip() == known:
+        if given == known or given.strip() == known:
             return known
     raise InvalidRequest(f'anthropic-version: "{given}" is not a valid version')
 
@@ -80,7 +93,10 @@ def betas(headers: Headers, *, refuse_unknown: bool = False) -> tuple[str, ...]:
 
     An unknown name is accepted unless `refuse_unknown`: Claude Code sends names that no list holds (CC-4).
     """
-    names = dict.fromkeys(name for part in (headers.get("anthropic-beta") or "").split(",") if (name := part.strip()))
+    given = headers.get("anthropic-beta")
+    if given is None:
+        return ()
+    names = dict.fromkeys(name for part in given.split(",") if (name := part.strip()))
     if refuse_unknown:
         for name in names:
             if name not in KNOWN_BETAS and not name.startswith(KNOWN_BETA_FAMILIES):
@@ -91,11 +107,9 @@ def betas(headers: Headers, *, refuse_unknown: bool = False) -> tuple[str, ...]:
     return tuple(names)
 
 
-def base58(random: bytes, length: int) -> str:
-    """Opaque id text out of random bytes (16 are plenty for 22 characters)."""
-    number = int.from_bytes(random, "big")
-    digits = []
-    for _ in range(length):
-        number, digit = divmod(number, len(ALPHABET))
-        digits.append(ALPHABET[digit])
-    return "".join(digits)
+def base58(random: bytes) -> str:
+    """Opaque id text, one character for each byte of random ones: 5.8 bits each."""
+    return random.translate(_DIGITS).decode("ascii")
+
+
+_DIGITS = (ALPHABET * 5)[:256].encode("ascii")
