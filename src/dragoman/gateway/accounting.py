@@ -5,6 +5,7 @@ For now a ledger row is a log line. It never holds a key, a prompt or a reply.
 
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Literal
 
 from dragoman.wire.types import Usage
@@ -22,11 +23,33 @@ class Entry:
     """What is known of one request so far. Whoever learns more writes it here; `settle` writes the row."""
 
     __slots__ = (
-        "_arrived", "_clock", "_first_content", "_is_settled", "error", "key_id", "model", "operation", "outcome",
-        "request_id", "status", "stream", "target", "upstream_request_id", "usage",
+        "_arrived",
+        "_clock",
+        "_first_content",
+        "_is_settled",
+        "_write",
+        "error",
+        "key_id",
+        "model",
+        "operation",
+        "outcome",
+        "request_id",
+        "status",
+        "stream",
+        "target",
+        "upstream_request_id",
+        "usage",
     )  # fmt: skip
 
-    def __init__(self, request_id: str, operation: str, *, arrived: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        request_id: str,
+        operation: str,
+        *,
+        arrived: float,
+        clock: Callable[[], float],
+        write: Callable[[str], None] = log.info,
+    ) -> None:
         self.request_id = request_id
         self.operation = operation
         self.key_id: str | None = None
@@ -41,6 +64,7 @@ class Entry:
         self._arrived = arrived
         self._first_content: float | None = None
         self._clock = clock
+        self._write = write
         self._is_settled = False
 
     def note_content(self) -> None:
@@ -55,35 +79,32 @@ class Entry:
         self._is_settled = True
         if outcome is not None:
             self.outcome = outcome
-        log.info(self._row())
+        self._write(self._row())
 
     def _row(self) -> str:
         """The fields that are known, `name=value`, in this order."""
-        words = [f"request_id={self.request_id} operation={self.operation} outcome={self.outcome} status={self.status}"]
+        row = f"request_id={self.request_id} operation={self.operation} outcome={self.outcome} status={self.status}"
         if self.error is not None:
-            words.append(f"error={_word(self.error)}")
+            row += f" error={_word(self.error)}"
         if self.key_id is not None:
-            words.append(f"key={self.key_id}")
+            row += f" key={self.key_id}"
         if self.model is not None:
-            words.append(f"model={_word(self.model)}")
+            row += f" model={_known_word(self.model)}"
         if self.target is not None:
-            words.append(f"target={_word(self.target)}")
+            row += f" target={_known_word(self.target)}"
         if self.upstream_request_id is not None:
-            words.append(f"upstream_request_id={_word(self.upstream_request_id)}")
-        words.append("stream=yes" if self.stream else "stream=no")
+            row += f" upstream_request_id={_word(self.upstream_request_id)}"
+        row += " stream=yes" if self.stream else " stream=no"
         if (usage := self.usage) is not None:
-            counts = usage.input_tokens, usage.cache_creation_input_tokens, usage.cache_read_input_tokens
-            for name, count in zip(_INPUTS, counts, strict=True):
-                if count is not None:
-                    words.append(f"{name}={_word(count)}")
-            words.append(f"output_tokens={_word(usage.output_tokens)}")
+            row += f" input_tokens={_word(usage.input_tokens)}"
+            if usage.cache_creation_input_tokens is not None:
+                row += f" cache_creation_input_tokens={_word(usage.cache_creation_input_tokens)}"
+            if usage.cache_read_input_tokens is not None:
+                row += f" cache_read_input_tokens={_word(usage.cache_read_input_tokens)}"
+            row += f" output_tokens={_word(usage.output_tokens)}"
         if self._first_content is not None:
-            words.append(f"first_ms={(self._first_content - self._arrived) * 1000:.1f}")
-        words.append(f"ms={(self._clock() - self._arrived) * 1000:.1f}")
-        return " ".join(words)
-
-
-_INPUTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+            row += f" first_ms={(self._first_content - self._arrived) * 1000:.1f}"
+        return f"{row} ms={(self._clock() - self._arrived) * 1000:.1f}"
 
 
 def _word(value: object) -> str:
@@ -96,11 +117,15 @@ def _word(value: object) -> str:
     return ascii(word).replace(" ", "\\x20")
 
 
-class Ledger:
-    """Opens entries. `clock` gives monotonic seconds."""
+_known_word = lru_cache(1000)(_word)  # of what comes again and again
 
-    def __init__(self, *, clock: Callable[[], float]) -> None:
+
+class Ledger:
+    """Opens entries. `clock` gives monotonic seconds; `write` takes one row, a line of text without its end."""
+
+    def __init__(self, *, clock: Callable[[], float], write: Callable[[str], None] = log.info) -> None:
+        self.write = write
         self._clock = clock
 
     def open(self, request_id: str, operation: str, *, arrived: float) -> Entry:
-        return Entry(request_id, operation, arrived=arrived, clock=self._clock)
+        return Entry(request_id, operation, arrived=arrived, clock=self._clock, write=self.write)

@@ -56,6 +56,7 @@ class Upstream:
 
     def open(self, providers: Iterable[ProviderConfig]) -> None:
         """Raises ConfigError, for certificates or a proxy that cannot be used."""
+        self._loop = asyncio.get_running_loop()
         for each in providers:
             self._providers[each.name] = _Provider(each, self._adapters[each.dialect], self._transport_of(each))
 
@@ -71,7 +72,7 @@ class Upstream:
         exchange = _Exchange(self._providers[route.provider.name], asked, route, entry)
         try:
             if asked.stream:
-                return await _Relay(exchange, drain=self._drain).begun(within_s=self._hold_s)
+                return await _Relay(exchange, loop=self._loop, drain=self._drain).begun(within_s=self._hold_s)
             return await exchange.whole()
         except _Refused as refused:
             return refused.answer
@@ -211,12 +212,15 @@ class _Relay:
     """
 
     __slots__ = (
-        "_drain", "_early", "_exchange", "_first", "_is_committed", "_is_over", "_pieces", "_reader", "_request_id",
-        "_response",
+        "_drain", "_early", "_exchange", "_first", "_is_committed", "_is_over", "_loop", "_pieces", "_reader",
+        "_request_id", "_response",
     )  # fmt: skip
 
-    def __init__(self, exchange: _Exchange, *, drain: Callable[[Response], None]) -> None:
+    def __init__(
+        self, exchange: _Exchange, *, loop: asyncio.AbstractEventLoop, drain: Callable[[Response], None]
+    ) -> None:
         self._exchange = exchange
+        self._loop = loop
         self._reader = exchange.adapter.stream()
         self._drain = drain
         self._response: Response | None = None
@@ -232,9 +236,9 @@ class _Relay:
 
         Raises ApiError, or _Refused.
         """
-        self._first = first = asyncio.get_running_loop().create_task(self._until_content())
+        self._first = first = self._loop.create_task(self._until_content())
         try:
-            if await _is_done(first, within_s=within_s):
+            if await _is_done(first, self._loop, within_s=within_s):
                 first.result()  # raises what failed before the first content
             self._is_committed = True
             self._request_id = self._exchange.request_id
@@ -328,9 +332,8 @@ class _Relay:
             self._drain(response)
 
 
-async def _is_done(task: "asyncio.Task[bytes]", *, within_s: float) -> bool:
+async def _is_done(task: "asyncio.Task[bytes]", loop: asyncio.AbstractEventLoop, *, within_s: float) -> bool:
     """Wait for a task; whether it ended in time. As asyncio.wait, for one task at a third of the price."""
-    loop = asyncio.get_running_loop()
     waiter = loop.create_future()
 
     def wake(_: object = None) -> None:

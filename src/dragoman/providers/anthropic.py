@@ -21,7 +21,7 @@ from .base import Answered, Operation, StreamReader, Target, UpstreamRequest
 __all__ = ["Messages"]
 
 # The only headers of the caller that an upstream sees: no cookies, no keys, nothing of a proxy in front of us.
-PASSED_ON = ("anthropic-version", "anthropic-beta", "accept", "idempotency-key")
+PASSED_ON = {name.encode(): name for name in ("anthropic-version", "anthropic-beta", "accept", "idempotency-key")}
 
 # Events that do not commit us to a reply: after any other, the caller must have the stream.
 NOT_CONTENT = frozenset({"message_start", "ping"})
@@ -66,7 +66,7 @@ class Messages:
     def prepare(self, operation: Operation, envelope: Envelope, headers: Headers, *, target: Target) -> UpstreamRequest:
         """The caller's bytes, but for the model where it is renamed."""
         same_model = envelope.model() == target.model
-        out = [(name, value) for name in PASSED_ON if (value := headers.get(name)) is not None]
+        out = headers.pick(PASSED_ON)
         out.append(("content-type", "application/json"))
         if target.api_key is not None:
             if target.auth == "bearer":

@@ -39,6 +39,7 @@ __all__ = ["App"]
 log = logging.getLogger("dragoman.server")
 
 MODELS = "/v1/models/"
+OPERATIONS = {operation.value: operation for operation in Operation}
 
 
 async def ask_model(incoming: Incoming) -> Reply:
@@ -46,7 +47,7 @@ async def ask_model(incoming: Incoming) -> Reply:
     return await answer(
         incoming.gateway,
         Call(
-            operation=Operation(incoming.path),
+            operation=OPERATIONS[incoming.path],
             headers=incoming.headers,
             body=incoming.body,
             request_id=incoming.request_id,
@@ -148,9 +149,11 @@ class App:
         self._gateway = gateway
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        arrived = self._gateway.clock()
+        gateway = self._gateway
+        arrived = gateway.clock()
         exchange: Exchange | None = scope.get("extensions", {}).get(EXTENSION)
-        watch = Watch(exchange, receive, send, ping_after_s=self._gateway.config.server.ping_after_s)
+        watch = Watch(exchange, receive, send, ping_after_s=gateway.config.server.ping_after_s)
+        method, path = scope["method"], scope["raw_path"].decode("latin-1")
         headers = Headers.from_bytes(scope["headers"])
         request_id = new_id("req")
         received: ReceivedFile | None = None
@@ -159,18 +162,23 @@ class App:
         try:
             body, failure = b"", None
             try:
-                if scope["method"] == "POST" and scope["raw_path"] == FILES.encode():
-                    received = await receive_file(self._gateway, receive, headers)
+                if path == FILES and method == "POST":
+                    received = await receive_file(gateway, receive, headers)
                 else:
                     whole = exchange.whole_body() if exchange is not None else None
-                    limit_bytes = await self._body_limit(scope, headers)
-                    body = await read_body(receive, headers, limit_bytes=limit_bytes, whole=whole)
+                    limit_bytes = gateway.config.server.body_limit_bytes
+                    if path == BATCHES and method == "POST":
+                        limit_bytes = await limit_of_create(gateway, headers)
+                    if whole is not None and len(whole) <= limit_bytes and "content-encoding" not in headers:
+                        body = whole
+                    else:
+                        body = await read_body(receive, headers, limit_bytes=limit_bytes, whole=whole)
             except ApiError as error:
                 failure = error
             incoming = Incoming(
-                gateway=self._gateway,
+                gateway=gateway,
                 headers=headers,
-                path=scope["raw_path"].decode("latin-1"),
+                path=path,
                 query=scope["query_string"].decode("latin-1"),
                 body=body,
                 received=received,
@@ -178,7 +186,7 @@ class App:
                 arrived=arrived,
             )
             async with watch:
-                reply = await reply_to(scope["method"], incoming, failure or cors_refusal(headers))
+                reply = await reply_to(method, incoming, failure or cors_refusal(headers))
                 reply.headers += cors_headers(headers)
                 await send_reply(reply, watch)
         except ClientGone:
@@ -197,12 +205,6 @@ class App:
                 await reply.aclose(outcome)
             if received is not None:
                 await received.upload.discard()
-
-    async def _body_limit(self, scope: dict[str, Any], headers: Headers) -> int:
-        """Bytes that a request's body may have (ERR-24)."""
-        if scope["method"] == "POST" and scope["raw_path"] == BATCHES.encode():
-            return await limit_of_create(self._gateway, headers)
-        return self._gateway.config.server.body_limit_bytes
 
 
 def _cut(exchange: Exchange | None) -> None:

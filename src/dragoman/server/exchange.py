@@ -40,8 +40,9 @@ class Exchange:
     """
 
     __slots__ = (
-        "_body", "_can_chunk", "_head", "_is_chunked", "_is_told", "_left", "_line", "_loop", "_waiter", "has_begun",
-        "is_answered", "is_gone", "is_head", "is_whole", "keeps", "on_hang_up", "scope", "size", "wants_leave",
+        "_body", "_can_chunk", "_head", "_is_chunked", "_is_told", "_left", "_line", "_waiter", "has_begun",
+        "is_answered", "is_gone", "is_head", "is_whole", "keeps", "loop", "on_hang_up", "scope", "size", "task",
+        "wants_leave",
     )  # fmt: skip
 
     def __init__(self, line: Line, loop: asyncio.AbstractEventLoop, scope: dict[str, Any], *, keeps: bool) -> None:
@@ -55,8 +56,9 @@ class Exchange:
         self.is_answered = False  # all of it is written
         self.is_gone = False
         self.on_hang_up: Callable[[], None] | None = None
+        self.loop = loop
+        self.task: asyncio.Task[None] | None = None  # of the application
         self._line = line
-        self._loop = loop
         self._can_chunk = scope["http_version"] != "1.0"
         self._body: list[bytes] = []
         self._is_told = False  # the application has had the whole body
@@ -96,7 +98,7 @@ class Exchange:
             self.wants_leave = False
             self._line.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         while not (self.is_gone or self.is_answered or self._body or (self.is_whole and not self._is_told)):
-            self._waiter = self._loop.create_future()
+            self._waiter = self.loop.create_future()
             await self._waiter
         if self.is_gone or self.is_answered:
             return {"type": "http.disconnect"}
@@ -128,6 +130,27 @@ class Exchange:
         else:
             self._go_on(message.get("body", b""), has_more=message.get("more_body", False))
 
+    async def answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        """A whole reply at once, as `send` would in two steps; `content-length` is added."""
+        if not self._line.can_write and not self.is_gone:
+            await self._line.drain()
+        if self.is_gone:
+            return
+        if self.has_begun:
+            raise RuntimeError("the reply has begun")
+        self.has_begun = True
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1", "replace")
+        length = b"content-length: %d\r\n" % len(body)
+        if b"connection: close\r\n" in lines:
+            self.keeps = False
+        elif not self.keeps:
+            length += b"connection: close\r\n"
+        self._head = _head(status, lines + length, len(headers) + length.count(b"\n"))
+        self._flush(b"" if self.is_head else body)
+        self.is_answered = True
+        self._wake()
+        self._line.end(self)
+
     def cut(self) -> None:
         """End the connection in the middle of the reply, once what was written is out: no last chunk, no more bytes.
 
@@ -156,7 +179,7 @@ class Exchange:
             self._left = -1
             if self._can_chunk:
                 fields.append((b"transfer-encoding", b"chunked"))
-            self._loop.call_soon(self._flush)  # a stream's first event may be some way off
+            self.loop.call_soon(self._flush)  # a stream's first event may be some way off
         if says_close:
             self.keeps = False
         elif not self.keeps:
@@ -192,10 +215,13 @@ class Exchange:
 def response_head(status: int, fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Raises ValueError for a field that holds a line end: it would be more than one."""
     lines = [b"%b: %b\r\n" % field for field in fields]
-    head = b"".join((_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, *lines, _date.line(), b"\r\n"))
-    if head.count(b"\n") != len(lines) + 3 or head.count(b"\r") != len(lines) + 3:
+    return _head(status, b"".join(lines), len(lines))
+
+
+def _head(status: int, lines: bytes, count: int) -> bytes:
+    if lines.count(b"\n") != count or lines.count(b"\r") != count:
         raise ValueError("a header of the reply holds a line end")
-    return head
+    return b"%b%b%b\r\n" % (_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, lines, _date.line())
 
 
 def _chunk(piece: bytes, *, is_last: bool) -> bytes:

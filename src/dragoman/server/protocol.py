@@ -285,15 +285,15 @@ class Connection(asyncio.Protocol):
         }
         keeps = scope["http_version"] != "1.0" and self._parser.should_keep_alive()
         exchange = Exchange(self, self._loop, scope, keeps=keeps)
-        exchange.wants_leave = any(
-            name == b"expect" and value.lower() == b"100-continue" for name, value in self._headers
-        )
+        for name, value in self._headers:
+            if name == b"expect":
+                exchange.wants_leave = value.lower() == b"100-continue"
         scope["extensions"] = {EXTENSION: exchange}
         return exchange
 
     def _start(self, exchange: Exchange) -> None:
         self._running = exchange
-        task = self._loop.create_task(self._run(exchange))
+        task = exchange.task = self._loop.create_task(self._run(exchange))
         self._server.tasks.add(task)
         task.add_done_callback(self._server.tasks.discard)
 

@@ -48,7 +48,8 @@ class Watch:
         self._receive = receive
         self._send = send
         self._ping_after_s = ping_after_s
-        self._loop = asyncio.get_running_loop()
+        # In Python 3.11 to ask for the running loop or task is a system call.
+        self._loop = asyncio.get_running_loop() if exchange is None else exchange.loop
         self._work: asyncio.Task[Any] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._is_gone = False
@@ -59,12 +60,13 @@ class Watch:
         self._ping: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> None:
-        self._work = asyncio.current_task()
         if self._exchange is None:
+            self._work = asyncio.current_task()
             self._watching = self._loop.create_task(self._wait_until_hung_up())
         elif self._exchange.is_gone:
             raise ClientGone
         else:
+            self._work = self._exchange.task
             self._exchange.on_hang_up = self._give_up
 
     async def __aexit__(
@@ -78,7 +80,8 @@ class Watch:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
-        await self.stop_pings()
+        if self._timer is not None or self._ping is not None:
+            await self.stop_pings()
         if is_ours:
             raise ClientGone from None
 
@@ -92,6 +95,18 @@ class Watch:
         finally:
             self._sending_since = None
             self._last_piece = self._loop.time()
+
+    async def send_whole(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        """Send a reply that is no stream."""
+        self.has_started = True
+        headers.append(("content-type", "application/json"))
+        if self._exchange is not None:
+            await self._exchange.answer(status, headers, body)
+        else:
+            headers.append(("content-length", str(len(body))))
+            await self._send(_start(status, headers))
+            await self._send({"type": "http.response.body", "body": body})
+        self.has_ended = True
 
     def start_pings(self, *, are_sent: bool = True) -> None:
         """One timer a stream, moved on when it fires: events that flow cost nothing.
@@ -144,9 +159,7 @@ async def send_farewell(reply: Reply | None, watch: Watch, *, request_id: str) -
     with suppress(TimeoutError):  # a caller who takes nothing cannot be told either
         async with asyncio.timeout(FAREWELL_S):
             if not watch.has_started:
-                headers = [("request-id", request_id), *_json_headers(body)]
-                await watch.send(_start(error.status, headers))
-                await watch.send({"type": "http.response.body", "body": body})
+                await watch.send_whole(error.status, [("request-id", request_id)], body)
             elif reply is not None and reply.is_stream and reply.media_type is None:
                 await watch.send({"type": "http.response.body", "body": encode_sse("error", body)})
 
@@ -154,8 +167,7 @@ async def send_farewell(reply: Reply | None, watch: Watch, *, request_id: str) -
 async def send_reply(reply: Reply, watch: Watch) -> None:
     """Send the reply to its end."""
     if not reply.is_stream:
-        await watch.send(_start(reply.status, [*reply.headers, *_json_headers(reply.body)]))
-        await watch.send({"type": "http.response.body", "body": reply.body})
+        await watch.send_whole(reply.status, reply.headers, reply.body)
         return
     is_events = reply.media_type is None
     watch.start_pings(are_sent=is_events)  # before the first byte, so that silence before it counts
@@ -165,10 +177,6 @@ async def send_reply(reply: Reply, watch: Watch) -> None:
         await watch.send({"type": "http.response.body", "body": piece, "more_body": True})
     await watch.stop_pings()
     await watch.send({"type": "http.response.body", "body": b""})
-
-
-def _json_headers(body: bytes) -> list[tuple[str, str]]:
-    return [("content-type", "application/json"), ("content-length", str(len(body)))]
 
 
 def _start(status: int, headers: Iterable[tuple[str, str]]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from dragoman.gateway.pipeline import Gateway
 
 from .app import App
 from .protocol import Connections
+from .rows import RowLog
 
 __all__ = ["bind", "serve"]
 
@@ -47,6 +48,8 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def _serve(config: Config, env: Mapping[str, str], sock: socket.socket, out: TextIO) -> None:
     async with open_gateway(config, env) as gateway:
         first_key = await _first_key(gateway, env)
+        if logging.getLogger("dragoman.requests").isEnabledFor(logging.INFO):
+            gateway.ledger.write = RowLog(sys.stderr)
         connections = Connections(App(gateway))
         greeting = _greeting(config, _address(sock), first_key, env)
         with _stop_signals() as stop:

@@ -43,6 +43,7 @@ class Envelope:
     def __init__(self, body: bytes) -> None:
         self.body = body
         self.fields = _split(body)
+        self._model: str | None = None
         if len(self.fields) > MAX_FIELDS:  # the API knows some thirty; a body of millions is an attack
             raise InvalidRequest(f"{list(self.fields)[MAX_FIELDS][:100]}: {EXTRA}")
 
@@ -53,6 +54,11 @@ class Envelope:
 
     def model(self) -> str:
         """The `model` field. Raises InvalidRequest where it is missing or no text (MSG-10)."""
+        if self._model is None:
+            self._model = self._read_model()
+        return self._model
+
+    def _read_model(self) -> str:
         if "model" not in self.fields:
             raise InvalidRequest(f"model: {REQUIRED}")
         model = self.value("model")
@@ -84,8 +90,10 @@ class Envelope:
         space between them goes.
         """
         anew = msgspec.json.encode(self.fields)
-        if anew == self.body:  # without space between its fields, as most clients write
+        if anew == self.body:  # without space between its fields, as the SDKs write
             return msgspec.json.encode(self.fields | replaced) if replaced else self.body
+        if not replaced and _without_space(anew) == _without_space(self.body):
+            return self.body
         spans = _locate(self.body, self.fields)
         if spans is None:
             return msgspec.json.encode(self.fields | replaced) if replaced else anew
@@ -114,6 +122,10 @@ class Envelope:
         elif at > 0:
             start = spans[names[at - 1]][2]  # with the comma before it
         return self.body[:start] + self.body[end:]
+
+
+def _without_space(body: bytes) -> bytes:
+    return msgspec.json.format(body, indent=-1)
 
 
 def decode(raw: bytes | msgspec.Raw) -> Any:

@@ -1,6 +1,6 @@
 """Headers of the API: version, betas, and the ids that a reply carries. Source: spec HDR-1 to 39, ERR-43 to 45."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from dragoman.errors import InvalidRequest
@@ -57,6 +57,11 @@ class Headers:
         """The value of a header, repeats joined by a comma; None where it is missing."""
         value = self._values.get(name.encode("latin-1"))
         return None if value is None else value.decode("latin-1")
+
+    def pick(self, names: Mapping[bytes, str]) -> list[tuple[str, str]]:
+        """Those of the headers `names` that are there, by their names as bytes and as text."""
+        values = self._values
+        return [(name, values[raw].decode("latin-1")) for raw, name in names.items() if raw in values]
 
     def with_betas(self, names: Sequence[str]) -> "Headers":
         """The same headers, with these betas alone."""
