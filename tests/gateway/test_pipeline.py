@@ -282,7 +282,7 @@ async def test_the_request_id_of_an_upstream_is_the_replys(gateway: Gateway) -> 
     for theirs in ("req_theirs", ""):
 
         async def ask(asked: Asked, *_: Any, theirs: str = theirs) -> Answer:
-            return Answer(headers=[("request-id", theirs), ("retry-after", "3")], body=b"{}")
+            return Answer(request_id=theirs, headers=[("retry-after", "3")], body=b"{}")
 
         gateway.local = Told(ask)  # type: ignore[assignment]
         reply = await closed(await answer(gateway, call()))

@@ -212,9 +212,9 @@ class Talk:
         )
         asked = Asked.read(call, Principal("key_1", "a", workspace, "org_1"), refuse_unknown_betas=False)
         provider = ProviderConfig(name="up", origin="the test", base_url="http://x", **self.provider)
-        return await self.threads.begin(
-            asked, Route(provider=provider, model_name=asked.model, model=None, is_local=False)
-        )
+        route = Route(provider=provider, model_name=asked.model, model=None, name="x/y", is_local=False)
+        seen, turn = await self.threads.begin(asked, route)
+        return turn or Turn(seen)
 
     async def say(self, body: Any, reply: Any = None, **more: Any) -> bytes:
         """One turn; what the target saw of it. `reply`: None is a plain one under the id msg_1."""

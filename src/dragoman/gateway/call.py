@@ -74,6 +74,7 @@ class Answer(Struct, kw_only=True):
 
     status: int = 200
     headers: list[tuple[str, str]] = []
+    request_id: str | None = None  # an upstream's own, which takes the place of ours: its support asks for it
     body: bytes = b""
     stream: Stream | None = None
     media_type: str | None = None  # of a `stream` that is no event stream: then it is sent as it is, without pings

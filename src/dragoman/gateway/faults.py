@@ -184,7 +184,7 @@ class FaultPlan:
     async def _spoilt(self, answered: Answer, stream: Stream, entry: Entry) -> AsyncGenerator[bytes, None]:
         """An empty piece, then the events, each fault in its place."""
         pending = deque(sorted(self._faults, key=_place))
-        request_id = dict(answered.headers).get("request-id", entry.request_id)
+        request_id = answered.request_id or entry.request_id
         async with aclosing(stream), aclosing(_counted(stream)) as events:
             yield b""
             async for event, seen in events:

@@ -151,14 +151,15 @@ async def answer(gateway: Gateway, call: Call) -> "Reply":
 
         # Who answers?
         route = gateway.router.route(asked.model)
-        entry.target = str(route)
+        entry.target = route.name
 
         # Does it go on from an earlier reply? Then what is asked from here on holds the whole conversation.
-        thread = await gateway.threads.begin(asked, route)
+        asked, thread = await gateway.threads.begin(asked, route)
 
         # The answer, noted if it is one to go on from. A stream has begun when this returns: what fails from here on
         # is an event of it.
-        answered = await thread.note(_ask(gateway, thread.asked, route, entry))
+        answering = _ask(gateway, asked, route, entry)
+        answered = await (answering if thread is None else thread.note(answering))
         answered = await injected.apply(answered, entry) if injected else answered
         entry.status = answered.status
         return Reply(call.request_id, answered, principal=principal, entry=entry, hold=hold)
@@ -196,7 +197,10 @@ async def identify(gateway: Gateway, headers: Headers) -> Principal:
     Unavailable when the store is away.
     """
     principal = await gateway.auth.identify(headers.get("x-api-key"), headers.get("authorization"))
-    if headers.get("anthropic-workspace-id") not in (None, "", principal.workspace_id):
+    if "anthropic-workspace-id" in headers and headers.get("anthropic-workspace-id") not in (
+        "",
+        principal.workspace_id,
+    ):
         raise PermissionDenied("anthropic-workspace-id: the API key belongs to another workspace")
     return principal
 
@@ -213,12 +217,9 @@ class Reply:
         entry: Entry | None = None,
         hold: Hold | None = None,
     ) -> None:
-        self.request_id = request_id
+        self.request_id = answered.request_id or request_id
         self.status = answered.status
-        self.headers = [field for field in answered.headers if field[0] != "request-id"]
-        if len(self.headers) != len(answered.headers):  # an upstream's own: its support asks for it
-            self.request_id = dict(answered.headers)["request-id"]
-        self.headers.append(("request-id", self.request_id))
+        self.headers = [*answered.headers, ("request-id", self.request_id)]
         if principal is not None:
             self.headers += principal.headers
         if hold is not None:

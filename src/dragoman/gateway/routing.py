@@ -25,10 +25,8 @@ class Route(Struct, frozen=True, kw_only=True):
     provider: ProviderConfig
     model_name: str  # as the provider calls it
     model: Model | None  # what the catalogue knows of it; never None for our own engine
+    name: str  # provider/model
     is_local: bool  # an engine of ours answers
-
-    def __str__(self) -> str:
-        return f"{self.provider.name}/{self.model_name}"
 
 
 class Router:
@@ -67,7 +65,13 @@ class Router:
             raise NotFound(f"model: {name}")
         if self._refuses_retired and model is not None and model.lifecycle == "retired":
             raise NotFound(f"model: {name}")
-        return Route(provider=provider, model_name=target.model, model=model, is_local=provider.dialect == OFFLINE)
+        return Route(
+            provider=provider,
+            model_name=target.model,
+            model=model,
+            name=str(target),
+            is_local=provider.dialect == OFFLINE,
+        )
 
     def _target(self, name: str) -> TargetName:
         if configured := self._configured.get(name):

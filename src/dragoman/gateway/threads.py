@@ -70,25 +70,28 @@ class Threads:
         self._body_limit_bytes = body_limit_bytes
         self._timer: asyncio.TimerHandle | None = None
 
-    async def begin(self, asked: Asked, route: Route) -> "Turn":
-        """What the target is to be asked. Raises NotFound, InvalidRequest and RequestTooLarge."""
+    async def begin(self, asked: Asked, route: Route) -> "tuple[Asked, Turn | None]":
+        """What the target is to be asked, and its turn in a thread, if it has one.
+
+        Raises NotFound, InvalidRequest and RequestTooLarge.
+        """
         self.store.sweep()
         if route.provider.threads == "upstream" or not (asked.betas or "thread" in asked.envelope.fields):
-            return Turn(asked)
+            return asked, None
         thread = _thread_of(asked)
         if thread is None:
-            return Turn(_unthreaded(asked))
+            return _unthreaded(asked), None
         workspace = asked.principal.workspace_id
         if isinstance(thread, _Create):
             same, draft = await _off_loop(len(asked.call.body), lambda: _created(asked))
-            return Turn(same, threads=self, draft=draft)
+            return same, Turn(same, threads=self, draft=draft)
         held, conversation = self.store.claim((workspace, thread.previous_message_id))
         try:
             size = len(asked.call.body) + conversation.size_bytes
             if size > self._body_limit_bytes:
                 raise RequestTooLarge("Request exceeds the maximum size")
             whole, draft = await _off_loop(size, lambda: _continued(asked, conversation))
-            return Turn(whole, threads=self, draft=draft, after=held)
+            return whole, Turn(whole, threads=self, draft=draft, after=held)
         except BaseException:
             self.store.release(held)
             raise
@@ -111,7 +114,7 @@ class Threads:
 
 
 class Turn:
-    """One request, and what becomes of its thread. Most requests have none: then this only hands on.
+    """One request of a thread, and what becomes of that.
 
     A claim on the earlier reply ends here in every case: with the reply remembered, or released.
     """

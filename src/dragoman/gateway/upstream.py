@@ -18,7 +18,7 @@ from dragoman.providers.base import Adapter, Target
 from dragoman.wire.sse import encode_sse
 
 from .accounting import Entry
-from .call import Answer, Asked
+from .call import Answer, Asked, Stream
 from .config import ProviderConfig
 from .routing import Route
 
@@ -33,7 +33,7 @@ DRAIN_S = 0.5  # how long the end of a finished stream is waited for, so that it
 TARGETS_KEPT = 1000  # models of one provider whose target is kept
 
 # Headers of a reply that are the caller's business; the rest is between the provider and us.
-PASSED_BACK = frozenset({"request-id", "retry-after", "retry-after-ms", "x-should-retry"})
+PASSED_BACK = frozenset({"retry-after", "retry-after-ms", "x-should-retry"})
 PASSED_BACK_FAMILIES = ("anthropic-ratelimit-", "anthropic-priority-", "anthropic-fast-")
 VISIBLE = re.compile(r"[\t\x20-\x7e\x80-\xff]+")  # what a value may hold; a control character cannot be sent on
 
@@ -121,13 +121,14 @@ class _Refused(Exception):
 class _Exchange:
     """One request to an upstream and its reply on the way through."""
 
-    __slots__ = ("_provider", "_response", "_route", "adapter", "asked", "entry", "headers")
+    __slots__ = ("_own_id", "_provider", "_response", "_route", "adapter", "asked", "entry", "headers")
 
     def __init__(self, provider: _Provider, asked: Asked, route: Route, entry: Entry) -> None:
         self.adapter = provider.adapter
         self.asked = asked
         self.entry = entry
         self.headers: list[tuple[str, str]] = []  # of the reply, for the caller; empty until it begins
+        self._own_id: str | None = None  # the upstream's own id of the request
         self._provider = provider
         self._route = route
         self._response: Response | None = None
@@ -135,7 +136,7 @@ class _Exchange:
     @property
     def request_id(self) -> str:
         """That the reply's headers tell."""
-        return dict(self.headers).get("request-id", self.asked.call.request_id)
+        return self._own_id or self.asked.call.request_id
 
     async def aclose(self) -> None:
         if self._response is not None:
@@ -155,7 +156,10 @@ class _Exchange:
             raise
         self.entry.note_content()
         self.entry.usage = answered.usage
-        return Answer(headers=self.headers, body=answered.body)
+        return self.answer(answered.body)
+
+    def answer(self, body: bytes = b"", *, stream: Stream | None = None) -> Answer:
+        return Answer(headers=self.headers, request_id=self._own_id, body=body, stream=stream)
 
     async def open(self) -> Response:
         """Send the request; the reply, when it is one. Raises ApiError, or _Refused for an error of the upstream."""
@@ -169,11 +173,11 @@ class _Exchange:
         except TransportError as error:
             raise failure(error, asked.call.request_id) from error
         for name, value in response.headers:
-            if name in PASSED_BACK or name.startswith(PASSED_BACK_FAMILIES):
-                if VISIBLE.fullmatch(value):
-                    self.headers.append((name, value))
-                if name == "request-id":
-                    self.entry.upstream_request_id = value
+            if name == "request-id":
+                self._own_id = value if VISIBLE.fullmatch(value) else None
+                self.entry.upstream_request_id = value
+            elif _is_passed_back(name) and VISIBLE.fullmatch(value):
+                self.headers.append((name, value))
         if response.status != 200:
             raise _Refused(await self._error(response))
         return response
@@ -183,11 +187,9 @@ class _Exchange:
         self.entry.outcome = "refused"
         self.entry.error = _kind_of(envelope)
         told = msgspec.json.decode(envelope).get("request_id")
-        has_id = any(name == "request-id" for name, _ in self.headers)
-        if has_id or not isinstance(told, str) or not VISIBLE.fullmatch(told):
-            return Answer(status=status, headers=self.headers, body=envelope)
-        self.entry.upstream_request_id = told
-        return Answer(status=status, headers=[*self.headers, ("request-id", told)], body=envelope)
+        if self._own_id is None and isinstance(told, str) and VISIBLE.fullmatch(told):
+            self._own_id = self.entry.upstream_request_id = told
+        return Answer(status=status, headers=self.headers, request_id=self._own_id, body=envelope)
 
     async def _error(self, response: Response) -> Answer:
         if response.status < 400:
@@ -242,7 +244,7 @@ class _Relay:
                 first.result()  # raises what failed before the first content
             self._is_committed = True
             self._request_id = self._exchange.request_id
-            return Answer(headers=self._exchange.headers, stream=self)
+            return self._exchange.answer(stream=self)
         except BaseException:
             await self.aclose()
             raise
@@ -330,6 +332,11 @@ class _Relay:
         if response is not None and not response.is_complete:
             self._exchange.let_go()
             self._drain(response)
+
+
+@lru_cache(1000)
+def _is_passed_back(name: str) -> bool:
+    return name in PASSED_BACK or name.startswith(PASSED_BACK_FAMILIES)
 
 
 async def _is_done(task: "asyncio.Task[bytes]", loop: asyncio.AbstractEventLoop, *, within_s: float) -> bool:

@@ -138,26 +138,22 @@ class _Stream:
             return b""
         if self.failure is not None:
             raise self.failure
-        if (ready := self._quickly(chunk)) is not None:
-            return ready
-        first, last = chunk.find(b"\n\n") + 2, chunk.rfind(b"\n\n") + 2
-        if not 2 <= first < last:
+        if not self._decoder.pending:
+            return self._quickly(chunk)
+        end = chunk.find(b"\n\n") + 2  # of an event that the network has cut
+        if end < 2 or end == len(chunk):
             return self._slowly(chunk)
-        # Cut by the network in the midst of many events: all but the first and the last are whole.
-        ready = self._slowly(chunk[:first])
-        middle = self._quickly(chunk[first:last])
-        ready += self._slowly(chunk[first:last]) if middle is None else middle
-        return ready + self._slowly(chunk[last:])
+        ready, rest = self._slowly(chunk[:end]), chunk[end:]
+        return ready + (self._slowly(rest) if self._decoder.pending else self._quickly(rest))
 
-    def _quickly(self, chunk: bytes) -> bytes | None:
-        """Whole events as they are usually written; None for others."""
+    def _quickly(self, chunk: bytes) -> bytes:
         if self.is_done or self.failure is not None:
             return b""
-        events = self._decoder.usual(chunk)
-        if events is None:
-            return None
-        self.has_content = self.has_content or len(events) < chunk.count(b"\n\n")  # deltas are not told
-        return self._handed_on(chunk, events)
+        events, size = self._decoder.usual(chunk)
+        if size == len(chunk):
+            return self._handed_on(chunk, events)
+        ready = self._handed_on(chunk[:size], events) if size else b""
+        return ready + self._slowly(chunk[size:])
 
     def _slowly(self, chunk: bytes) -> bytes:
         if self.is_done or self.failure is not None or not chunk:
@@ -226,7 +222,7 @@ _USAGE = frozenset(Usage.__struct_encode_fields__) - {"extra"}
 
 def _usage(told: dict[str, Any]) -> Usage | None:
     """The usage that an upstream told; None where it told none that makes sense: no reason to refuse its reply."""
-    if not all(isinstance(told.get(name), int) for name in ("input_tokens", "output_tokens")):
+    if not isinstance(told.get("input_tokens"), int) or not isinstance(told.get("output_tokens"), int):
         return None
     try:
         return msgspec.convert(told, Usage) if told.keys() <= _USAGE else read(Usage, told)

@@ -29,6 +29,8 @@ REST = re.compile(rb"[ \t\r\n]*\Z")
 MAX_DEPTH = 400
 CONTAINERS = (dict, list)
 
+TRUE = msgspec.Raw(b"true")
+
 _decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -72,6 +74,8 @@ class Envelope:
         """Whether events are wanted (MSG-15)."""
         if "stream" not in self.fields:
             return False
+        if self.fields["stream"] == TRUE:
+            return True
         stream = self.value("stream")
         if not isinstance(stream, bool):
             raise InvalidRequest("stream: Input should be a valid boolean")

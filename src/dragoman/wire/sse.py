@@ -11,8 +11,9 @@ __all__ = ["DEFAULT_EVENT_LIMIT_BYTES", "EventTooLarge", "SSEDecoder", "ServerEv
 # No other line ends: U+2028 inside JSON text is data, so never str.splitlines().
 LINE_END = re.compile(rb"\r\n|\r|\n")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-DELTA = b"event: content_block_delta\ndata: "
-USUAL = re.compile(rb"event: [a-z_]+\ndata: .*")
+RUN = re.compile(  # possessive: linear, whatever comes
+    rb"((?:event: content_block_delta\ndata: .*+\n\n)*+)(?:event: ([a-z_]++)\ndata: (.*+)\n\n)?+"
+)
 DEFAULT_EVENT_LIMIT_BYTES = 64 * 1024 * 1024  # one event may hold a whole tool result of a server tool
 
 
@@ -83,34 +84,27 @@ class SSEDecoder:
         self._must_fit(self.pending)
         return events
 
-    def usual(self, chunk: bytes) -> list[ServerEvent] | None:
-        """As `feed`, but quick, and only for whole events of the form in which they are nearly always written: an
-        `event:` line, a `data:` line, an empty one. Deltas are left out; tell by `boundary` whether there were any.
+    def usual(self, chunk: bytes) -> tuple[list[ServerEvent], int]:
+        """As `feed`, at a tenth of its price, for whole events as they are nearly always written: an `event:` line, a
+        `data:` line, an empty one. Reads as far as they go, and returns how far; no further than an event's end.
 
-        None for anything else: then nothing was read. At 60 events in a chunk this costs a tenth of `feed`.
+        A run of deltas is told as one event without data, the last of them. Call it only while nothing is pending.
         """
-        if self.pending or not chunk.endswith(b"\n\n") or b"\r" in chunk:
-            return None
-        texts = chunk[:-2].split(b"\n\n")
-        if chunk.count(b"\n") != 3 * len(texts):
-            return None
-        others = [text for text in texts if not text.startswith(DELTA)]
-        if any(USUAL.fullmatch(text) is None for text in others):
-            return None
-        # Each of the others has one line end, so each delta has one too: nothing hides behind its data.
         events: list[ServerEvent] = []
-        end = self._seen
-        if others:
-            for text in texts:
-                end += len(text) + 2
-                if not text.startswith(DELTA):
-                    name, _, data = text.partition(b"\ndata: ")
-                    events.append(ServerEvent(name[7:].decode(), data, end, end - len(text) - 2))
-        self._first_line = False
-        self._after_cr = False
-        self._seen += len(chunk)
-        self.boundary = self._seen
-        return events
+        if b"\r" in chunk:
+            return events, 0
+        at, before = 0, self._seen
+        while at < len(chunk) and (found := RUN.match(chunk, at)) is not None and found.end() > at:
+            if (deltas := found.end(1)) > at:
+                events.append(ServerEvent("content_block_delta", b"", before + deltas, before + at))
+            at = found.end()
+            if found[2] is not None:
+                events.append(ServerEvent(found[2].decode(), found[3], before + at, before + deltas))
+        if at:
+            self._first_line = self._after_cr = False
+            self._seen += at
+            self.boundary = self._seen
+        return events, at
 
     def _must_fit(self, size: int) -> None:
         if size > self._limit:
