@@ -47,7 +47,7 @@ def body(directive: str = "", *, stream: bool = False, size: int = 1024, model: 
     }
     missing = max(0, size - len(json.dumps(request)))
     request["messages"] = [{"role": "user", "content": text + (FILLER * (missing // len(FILLER) + 1))[:missing]}]
-    return json.dumps(request).encode()
+    return json.dumps(request, separators=(",", ":")).encode()  # as the SDKs write it
 
 
 def wrk(server: Server, content: bytes, folder: Path, *, connections: int = 32, seconds: int = 1) -> Result:

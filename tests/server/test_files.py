@@ -286,7 +286,7 @@ async def test_a_server_that_stops_leaves_nothing(tmp_path: Path) -> None:
         async with await Wire.connect(server.url) as wire:
             await wire.send(upload(form(FILE + b"x" * 3_000_000))[:2_000_000])
             await wait_until(lambda: len(server.names) == 1)
-            for task in list(server.server.tasks):
+            for task in list(server.server.at_work):
                 task.cancel()
             error(await wire.reply(), 529)
         await asyncio.wait_for(server.settled(), 5)

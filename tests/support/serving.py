@@ -84,9 +84,9 @@ class Serving:
         finally:
             self._listener.close()
             self.server.abort()
-            for task in list(self.server.tasks):
+            for task in list(self.server.at_work):
                 task.cancel()
-            await asyncio.gather(*self.server.tasks, return_exceptions=True)
+            await asyncio.gather(*self.server.at_work, return_exceptions=True)
             await self.gateway.__aexit__(None, None, None)
             self._patch.stop()
             for name in ("dragoman", "asyncio"):
@@ -95,7 +95,7 @@ class Serving:
 
     async def settled(self) -> None:
         """Wait until no request is under way."""
-        await wait_until(lambda: self.gateway.limits.running == 0 and not self.server.tasks)
+        await wait_until(lambda: self.gateway.limits.running == 0 and not self.server.at_work)
 
     @property
     def running(self) -> int:

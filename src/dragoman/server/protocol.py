@@ -46,7 +46,7 @@ class Connections:
         self.app = app
         self.keep_alive_s = keep_alive_s
         self.open: set[Connection] = set()
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.at_work: set[asyncio.Task[None]] = set()  # the workers of connections whose request is being answered
 
     def __call__(self) -> "Connection":
         return Connection(self)
@@ -74,6 +74,9 @@ class Connection(asyncio.Protocol):
         self._newest: Exchange | None = None
         self._running: Exchange | None = None
         self._waiting: deque[Exchange] = deque()
+        self._next: Exchange | None = None  # for the worker to take up
+        self._worker: asyncio.Task[None] | None = None
+        self._rest: asyncio.Future[None] | None = None  # the worker's, while it has nothing to do
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0  # since the message began, or since the last piece of its body: so trailers count too
@@ -118,6 +121,7 @@ class Connection(asyncio.Protocol):
         self._waiting.clear()
         if self._running is not None:
             self._running.hang_up()
+        self._wake()
 
     def pause_writing(self) -> None:
         self.can_write = False
@@ -292,12 +296,36 @@ class Connection(asyncio.Protocol):
         return exchange
 
     def _start(self, exchange: Exchange) -> None:
-        self._running = exchange
-        task = exchange.task = self._loop.create_task(self._run(exchange))
-        self._server.tasks.add(task)
-        task.add_done_callback(self._server.tasks.discard)
+        self._running = self._next = exchange
+        if self._worker is None:
+            self._worker = self._loop.create_task(self._work())
+        else:
+            self._wake()
 
-    async def _run(self, exchange: Exchange) -> None:
+    def _wake(self) -> None:
+        if self._rest is not None and not self._rest.done():
+            self._rest.set_result(None)
+
+    async def _work(self) -> None:
+        """Have the requests of this connection answered, one after another: a task for each would cost more."""
+        worker, at_work = self._worker, self._server.at_work
+        assert worker is not None
+        while True:
+            if (exchange := self._next) is not None:
+                self._next = None
+                exchange.task = worker
+                at_work.add(worker)
+                try:
+                    await self._answer(exchange)
+                finally:
+                    at_work.discard(worker)
+            elif self._is_closing:
+                return
+            else:
+                self._rest = self._loop.create_future()
+                await self._rest
+
+    async def _answer(self, exchange: Exchange) -> None:
         """The application answers whatever comes, its own faults too: to leave a reply unfinished is one of ours."""
         try:
             await self._server.app(exchange.scope, exchange.receive, exchange.send)

@@ -129,6 +129,11 @@ class Watch:
             continue
         self._give_up()
 
+    async def _send_ping(self, last_piece: float) -> None:
+        """Unless a piece has gone out since `last_piece`, or goes out now: it may have been the last."""
+        if self._last_piece == last_piece and self._sending_since is None:
+            await self.send({"type": "http.response.body", "body": PING, "more_body": True})
+
     def _give_up(self) -> None:
         if not self._is_gone and self._work is not None:
             self._is_gone = True
@@ -144,8 +149,7 @@ class Watch:
             due = now + self._ping_after_s
         elif now >= due:
             if self._has_pings:
-                message = {"type": "http.response.body", "body": PING, "more_body": True}
-                self._ping = self._loop.create_task(self.send(message))
+                self._ping = self._loop.create_task(self._send_ping(self._last_piece))
             due = now + self._ping_after_s
         self._timer = self._loop.call_at(due, self._tick)
 

@@ -4,6 +4,7 @@ A row a request is most of what is ever logged, and `logging` takes more time ov
 the gateway does.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TextIO
@@ -12,21 +13,36 @@ __all__ = ["RowLog"]
 
 
 class RowLog:
-    """Takes rows. `now` gives Unix seconds."""
+    """Takes rows, and writes those of one turn of the loop together. `now` gives Unix seconds."""
 
-    def __init__(self, out: TextIO, name: str = "dragoman.requests", *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        out: TextIO,
+        loop: asyncio.AbstractEventLoop,
+        name: str = "dragoman.requests",
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._out = out
+        self._loop = loop
         self._now = now
         self._label = f" INFO {name}: "
+        self._lines: list[str] = []
         self._second = -1
         self._stamp = ""
 
     def __call__(self, row: str) -> None:
-        """Write a row at once: what is told must survive the process."""
         now = self._now()
         second = int(now)
         if second != self._second:
             self._second = second
             self._stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
-        self._out.write(f"{self._stamp},{int((now - second) * 1000):03d}{self._label}{row}\n")
+        if not self._lines:
+            self._loop.call_soon(self.flush)
+        self._lines.append(f"{self._stamp},{int((now - second) * 1000):03d}{self._label}{row}\n")
+
+    def flush(self) -> None:
+        """Write what has been taken. To be called at the end, too: then no turn of the loop follows."""
+        lines, self._lines = self._lines, []
+        self._out.write("".join(lines))
         self._out.flush()

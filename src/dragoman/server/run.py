@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager
 from typing import TextIO
 
 from dragoman.errors import ConfigError
@@ -24,6 +24,8 @@ __all__ = ["bind", "serve"]
 log = logging.getLogger("dragoman.server")
 
 BACKLOG = 2048
+# Requests leave next to no cycles behind, and looking for them so often as Python does costs one in twenty cycles.
+GC_THRESHOLDS = (10_000, 20, 20)
 LAST_WORDS_S = 1.0  # for the requests that a stop has cut to tell their callers
 
 
@@ -46,15 +48,19 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _serve(config: Config, env: Mapping[str, str], sock: socket.socket, out: TextIO) -> None:
-    async with open_gateway(config, env) as gateway:
+    async with AsyncExitStack() as opened:
+        rows = RowLog(sys.stderr, asyncio.get_running_loop())
+        opened.callback(rows.flush)  # the last of them come while the gateway closes
+        gateway = await opened.enter_async_context(open_gateway(config, env))
         first_key = await _first_key(gateway, env)
         if logging.getLogger("dragoman.requests").isEnabledFor(logging.INFO):
-            gateway.ledger.write = RowLog(sys.stderr)
+            gateway.ledger.write = rows
         connections = Connections(App(gateway))
         greeting = _greeting(config, _address(sock), first_key, env)
         with _stop_signals() as stop:
             server = await asyncio.get_running_loop().create_server(connections, sock=sock, backlog=BACKLOG)
             gc.freeze()  # what start-up made stays; a full collection with it in would hold all streams up for 50 ms
+            gc.set_threshold(*GC_THRESHOLDS)
             print(greeting, file=out, flush=True)
             await stop.wait()
             log.info("stopping: no new requests; those at work have %g s", config.server.shutdown_grace_s)
@@ -68,22 +74,22 @@ async def _finish(connections: Connections, stop: "_Stop", *, grace_s: float) ->
     They are waited for: what they hold of the gateway is closed after this.
     """
     connections.finish()
-    if connections.tasks:
+    if connections.at_work:
         hurry = asyncio.ensure_future(stop.wait_again())
         ended = asyncio.ensure_future(_all_ended(connections))
         await asyncio.wait({hurry, ended}, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
         ended.cancel()
-    for task in connections.tasks:
+    for task in connections.at_work:
         task.cancel()
-    if connections.tasks:
-        await asyncio.wait(set(connections.tasks), timeout=LAST_WORDS_S)
+    if connections.at_work:
+        await asyncio.wait(set(connections.at_work), timeout=LAST_WORDS_S)
     connections.abort()  # of a client that does not read it would never end
 
 
 async def _all_ended(connections: Connections) -> None:
-    while connections.tasks:
-        await asyncio.wait(set(connections.tasks))
+    while connections.at_work:
+        await asyncio.wait(set(connections.at_work))
 
 
 class _Stop:
