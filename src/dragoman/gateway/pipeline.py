@@ -233,6 +233,11 @@ class Reply:
         self._entry = entry
         self._hold = hold
 
+    @property
+    def has_more(self) -> bool:
+        """False when it is known that no piece follows: then the last one can end the reply."""
+        return not getattr(self._stream, "is_over", False)
+
     async def next_piece(self) -> bytes | None:
         """The next piece of a stream, None at its end. A fault of ours becomes an `error` event (STR-40)."""
         if self._stream is None:

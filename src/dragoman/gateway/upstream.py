@@ -214,8 +214,8 @@ class _Relay:
     """
 
     __slots__ = (
-        "_drain", "_early", "_exchange", "_first", "_is_committed", "_is_over", "_loop", "_pieces", "_reader",
-        "_request_id", "_response",
+        "_drain", "_early", "_exchange", "_first", "_is_committed", "_loop", "_pieces", "_reader",
+        "_request_id", "_response", "is_over",
     )  # fmt: skip
 
     def __init__(
@@ -230,7 +230,7 @@ class _Relay:
         self._early: list[bytes] = []  # events from before the first content
         self._first: asyncio.Task[bytes] | None = None  # the wait for it
         self._is_committed = False
-        self._is_over = False
+        self.is_over = False  # nothing follows what is handed out, or waits to be
         self._request_id = exchange.asked.call.request_id  # that the reply's headers tell
 
     async def begun(self, *, within_s: float) -> Answer:
@@ -259,7 +259,7 @@ class _Relay:
             if self._first is not None:
                 first, self._first = self._first, None
                 return await first
-            if self._is_over:
+            if self.is_over:
                 raise StopAsyncIteration
             return await self._next()
         except _Refused as refused:
@@ -272,9 +272,10 @@ class _Relay:
             return encode_sse("error", msgspec.json.encode(error.body(self._request_id)))
 
     async def aclose(self) -> None:
-        self._is_over = True
+        if not self.is_over:
+            self._exchange.entry.usage = self._reader.usage
+        self.is_over = True
         self._early.clear()
-        self._exchange.entry.usage = self._reader.usage
         if self._first is not None:
             first, self._first = self._first, None
             first.cancel()
@@ -324,7 +325,7 @@ class _Relay:
 
     def _end(self) -> None:
         """The message is complete, or has failed: nothing of what may still come is handed on."""
-        self._is_over = True
+        self.is_over = True
         entry, response = self._exchange.entry, self._response
         entry.usage = self._reader.usage
         if self._reader.error is not None:

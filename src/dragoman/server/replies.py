@@ -177,10 +177,12 @@ async def send_reply(reply: Reply, watch: Watch) -> None:
     watch.start_pings(are_sent=is_events)  # before the first byte, so that silence before it counts
     headers = STREAM_HEADERS if reply.media_type is None else [("content-type", reply.media_type)]
     await watch.send(_start(reply.status, [*reply.headers, *headers]))
-    while (piece := await reply.next_piece()) is not None:
+    piece = await reply.next_piece()
+    while piece is not None and reply.has_more:
         await watch.send({"type": "http.response.body", "body": piece, "more_body": True})
+        piece = await reply.next_piece()
     await watch.stop_pings()
-    await watch.send({"type": "http.response.body", "body": b""})
+    await watch.send({"type": "http.response.body", "body": piece or b""})
 
 
 def _start(status: int, headers: Iterable[tuple[str, str]]) -> dict[str, Any]:
