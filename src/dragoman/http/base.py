@@ -18,8 +18,9 @@ Messages name host and port, never path, query or a header's value: those may ho
 """
 
 import re
-from collections.abc import AsyncIterator
-from typing import Protocol
+from collections.abc import AsyncIterator, Iterator
+from types import TracebackType
+from typing import Protocol, Self
 from urllib.parse import urlsplit
 
 import msgspec
@@ -38,6 +39,8 @@ __all__ = [
     "RequestInvalid",
     "Response",
     "SendTimeout",
+    "SyncResponse",
+    "SyncTransport",
     "TimedOut",
     "Timeouts",
     "TotalTimeout",
@@ -45,6 +48,7 @@ __all__ = [
     "TransportError",
     "encoded_header",
     "host_of",
+    "late",
     "request_headers",
 ]
 
@@ -95,6 +99,20 @@ class ReplyBroken(TransportError):
 
 class ReplyTooLarge(TransportError):
     """The body has more bytes than the limit given to `Response.read`."""
+
+
+_LATE: dict[type[TimedOut], str] = {
+    ConnectTimeout: "no connection within {limit_s} s",
+    SendTimeout: "has taken nothing of the request for {limit_s} s",
+    FirstByteTimeout: "no reply within {limit_s} s of the request",
+    IdleTimeout: "the reply stood still for {limit_s} s",
+    TotalTimeout: "the whole exchange took longer than it may",
+}
+
+
+def late(kind: type[TimedOut], host: str, limit_s: float | None = None) -> TimedOut:
+    """The error to raise when a limit of this kind was reached."""
+    return kind(host, _LATE[kind].format(limit_s=limit_s))
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,6 +198,61 @@ class Transport(Protocol):
     async def aclose(self) -> None:
         """Close every connection. Replies still being read raise ReplyBroken, later requests ConnectFailed."""
         ...
+
+
+class SyncResponse(Protocol):
+    """As Response, for threads: to be read by one thread, and closed by any. Leaving a `with` block closes it."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """As `Response.headers`."""
+        ...
+
+    @property
+    def is_complete(self) -> bool:
+        """As `Response.is_complete`."""
+        ...
+
+    def pieces(self) -> Iterator[bytes]:
+        """As `Response.pieces`: the body as it comes, to be iterated once, by one thread."""
+        ...
+
+    def read(self, limit_bytes: int) -> bytes:
+        """As `Response.read`."""
+        ...
+
+    def close(self) -> None:
+        """As `Response.aclose`: may be called twice, and while another thread reads, which then gets ReplyBroken."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class SyncTransport(Protocol):
+    """As Transport, for threads: many may share one, each exchange belongs to one. A request that is interrupted
+    (KeyboardInterrupt), in any phase, closes its connection."""
+
+    def send(self, request: Request) -> SyncResponse:
+        """As `Transport.send`. In a process that was forked from this one it begins with new connections."""
+        ...
+
+    def close(self) -> None:
+        """As `Transport.aclose`; a request that has no reply yet ends with ReplyBroken, or ConnectFailed if it was
+        still connecting."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
 
 HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2: token

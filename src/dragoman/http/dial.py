@@ -6,44 +6,25 @@ address, and asyncio's (3.11) forgets a socket when it is cancelled in the momen
 
 import asyncio
 import socket
-from itertools import chain, zip_longest
+
+from dragoman.http.addresses import HEAD_START_S, Address, literal, taking_turns
 
 __all__ = ["dial"]
-
-HEAD_START_S = 0.25  # RFC 8305, section 5: how long one address is tried before the next joins in
-
-_Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
 
 
 async def dial(host: str, port: int) -> socket.socket:
     """A connected socket, which the caller owns. Raises OSError, that of the first address that failed."""
-    addresses = _literal(host, port) or await _resolved(host, port)
+    addresses = literal(host, port) or await _resolved(host, port)
     if len(addresses) == 1:
         return await _connect(addresses[0])
     return await _race(addresses)
 
 
-def _literal(host: str, port: int) -> list[_Address]:
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, host)
-        except (OSError, ValueError):
-            continue
-        return [(family, (host, port) if family == socket.AF_INET else (host, port, 0, 0))]
-    return []
+async def _resolved(host: str, port: int) -> list[Address]:
+    return taking_turns(host, await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM))
 
 
-async def _resolved(host: str, port: int) -> list[_Address]:
-    """The addresses in the order of the system, families taking turns."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    if not found:
-        raise OSError(f"no address for {host}")
-    first = [(family, address) for family, _, _, _, address in found if family == found[0][0]]
-    others = [(family, address) for family, _, _, _, address in found if family != found[0][0]]
-    return [each for each in chain.from_iterable(zip_longest(first, others)) if each is not None]  # type: ignore[misc]
-
-
-async def _connect(address: _Address) -> socket.socket:
+async def _connect(address: Address) -> socket.socket:
     family, where = address
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -56,7 +37,7 @@ async def _connect(address: _Address) -> socket.socket:
     return sock
 
 
-async def _race(addresses: list[_Address]) -> socket.socket:
+async def _race(addresses: list[Address]) -> socket.socket:
     trying: set[asyncio.Task[socket.socket]] = set()
     failure: OSError | None = None
     rest = iter(addresses)

@@ -1,11 +1,12 @@
 """Request heads written and reply heads read, strictly: pure functions over bytes, with small caches.
 
-Traffic to a provider repeats itself: the same URL, the same header lines, on every request and on every reply. So
-each line is checked once and then looked up (60 ns where a check takes 700). The caches are bounded in entries and in
-the length of an entry, and are emptied when full.
+Requests to a provider repeat themselves: the same URL and the same headers, so a head is written once and then looked
+up. Replies to them have new values each time, but in few shapes. What is remembered is bounded, in entries and in the
+length of an entry.
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
@@ -164,32 +165,83 @@ _STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\
 _HEADER_LINE = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t ]*+((?:[\x21-\x7e\x80-\xff]+|[\t ]+(?=[^\t ]))*+)[\t ]*")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "content-encoding"})
-
-_Line = tuple[tuple[str, str], bool]  # the header, and whether it tells of framing
-_read: dict[str, _Line] = {}
 _statuses: dict[str, tuple[int, bool]] = {}  # status line -> status, is it HTTP/1.1
 
 
 def read_head(data: bytes) -> ReplyHead:
     """The head in `data`, whose last line end and empty line are cut off. Raises HeadBroken."""
-    line, *lines = data.decode("latin-1").split("\r\n")
+    text = data.decode("latin-1")
+    for shape in _shapes:
+        if (match := shape.match(text)) is not None:
+            values = match.groups()
+            length = None if shape.is_chunked else int(values[shape.length_at])
+            headers = list(zip(shape.names, values, strict=False))
+            return ReplyHead(shape.status, headers, shape.is_chunked, length, True, "")
+    line, *lines = text.split("\r\n")
     status, keeps_alive = _statuses.get(line) or _learn_status(line)
     if len(lines) > HEADER_LIMIT:
         raise HeadBroken(f"more than {HEADER_LIMIT} headers")
     headers = []
     framing = []
-    for line in lines:
-        header, is_framing = _read.get(line) or _learn_read(line)
-        headers.append(header)
-        if is_framing:
-            framing.append(header)
-    if keeps_alive and len(framing) == 1:  # nearly all replies
-        ((name, value),) = framing
-        if name == "content-length" and value.isdecimal() and len(value) <= 18:
-            return ReplyHead(status, headers, False, int(value), True, "")
-        if name == "transfer-encoding" and value == "chunked":
-            return ReplyHead(status, headers, True, None, True, "")
-    return _framed(status, headers, framing, keeps_alive)
+    for each in lines:
+        match = _HEADER_LINE.fullmatch(each)
+        if match is None:
+            raise HeadBroken("a line that is no header")
+        name, value = match.groups()
+        name = name.lower()
+        headers.append((name, value))
+        if name in _FRAMING:
+            framing.append((name, value))
+    head = _framed(status, headers, framing, keeps_alive)
+    if head.keeps_alive and not head.encoding and len(text) <= KNOWN_HEAD_LENGTH:
+        _notice(line, lines, text, head)
+    return head
+
+
+# What one provider sends has few shapes: a status line and names in a certain order; only values are new. A shape that
+# was often seen becomes one expression, which checks a head and takes it apart in a third of the time (5.6 us for the
+# sixteen headers of a reply through a CDN, 2.5 by its shape). What is in the least unusual does not match and is read
+# line by line, so a shape decides nothing but how long it takes.
+
+SHAPES = 16
+SHAPES_COUNTED = 256
+SEEN_OFTEN = 50  # making an expression takes 2 ms
+SHAPE_LINES = 64
+_SHAPE_VALUE = r"((?:[!-~\x80-\xff][ -~\x80-\xff]*+(?<! ))?+)"
+_SHAPE_FIXED = {"transfer-encoding": "(chunked)", "connection": "([Kk]eep-[Aa]live)", "content-length": "([0-9]{1,18})"}
+
+
+class _Shape(NamedTuple):
+    match: Callable[[str], re.Match[str] | None]
+    names: tuple[str, ...]
+    status: int
+    is_chunked: bool
+    length_at: int  # which of the values is the length, unless it is chunked
+
+
+_shapes: list[_Shape] = []  # the newest first
+_counted: dict[tuple[str, ...], int] = {}  # status line and names as written -> how often
+
+
+def _notice(line: str, lines: list[str], text: str, head: ReplyHead) -> None:
+    """Count the shape of a legal head with keep-alive and without packing; make an expression of what comes often."""
+    written = [each.partition(":")[0] for each in lines]
+    key = (line, *written)
+    if len(_counted) >= SHAPES_COUNTED:
+        _counted.clear()
+    count = _counted[key] = _counted.get(key, 0) + 1
+    names = tuple(name for name, _ in head.headers)
+    framing = [name for name in names if name in _FRAMING and name != "connection"]
+    if count != SEEN_OFTEN or len(lines) > SHAPE_LINES or len(framing) != 1 or "content-encoding" in framing:
+        return
+    pattern = re.escape(line) + "".join(
+        rf"\r\n{re.escape(each)}: ?+{_SHAPE_FIXED.get(name, _SHAPE_VALUE)}"
+        for each, name in zip(written, names, strict=True)
+    )
+    shape = _Shape(re.compile(pattern).fullmatch, names, head.status, head.is_chunked, names.index(framing[0]))
+    if shape.match(text) is not None:
+        _shapes.insert(0, shape)
+        del _shapes[SHAPES:]
 
 
 def _learn_status(line: str) -> tuple[int, bool]:
@@ -201,19 +253,6 @@ def _learn_status(line: str) -> tuple[int, bool]:
         if len(_statuses) >= KNOWN_LINES:
             _statuses.clear()
         _statuses[line] = entry
-    return entry
-
-
-def _learn_read(line: str) -> _Line:
-    match = _HEADER_LINE.fullmatch(line)
-    if match is None:
-        raise HeadBroken("a line that is no header")
-    name = match[1].lower()
-    entry = ((name, match[2]), name in _FRAMING)
-    if len(line) <= KNOWN_LENGTH:
-        if len(_read) >= KNOWN_LINES:
-            _read.clear()
-        _read[line] = entry
     return entry
 
 

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dragoman.http.base import (
     FirstByteTimeout,
     IdleTimeout,
-    Request,
     SendTimeout,
     TimedOut,
     TotalTimeout,
@@ -22,7 +21,7 @@ from dragoman.http.connection import BODY_AHEAD_BYTES, Connection
 from dragoman.http.heads import RequestHead
 from dragoman.http.pool import Pool
 
-__all__ = ["Link"]
+__all__ = ["ONE_WRITE_BYTES", "Link"]
 
 ONE_WRITE_BYTES = 64 * 1024  # a body up to here goes out together with its head
 WRITE_BYTES = 256 * 1024  # a larger one in such pieces, each with `write_s` of its own
@@ -37,15 +36,12 @@ class Link(asyncio.Protocol):
 
     __slots__ = (
         "_deadline",
-        "_idle_from",
-        "_is_full",
         "_is_paused",
         "_is_unsent",
         "_kept_s",
         "_limit_s",
         "_loop",
-        "_made_at",
-        "_max_age_s",
+        "_old_at",
         "_on_close",
         "_phase",
         "_poll",
@@ -57,6 +53,7 @@ class Link(asyncio.Protocol):
         "connection",
         "is_busy",
         "is_closed",
+        "is_full",
         "is_reused",
         "total_at",
     )
@@ -78,13 +75,12 @@ class Link(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._pool = pool
         self._kept_s = kept_s
-        self._max_age_s = max_age_s
+        self._old_at = self._loop.time() + max_age_s
         self._on_close = on_close
-        self._made_at = self._idle_from = self._loop.time()
         self._transport: asyncio.Transport | None = None
         self._poll: Callable[[int], object] | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._is_full = False  # what was written waits for the other side
+        self.is_full = False  # what was written waits for the other side
         self._is_paused = False  # what has come waits for the caller
         self._is_unsent = False  # a part of the request was held back
         self._phase = _IDLE
@@ -98,12 +94,7 @@ class Link(asyncio.Protocol):
     def is_fit(self, now: float) -> bool:
         """Nothing came since it was released, and it is not too old. Asks the system too (0.5 us): what came in the
         loop's present turn is not yet told to `data_received`, and would be taken for the next request's reply."""
-        return not (
-            self.is_closed
-            or now - self._idle_from >= self._kept_s
-            or now - self._made_at >= self._max_age_s
-            or (self._poll is not None and self._poll(0))
-        )
+        return not (self.is_closed or now >= self._deadline or (self._poll is not None and self._poll(0)))
 
     def abort(self) -> None:
         """Close at once, whatever is under way; a waiting task gets ReplyBroken."""
@@ -123,14 +114,14 @@ class Link(asyncio.Protocol):
 
     def release(self) -> None:
         """The reply was read to its end."""
-        self.total_at = None
-        if self._is_unsent or self._is_full or self.is_closed or not self.connection.is_reusable:
+        if self._is_unsent or self.is_full or self.is_closed or not self.connection.is_reusable:
             self.abort()
             return
         self.is_busy = False
         self.is_reused = True
-        self._idle_from = now = self._loop.time()
-        self._set_deadline(now + self._kept_s)
+        self.total_at = None
+        idle_until = self._loop.time() + self._kept_s
+        self._set_deadline(idle_until if idle_until < self._old_at else self._old_at)
         self._pool.give_back(self)
 
     # -- for the transport --
@@ -141,27 +132,23 @@ class Link(asyncio.Protocol):
         self.connection.start(method)
         self.is_busy = True
 
-    async def exchange(self, request: Request, head: RequestHead) -> None:
-        """After `begin`: send `request`, wait for the reply's head. Raises TransportError; the caller then aborts."""
-        connection, timeouts, body = self.connection, request.timeouts, request.body
-        transport = self._transport
-        assert transport is not None
+    def write(self, data: bytes) -> None:
+        """All of a request, up to ONE_WRITE_BYTES of a body with its head."""
+        assert self._transport is not None
+        self._transport.write(data)
+
+    async def send(self, head: RequestHead, body: bytes, write_s: float | None) -> None:
+        """Send a request that is too long for `write`, or whose body waits for a word of the other side. Raises
+        SendTimeout, TotalTimeout; errors of the connection are found when the reply is waited for."""
+        self.write(head.data)
         if head.awaits_continue:
-            transport.write(head.data)
-            await self._send_after_continue(body, timeouts.write_s)
-        elif len(body) <= ONE_WRITE_BYTES:
-            transport.write(head.data + body if body else head.data)
-            if self._is_full:
-                await self._drain(timeouts.write_s)
+            await self._send_after_continue(body, write_s)
         else:
-            transport.write(head.data)
-            await self._send_body(body, timeouts.write_s)
-        if not connection.status:
-            until = None if timeouts.first_byte_s is None else self._loop.time() + timeouts.first_byte_s
-            while not connection.status:
-                if connection.error is not None:
-                    raise connection.error
-                await self._expect(_FIRST_BYTE, timeouts.first_byte_s, until)
+            await self._send_body(body, write_s)
+
+    def wait_for_head(self, limit_s: float | None, until: float | None) -> asyncio.Future[None]:
+        """Until something came that tells of the reply, or it cannot come. Raises FirstByteTimeout, TotalTimeout."""
+        return self._expect(_FIRST_BYTE, limit_s, until)
 
     def wait_for_body(self, limit_s: float | None) -> asyncio.Future[None]:
         """Until more has come of the body, or it cannot come. Raises IdleTimeout, TotalTimeout."""
@@ -196,11 +183,12 @@ class Link(asyncio.Protocol):
                 self._is_unsent = True
                 return
             transport.write(view[start : start + WRITE_BYTES])
-            await self._drain(write_s)
+            await self.drain(write_s)
 
-    async def _drain(self, write_s: float | None) -> None:
+    async def drain(self, write_s: float | None) -> None:
+        """Until the other side has taken most of what was written, or there is no sense in that any more."""
         until = None if write_s is None else self._loop.time() + write_s
-        while self._is_full and not self._is_answered:
+        while self.is_full and not self._is_answered:
             await self._expect(_SEND, write_s, until)
 
     async def _send_after_continue(self, body: bytes, write_s: float | None) -> None:
@@ -222,17 +210,18 @@ class Link(asyncio.Protocol):
         waiter = self._waiter = self._loop.create_future()
         self._phase = phase
         self._limit_s = limit_s
-        if self.total_at is not None and (until is None or self.total_at < until):
+        if until is None:
+            until = math.inf
+        if self.total_at is not None and self.total_at < until:
             until = self.total_at
-        if until is not None:
+        self._deadline = until
+        if until < self._timer_at:
             self._set_deadline(until)
-        else:
-            self._deadline = math.inf
         return waiter
 
     def _set_deadline(self, at: float) -> None:
         self._deadline = at
-        if at < self._timer_at or self._timer is None:
+        if at < self._timer_at:
             if self._timer is not None:
                 self._timer.cancel()
             self._timer = self._loop.call_at(at, self._ring)
@@ -240,10 +229,10 @@ class Link(asyncio.Protocol):
 
     def _ring(self) -> None:
         self._timer = None
+        self._timer_at = math.inf
         now = self._loop.time()
         if now < self._deadline:
-            if self._deadline < math.inf:
-                self._set_deadline(self._deadline)
+            self._set_deadline(self._deadline)
         elif not self.is_busy:
             self.abort()  # idle for so long that the other side may close it just when it is used
         elif self._waiter is not None:
@@ -296,8 +285,11 @@ class Link(asyncio.Protocol):
             return
         connection = self.connection
         connection.feed(data)
-        if self._waiter is not None and (connection.status or connection.error is not None or connection.was_continued):
-            self._wake()
+        waiter = self._waiter
+        if waiter is not None and (connection.status or connection.error is not None or connection.was_continued):
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
         if connection.buffered > BODY_AHEAD_BYTES and not self._is_paused and self._transport is not None:
             self._is_paused = True
             self._transport.pause_reading()
@@ -329,8 +321,8 @@ class Link(asyncio.Protocol):
         self._transport = None
 
     def pause_writing(self) -> None:
-        self._is_full = True
+        self.is_full = True
 
     def resume_writing(self) -> None:
-        self._is_full = False
+        self.is_full = False
         self._wake()

@@ -134,10 +134,12 @@ class _Stream:
         return _usage(self._told) if self._told else None
 
     def feed(self, chunk: bytes) -> bytes:
-        if self.is_done:
-            return b""
-        if self.failure is not None:
+        ready = b"" if self.is_done or self.failure is not None else self._read(chunk)
+        if self.failure is not None and not ready:
             raise self.failure
+        return ready
+
+    def _read(self, chunk: bytes) -> bytes:
         if not self._decoder.pending:
             return self._quickly(chunk)
         end = chunk.find(b"\n\n") + 2  # of an event that the network has cut
@@ -161,7 +163,9 @@ class _Stream:
         try:
             events = self._decoder.feed(chunk)
         except EventTooLarge as error:
-            raise UpstreamFailed(f"The upstream's stream cannot be read: {error}.") from error
+            self.failure = UpstreamFailed(f"The upstream's stream cannot be read: {error}.")
+            self.failure.__cause__ = error
+            return b""
         return self._handed_on(chunk, events)
 
     def _handed_on(self, chunk: bytes, events: list[ServerEvent]) -> bytes:
@@ -172,9 +176,7 @@ class _Stream:
             try:
                 self._notice(event)
             except UpstreamFailed as failure:
-                if event.start <= self._out:
-                    raise
-                self.failure, end = failure, event.start
+                self.failure, end = failure, max(event.start, self._out)
                 break
             if self.is_done:
                 end = event.end
@@ -193,14 +195,14 @@ class _Stream:
 
     def _notice(self, event: ServerEvent) -> None:
         name = event.name
+        if name in ("message_start", "message_delta", "error"):
+            self._look_into(event)
         if name not in NOT_CONTENT:
             self.has_content = True
         if name == "message_stop":
             self.is_done = True
-        elif name in ("message_start", "message_delta", "error"):
-            self._read(event)
 
-    def _read(self, event: ServerEvent) -> None:
+    def _look_into(self, event: ServerEvent) -> None:
         try:
             value = msgspec.json.decode(event.data, type=_EventData)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

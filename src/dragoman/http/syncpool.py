@@ -1,0 +1,175 @@
+"""The connections of a blocking transport, of all origins: who may have which, and which thread waits for one."""
+
+import threading
+from collections import deque
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from dragoman.http.heads import Origin
+from dragoman.http.syncdial import Patience
+
+if TYPE_CHECKING:
+    from dragoman.http.synclink import SyncLink
+
+__all__ = ["SyncPool"]
+
+_Turn = SimpleQueue["SyncLink | None"]  # what a waiting thread gets: a connection, or a place, which is then taken
+
+
+class _Place:
+    """One origin's."""
+
+    __slots__ = ("idle", "open", "origin", "waiting")
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+        self.open = 0  # connections, and places on which one is being made
+        self.idle: list[SyncLink] = []  # that used last is the last
+        self.waiting: deque[_Turn] = deque()  # only when `open` has come to its limit, and none is idle
+
+
+class SyncPool:
+    """At most `limit` connections to an origin, `max_idle` of them kept for `kept_s` seconds. The one used last is used
+    next, so that those not needed grow old; who waits is served in the order of coming.
+
+    There is no timer: what has been idle for too long is closed when a connection is made, or given back to the same
+    origin. Everything holds one lock, under which no method of a link is called: links have locks of their own.
+    """
+
+    def __init__(self, limit: int, *, max_idle: int, kept_s: float) -> None:
+        self.is_closed = False
+        self._limit = limit
+        self._max_idle = max_idle
+        self._kept_s = kept_s
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._places: dict[Origin, _Place] = {}
+        self._links: set[SyncLink] = set()
+
+    def acquire(self, origin: Origin, patience: Patience, *, fresh: bool) -> "SyncLink | None":
+        """A connection that was kept, unless `fresh`, entered; or None: a place to make one on, which is left by
+        `forget`. Raises what `patience` raises."""
+        while True:
+            turn: _Turn | None = None
+            with self._lock:
+                patience.left_s()
+                place = self._places.get(origin)
+                if place is None:
+                    place = self._places[origin] = _Place(origin)
+                if place.open < self._limit and (fresh or not place.idle):
+                    place.open += 1
+                    expired = self._expired()
+                    break
+                if place.idle:
+                    link = place.idle.pop(0 if fresh else -1)  # to be `fresh`, the oldest gives way
+                else:
+                    turn = SimpleQueue()
+                    place.waiting.append(turn)
+            if turn is not None:
+                given = self._wait(place, turn, patience)
+                if given is None:
+                    return None
+                link = given
+            if not fresh and link.enter_idle():
+                return link
+            link.abort()
+        for link in expired:
+            link.abort()
+        return None
+
+    def join(self, link: "SyncLink") -> None:
+        """It is being made, on a place that was taken."""
+        with self._lock:
+            self._links.add(link)
+
+    def give_back(self, link: "SyncLink") -> None:
+        """It may be fit for another request."""
+        rest: SyncLink | None = link
+        with self._lock:
+            place = self._places.get(link.origin)
+            if place is not None and not self.is_closed:
+                if place.waiting:
+                    place.waiting.popleft().put(link)
+                    return
+                rest = None
+                place.idle.append(link)
+                if len(place.idle) > self._max_idle or self._is_expired(place.idle[0], link.idle_from):
+                    rest = place.idle.pop(0)
+        if rest is not None:
+            rest.abort()
+
+    def forget(self, link: "SyncLink") -> None:
+        """It has been closed, idle or in use."""
+        with self._lock:
+            self._links.discard(link)
+            place = self._places.get(link.origin)
+            if place is not None:
+                if link in place.idle:
+                    place.idle.remove(link)
+                self._leave(place)
+
+    def close(self) -> None:
+        with self._lock:
+            self.is_closed = True
+            links = list(self._links)
+            turns = [turn for place in self._places.values() for turn in place.waiting]
+            self._places.clear()
+        for turn in turns:
+            turn.put(None)  # who then finds that all is closed
+        for link in links:
+            link.abort()
+
+    def abandon(self) -> None:
+        """In a process that was forked: the connections are the parent's, and so may have been the lock."""
+        links = self._links
+        self._begin()
+        for link in links:
+            link.abandon()
+
+    # -- inside --
+
+    def _wait(self, place: _Place, turn: _Turn, patience: Patience) -> "SyncLink | None":
+        while True:
+            try:
+                return turn.get(timeout=patience.left_s())
+            except Empty:
+                continue  # `left_s` says which time is over
+            except BaseException:
+                self._withdraw(place, turn)
+                raise
+
+    def _withdraw(self, place: _Place, turn: _Turn) -> None:
+        with self._lock:
+            if turn in place.waiting:
+                place.waiting.remove(turn)
+                return
+        given = turn.get()  # in the same moment: the next one has it
+        if given is not None:
+            self.give_back(given)
+            return
+        with self._lock:
+            if not self.is_closed:
+                self._leave(place)
+
+    def _leave(self, place: _Place) -> None:
+        """A place is free, under the lock."""
+        if place.waiting:
+            place.waiting.popleft().put(None)
+            return
+        place.open -= 1
+        if not place.open:
+            del self._places[place.origin]
+
+    def _is_expired(self, link: "SyncLink", now: float) -> bool:
+        return now - link.idle_from >= self._kept_s
+
+    def _expired(self) -> "list[SyncLink]":
+        """Taken out of all that is idle, under the lock."""
+        now = monotonic()
+        expired = [link for place in self._places.values() for link in place.idle if self._is_expired(link, now)]
+        for link in expired:
+            self._places[link.origin].idle.remove(link)
+        return expired
