@@ -11,6 +11,9 @@
  *   [mock idle seconds=60]                     the start and one delta, then silence, then the end
  *   [mock large kb=1024]                       a reply with so much text, streamed or not
  *
+ * Each reply has a `request-id`, a `date` and a rate limit's reset of its own, as a provider's have: a client that looks
+ * lines up which it has seen before is not to look faster here than it is.
+ *
  * GET /_mock/stats tells what was counted, GET /_mock/release ends the idle streams.
  */
 #define _GNU_SOURCE
@@ -61,9 +64,13 @@ static int heap_len, heap_cap;
 static uint64_t armed;
 static unsigned long long requests, events, received, sent, opened, open_now;
 
+/* What is new in each reply: `renew` counts on where the zeros are. */
+#define VARYING \
+    "date: Sat, 21 Nov 2026 13:20:00 GMT\r\nrequest-id: req_011CSHoEeqs500000000\r\n" \
+    "anthropic-ratelimit-requests-reset: 2026-11-21T13:20:00Z\r\n"
 static const char STREAM_HEAD[] =
     "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
-    "request-id: req_011CSHoEeqs5C35K2UUqR7Fy\r\ntransfer-encoding: chunked\r\n\r\n";
+    VARYING "transfer-encoding: chunked\r\n\r\n";
 static const char WORDS[] = "the quick brown fox jumps over the lazy dog while nobody looks ";
 
 static void *must(void *p) {
@@ -142,7 +149,7 @@ static const char *JSON_PARTS[FORMATS][2] = {
 
 static void json_reply(Text *reply, int format, size_t text_bytes) {
     const char *before = JSON_PARTS[format][0], *after = JSON_PARTS[format][1];
-    print(reply, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nrequest-id: req_011CSHoEeqs5C35K2UUqR7Fy\r\n"
+    print(reply, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n" VARYING
           "content-length: %zu\r\n\r\n", strlen(before) + text_bytes + strlen(after));
     append(reply, before, strlen(before));
     words(reply, text_bytes);
@@ -299,6 +306,25 @@ static void give_rest(Conn *conn) {
 
 static void give_text(Conn *conn, const Text *text) { give(conn, text->data, text->len); }
 
+static void count_into(char *last, int digits, unsigned long long number) {
+    for (; digits > 0; digits--, number /= 10) *last-- = (char)('0' + number % 10);
+}
+
+static void renew(Text *reply) {
+    char *at = memmem(reply->data, reply->len, "\r\ndate: ", 8);
+    count_into(at + sizeof "\r\ndate: Sat, 21 Nov 2026 13:20:00" - 2, 2, requests % 60);
+    at = memmem(at, reply->len - (size_t)(at - reply->data), "\r\nrequest-id: ", 14);
+    count_into(at + sizeof "\r\nrequest-id: req_011CSHoEeqs500000000" - 2, 8, requests);
+    at = memmem(at, reply->len - (size_t)(at - reply->data), "\r\nanthropic", 11);
+    count_into(at + sizeof "\r\nanthropic-ratelimit-requests-reset: 2026-11-21T13:20:00" - 2, 2, requests % 60);
+}
+
+/* A reply that begins with its head. */
+static void give_reply(Conn *conn, Text *reply) {
+    renew(reply);
+    give_text(conn, reply);
+}
+
 static void end_stream(Conn *conn) {
     unschedule(conn);
     open_now--;
@@ -349,7 +375,7 @@ static void begin_stream(Conn *conn, long deltas, uint64_t interval, bool idle) 
     opened++;
     open_now++;
     events += (unsigned long long)OPENING[conn->format] + 1;
-    give_text(conn, &replies[conn->format].open);
+    give_reply(conn, &replies[conn->format].open);
     schedule(conn, now_ns() + interval);
 }
 
@@ -366,7 +392,7 @@ static void give_large(Conn *conn, bool streamed, size_t bytes) {
         close_stream(&reply, conn->format);
         events += (unsigned long long)(OPENING[conn->format] + CLOSING[conn->format]);
     }
-    give_text(conn, &reply);
+    give_reply(conn, &reply);
     free(reply.data);
 }
 
@@ -402,14 +428,14 @@ static void answer(Conn *conn, const char *path, const Text *body) {
     if (asked && !strncmp(asked + 6, "large", 5)) {
         give_large(conn, streamed, (size_t)option(asked, "kb=", 1024) * 1024);
     } else if (!streamed) {
-        give_text(conn, &replies[conn->format].json);
+        give_reply(conn, &replies[conn->format].json);
     } else if (asked && !strncmp(asked + 6, "paced", 5)) {
         begin_stream(conn, option(asked, "deltas=", 100), (uint64_t)option(asked, "interval_us=", 5000) * 1000, false);
     } else if (asked && !strncmp(asked + 6, "idle", 4)) {
         begin_stream(conn, 1, (uint64_t)option(asked, "seconds=", 60) * 1000000000u, true);
     } else {
         events += BURST_EVENTS;
-        give_text(conn, &replies[conn->format].burst);
+        give_reply(conn, &replies[conn->format].burst);
     }
 }
 

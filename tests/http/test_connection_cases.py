@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import pytest
 from replies_http import cut_at
 
+from dragoman.http import heads
 from dragoman.http.base import ReplyBroken
 from dragoman.http.connection import HEAD_LIMIT_BYTES, OVERHEAD_BYTES, Connection
-from dragoman.http.heads import HEADER_LIMIT
+from dragoman.http.heads import HEADER_LIMIT, SEEN_OFTEN
 
 OK = b"HTTP/1.1 200 OK\r\n"
 OLD = b"HTTP/1.0 200 OK\r\n"
@@ -478,8 +479,8 @@ def test_an_error_is_raised_behind_what_was_good_and_again() -> None:
 
 
 def test_a_line_that_was_refused_once_is_refused_again() -> None:
-    """Lines are looked up when they were seen before: only those that are headers."""
-    for _ in range(3):
+    """Status lines are looked up when they were seen before, and heads by their shape: only legal ones."""
+    for _ in range(3 * SEEN_OFTEN):
         for name in ("space before the colon", "status 99", "NUL in a value", "two lengths in a line"):
             assert read(REFUSED[name], [REFUSED[name].data])[2] is not None
 
@@ -492,6 +493,79 @@ def test_thousands_of_different_lines_are_read_each_as_it_is() -> None:
         connection, _, _ = read(Case(data), [data])
         assert connection.status == 200 + number % 3
         assert connection.headers == [(f"x-{number}", f"{text}x"), ("content-length", "0")]
+
+
+# -- heads whose shape is known ------------------------------------------------------------------------------------
+
+LENGTH_SHAPE = OK + b"Date: %b\r\nx: %b\r\nConnection: keep-alive\r\ncontent-length: %b\r\n\r\n"
+CHUNKED_SHAPE = OK + b"Date: %b\r\nx: %b\r\nTransfer-Encoding: %b\r\n\r\n"
+
+
+@pytest.fixture
+def _known_shapes() -> None:
+    for number in range(SEEN_OFTEN):
+        for data in (
+            LENGTH_SHAPE % (b"d", b"%d" % number, b"3") + b"abc",
+            CHUNKED_SHAPE % (b"d", b"", b"chunked") + LAST,
+        ):
+            read(Case(data), [data])
+    assert {("date", "x", "connection", "content-length"), ("date", "x", "transfer-encoding")} <= {
+        shape.names for shape in heads._shapes
+    }
+
+
+@pytest.mark.usefixtures("_known_shapes")
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [(b"y", "y"), (b"", ""), (b" ", ""), (b"\t", ""), (b" \ty \t", "y"), (b"y  z: ", "y  z:"),
+     (b"\xa0\x85\xe9", "\xa0\x85é"), (b"y\tz", "y\tz"), (b"y" * 5000, "y" * 5000)],
+)  # fmt: skip
+def test_a_value_in_a_known_shape_is_read_as_in_any(written: bytes, value: str) -> None:
+    data = LENGTH_SHAPE % (b"d", written, b"3") + b"abc"
+    connection, body, error = read(Case(data), [data])
+    assert (body, error, connection.is_reusable) == (b"abc", None, True)
+    assert connection.headers == [("date", "d"), ("x", value), ("connection", "keep-alive"), ("content-length", "3")]
+    data = CHUNKED_SHAPE % (b"d", written, b"chunked") + ABC + LAST
+    assert read(Case(data), [data])[1:] == (b"abc", None)
+
+
+@pytest.mark.usefixtures("_known_shapes")
+@pytest.mark.parametrize(
+    "value", [b"\0", b"y\r", b"y\rz", b"y\nz", b"\ry", b"y\x7f", b"y\r\n z", b"y\r\nz", b"y\r\nz : a",
+              b"y\r\ncontent-length: 4", b"y\r\ntransfer-encoding: gzip"],
+)  # fmt: skip
+def test_what_is_illegal_is_so_in_a_known_shape(value: bytes) -> None:
+    for data in (LENGTH_SHAPE % (b"d", value, b"3"), CHUNKED_SHAPE % (b"d", value, b"chunked") + ABC + LAST):
+        assert read(Case(data), [data + b"abc"])[2] is not None
+
+
+@pytest.mark.usefixtures("_known_shapes")
+@pytest.mark.parametrize("length", [b"", b"-3", b"+3", b"3,", b"3, 4", b"0x3", b"3 3", b"\xb3", b"3" * 19])
+def test_a_length_that_is_none_is_so_in_a_known_shape(length: bytes) -> None:
+    data = LENGTH_SHAPE % (b"d", b"y", length) + b"abc"
+    assert read(Case(data), [data])[2] is not None
+
+
+@pytest.mark.usefixtures("_known_shapes")
+def test_other_framing_is_seen_behind_a_known_shape() -> None:
+    data = LENGTH_SHAPE.replace(b"keep-alive", b"close") % (b"d", b"y", b"3") + b"abc"
+    connection, body, error = read(Case(data), [data])
+    assert (body, error, connection.is_reusable) == (b"abc", None, False)
+    for coding in (b"gzip", b"chunked, gzip", b"", b"xchunked"):
+        data = CHUNKED_SHAPE % (b"d", b"y", coding) + ABC + LAST
+        assert read(Case(data), [data])[2] is not None
+
+
+def test_what_is_remembered_of_heads_is_bounded() -> None:
+    for number in range(2 * heads.SHAPES):
+        data = b"HTTP/1.1 200 %d\r\ncontent-length: 0\r\n\r\n" % number
+        for _ in range(SEEN_OFTEN):
+            read(Case(data), [data])
+    assert len(heads._shapes) == heads.SHAPES
+    for number in range(2 * heads.SHAPES_COUNTED):
+        data = b"HTTP/1.1 200 OK\r\nx-%d: y\r\ncontent-length: 0\r\n\r\n" % number
+        read(Case(data), [data])
+    assert len(heads._counted) <= heads.SHAPES_COUNTED
 
 
 # -- bounds --------------------------------------------------------------------------------------------------------

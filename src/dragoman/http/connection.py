@@ -21,7 +21,8 @@
     connection.is_reusable               # whole, and the next request may follow
 
 The head is read by heads.py, strictly; a body with a length or without needs no parser; chunks go through llhttp, which
-is strict about them, and three times as fast as any way to cut them in Python (httptools 0.9, llhttp 9: tests/http/test_connection.py tells what it was tried with).
+is strict about them, and three times as fast as any way to cut them in Python (httptools 0.9, llhttp 9:
+tests/http/test_connection.py tells what it was tried with).
 """
 
 from collections.abc import Callable, Iterator
