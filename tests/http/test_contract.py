@@ -27,6 +27,7 @@ from misbehaving import (
     reply,
     replying,
 )
+from threaded import Threaded
 from wrong_replies import HTTPX_TAKES, LEGAL, WRONG, Legal
 
 from dragoman.http.aio import FastTransport
@@ -47,9 +48,11 @@ from dragoman.http.base import (
     TransportError,
 )
 from dragoman.http.foreign import HttpxTransport
+from dragoman.http.sync import BlockingTransport
 
 TRANSPORTS = {
     "fast": FastTransport,
+    "blocking": lambda: Threaded(BlockingTransport()),
     "httpx": lambda: HttpxTransport(trust_env=False),
 }
 LIMIT = 1 << 20  # bytes, for `Response.read`
@@ -809,6 +812,16 @@ async def test_a_connection_is_not_used_again_after_connection_close(transport: 
         await fetch(transport, post(server.url))
         assert len(server.conns) == 2
         await server.hang_up(0)
+
+
+async def test_a_large_reply_that_waits_to_be_read_leaves_its_connection_fit(transport: Transport) -> None:
+    """Reading was paused as it waited: the next reply must be heard all the same."""
+    large = b"x" * 300_000
+    async with Misbehaving(replying(reply(large))) as server:
+        for _ in range(5):
+            response = await transport.send(post(server.url, first_byte_s=5))
+            await asyncio.sleep(0.02)  # nothing tells that all which fits has come
+            assert await response.read(LIMIT) == large
 
 
 async def test_a_kept_connection_that_was_closed_meanwhile_is_not_used(transport: Transport) -> None:

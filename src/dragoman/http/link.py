@@ -119,6 +119,7 @@ class Link(asyncio.Protocol):
             return
         self.is_busy = False
         self.is_reused = True
+        self.go_on()  # what has come may have paused it, and the next reply would never be heard
         self.total_at = None
         idle_until = self._loop.time() + self._kept_s
         self._set_deadline(idle_until if idle_until < self._old_at else self._old_at)

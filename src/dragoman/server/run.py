@@ -24,8 +24,9 @@ __all__ = ["bind", "serve"]
 log = logging.getLogger("dragoman.server")
 
 BACKLOG = 2048
-# Requests leave next to no cycles behind, and looking for them so often as Python does costs one in twenty cycles.
-GC_THRESHOLDS = (10_000, 20, 20)
+# Looking for cycles as often as Python does costs one in twenty cycles of the processor; more rarely than this, what
+# failed requests leave behind (their tracebacks) adds up. What start-up made is frozen, so a full look is cheap.
+GC_THRESHOLDS = (5_000, 10, 2)
 LAST_WORDS_S = 1.0  # for the requests that a stop has cut to tell their callers
 
 
