@@ -247,6 +247,128 @@ async def test_a_key_revoked_here_stops_at_once(auth: Auth) -> None:
     assert await refusal(auth, None, f"Bearer {key}") == "Invalid bearer token"
 
 
+async def test_a_key_revoked_here_stops_at_once_in_whichever_header_it_comes(auth: Auth, store: WatchedStore) -> None:
+    """However it was remembered, and by whom it was named; other keys work on without a look at the store."""
+    for name_of in (lambda key, record: record.id, lambda key, record: record.hint, lambda key, record: f" {key} "):
+        key, record = await auth.create("mine")
+        other, _ = await auth.create("other")
+        presented = (
+            (key, None),
+            (f" {key}\t", None),
+            (None, f"Bearer {key}"),
+            (WRONG, f"bearer {key}"),
+            (key, "Basic x"),
+        )
+        for headers in presented:
+            assert (await auth.identify(*headers)).key_id == record.id
+        await auth.identify(other, None)
+        assert auth.recall(key, None) is not None
+        await auth.revoke(name_of(key, record))
+        assert auth.recall(key, None) is None
+        for headers in presented:
+            await refusal(auth, *headers)
+        asked = store.asked
+        assert (await auth.identify(other, None)).key_name == "other"
+        assert store.asked == asked
+
+
+async def test_what_is_recalled_is_what_would_be_found(auth: Auth, store: WatchedStore, clock: Clock) -> None:
+    """Nothing but the key alone, as it is, and only as long as the store need not be asked."""
+    key, record = await auth.create("mine")
+    assert auth.recall(key, None) is None  # nobody has asked for it yet
+    principal = await auth.identify(key, None)
+    assert auth.recall(key, None) == principal
+    other_writings = (
+        f" {key}",
+        f"{key} ",
+        f"{key}\x00",
+        f"{key},{key}",
+        f"{key}, {key}",
+        key.upper(),
+        key[:-1],
+        "",
+        " ",
+    )
+    for other in (*other_writings, WRONG, "\udc80", "ÿ" * 2000, key + "x" * 5000):
+        assert auth.recall(other, None) is None
+    assert auth.recall(None, key) is auth.recall(None, f"Bearer {key}") is auth.recall(None, None) is None
+    assert auth.recall(key, "") is auth.recall(key, f"Bearer {key}") is None  # `identify` looks at both
+    clock.now += 4.9
+    assert auth.recall(key, None) == principal
+    clock.now += 0.1
+    assert auth.recall(key, None) is None
+    await auth.revoke(record.id)
+    assert await refusal(auth, key) == "invalid x-api-key"
+
+
+async def test_both_headers_are_looked_at_though_one_is_remembered(auth: Auth, clock: Clock) -> None:
+    """HDR-3. With a live key in both, `x-api-key` tells who calls; with one, the other's state is no matter."""
+    first, first_record = await auth.create("first")
+    second, _ = await auth.create("second")
+    for _ in range(2):  # asked for, then remembered
+        assert (await auth.identify(first, f"Bearer {second}")).key_name == "first"
+        assert (await auth.identify(second, f"Bearer {first}")).key_name == "second"
+        assert (await auth.identify(first, f"Bearer {first}")).key_name == "first"
+    await auth.revoke(first_record.id)
+    assert (await auth.identify(first, f"Bearer {second}")).key_name == "second"
+    assert (await auth.identify(second, f"Bearer {first}")).key_name == "second"
+    assert await refusal(auth, first, f"Bearer {first}") == "invalid x-api-key"
+
+
+async def test_a_key_that_came_twice_in_one_header_is_none(auth: Auth) -> None:
+    """Repeated headers are joined by a comma before they come here."""
+    key, _ = await auth.create("mine")
+    await auth.identify(key, None)
+    assert await refusal(auth, f"{key}, {key}") == "invalid x-api-key"
+    assert await refusal(auth, None, f"Bearer {key}, Bearer {key}") == "Invalid bearer token"
+
+
+async def test_the_longest_key_is_remembered_and_a_longer_one_is_not_looked_at(auth: Auth, store: WatchedStore) -> None:
+    longest = "k" * 1024
+    await auth.create("long", key=longest)
+    principal = await auth.identify(longest, None)
+    assert auth.recall(longest, None) == principal
+    asked = store.asked
+    for longer in (longest + "k", longest * 1000, f"{longest} ", "é" * 1024):
+        assert auth.recall(longer, None) is None
+    assert (await auth.identify(f"{longest} ", None)) == principal
+    for longer in (longest + "k", longest * 1000, "é" * 1024):
+        await refusal(auth, longer)
+    assert store.asked == asked
+
+
+async def test_two_servers_with_other_secrets_do_not_know_each_others_keys(store: WatchedStore, clock: Clock) -> None:
+    """One store behind both: the same key is two keys, and what one remembers does not help the other."""
+    one = Auth(store, SECRET, clock=clock)
+    two = Auth(store, SECRET[::-1], clock=clock)
+    await one.create("mine", key=PRESET)
+    await one.identify(PRESET, None)
+    assert two.recall(PRESET, None) is None
+    assert await refusal(two, PRESET) == "invalid x-api-key"
+    _, record = await two.create("theirs", key=PRESET)
+    assert (await two.identify(PRESET, None)).key_name == "theirs"
+    assert (await one.identify(PRESET, None)).key_name == "mine"
+    await two.revoke(record.id)
+    assert (await one.identify(PRESET, None)).key_name == "mine"
+    assert await refusal(two, PRESET) == "invalid x-api-key"
+
+
+async def test_a_key_revoked_here_while_the_store_is_asked_is_not_remembered(auth: Auth, store: WatchedStore) -> None:
+    """Whoever asked before may pass; whoever comes after `revoke` has returned may not."""
+    key, record = await auth.create("mine")
+    find = store.find_key
+
+    async def revoked_meanwhile(key_hash: bytes) -> KeyRecord | None:
+        found = await find(key_hash)
+        store.find_key = find
+        await auth.revoke(record.id)
+        return found
+
+    store.find_key = revoked_meanwhile
+    await auth.identify(key, None)
+    assert await refusal(auth, key) == "invalid x-api-key"
+
+
 async def test_a_key_made_here_works_at_once_though_it_was_wrong_a_moment_ago(auth: Auth) -> None:
     assert await refusal(auth, PRESET) == "invalid x-api-key"
     await auth.preset(PRESET)

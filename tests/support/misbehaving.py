@@ -234,6 +234,8 @@ class Misbehaving:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for conn in self.conns:  # of a task that was cancelled before its first step, too
+            conn.close()
         self._listener.close()
         if self._failures and exc_info[0] is None:
             raise self._failures[0]

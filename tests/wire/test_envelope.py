@@ -400,3 +400,97 @@ def test_a_value_is_decoded_up_to_the_depth_that_a_body_may_have() -> None:
     for deep in (b"[" * 401 + b"]" * 401, b"[" * 100_000):
         with pytest.raises(InvalidRequest, match=NOT_JSON):
             decode(deep)
+
+
+# ---------------------------------------------------------------- a body that nobody changes
+
+NUMBERS_AS_SENT = ("1e400", "-1e400", "-0", "-0.0", "1.0", "1.50", "1E+2", "0.1e-7", "1e-400", "9" * 30, "9" * 5000)
+STRINGS_AS_SENT = (r'"\u00e9"', r'"\/"', r'"\u0041"', r'"\ud83d\ude00"', '"é\u2028\x7f😀"', r'"\"}{,:"', '" "')
+KEYS_AS_SENT = ('"model"', '"messages"', '"é"', '"a b"', '""', '"{"', '","', '"model "', '"Model"')
+NEEDLESSLY_ESCAPED_KEYS = ('"mod\\u0065l"', '"\\/"', '"caf\\u00e9"')
+ESCAPED_KEYS = (*NEEDLESSLY_ESCAPED_KEYS, '"\\""', '"\\\\"')
+
+
+def raw_value(rng: Random, depth: int = 3) -> str:
+    """Any JSON text, in the words of a client that writes by hand."""
+    roll = rng.randrange(8 if depth else 5)
+    if roll < 3:
+        return rng.choice(NUMBERS_AS_SENT)
+    if roll < 5:
+        return rng.choice((*STRINGS_AS_SENT, "true", "null", "{}", "[]"))
+    inner = [raw_value(rng, depth - 1) for _ in range(rng.randrange(4))]
+    if roll == 5:
+        return "[" + ",".join(spaced(rng, item) for item in inner) + "]"
+    keys = KEYS_AS_SENT + ESCAPED_KEYS  # doubled ones too: inside a value they are not our business
+    return "{" + ",".join(spaced(rng, rng.choice(keys)) + ":" + spaced(rng, item) for item in inner) + "}"
+
+
+def spaced(rng: Random, text: str) -> str:
+    before, after = ("".join(rng.choice(" \t\r\n") for _ in range(rng.choice((0, 0, 0, 1, 3)))) for _ in range(2))
+    return before + text + after
+
+
+def raw_body(rng: Random, fields: list[tuple[str, str]], *, is_spaced: bool) -> bytes:
+    pad = (lambda text: spaced(rng, text)) if is_spaced else str
+    return pad("{" + ",".join(pad(key) + ":" + pad(value) for key, value in fields) + "}").encode()
+
+
+@pytest.mark.parametrize("is_spaced", [False, True])
+def test_a_body_goes_out_byte_for_byte_whatever_its_values_are_written_like(is_spaced: bool) -> None:
+    rng = Random(f"as it came {is_spaced}")
+    for _ in range(300):
+        keys = rng.sample(KEYS_AS_SENT, rng.randint(0, 5))
+        body = raw_body(rng, [(key, raw_value(rng)) for key in keys], is_spaced=is_spaced)
+        envelope = Envelope(body)
+        assert envelope.encode() == body
+        assert envelope.without("absent") == body
+
+
+def test_a_doubled_or_escaped_key_makes_a_body_be_written_anew() -> None:
+    """Each field once, by the name that it means, with its last value's own bytes."""
+    rng = Random("anew")
+    for at in range(300):
+        fields = [(key, raw_value(rng)) for key in rng.sample(KEYS_AS_SENT, rng.randint(1, 4))]
+        odd = rng.choice(NEEDLESSLY_ESCAPED_KEYS) if at % 2 else fields[0][0]
+        fields.insert(rng.randrange(len(fields) + 1) if at % 2 else len(fields), (odd, raw_value(rng)))
+        envelope = Envelope(raw_body(rng, fields, is_spaced=bool(at % 3)))
+        last = {json.loads(key): value for key, value in fields}
+        anew = {key: json.dumps(key, ensure_ascii=False) for key in last}
+        assert envelope.encode() == ("{" + ",".join(f"{anew[key]}:{last[key]}" for key in last) + "}").encode()
+        assert json.loads(envelope.encode(model="n"), parse_int=str)["model"] == "n"
+        assert envelope.encode(model="n").count(b'"model":') >= 1
+
+
+@pytest.mark.parametrize("number", NUMBERS_AS_SENT)
+@pytest.mark.parametrize("space", [b"", b" "])
+def test_a_number_keeps_its_writing_in_every_path(number: str, space: bytes) -> None:
+    """1e400 is no float of ours, and 1.0 no 1; what they mean is the upstream's business."""
+    sent = number.encode()
+    body = b'{"n":%b%b%b,"model":"m"}' % (space, sent, space)
+    envelope = Envelope(body)
+    assert envelope.encode() == envelope.without("absent") == body
+    assert envelope.encode(model="x") == body.replace(b'"m"', b'"x"')
+    assert envelope.without("model") == b'{"n":%b%b%b}' % (space, sent, b"")
+    doubled = Envelope(b'{"n":1,"n":%b%b%b,"model":"m"}' % (space, sent, space))
+    assert doubled.encode() == b'{"n":%b,"model":"m"}' % sent
+    assert doubled.encode(model="x") == b'{"n":%b,"model":"x"}' % sent
+    assert doubled.without("model") == b'{"n":%b}' % sent
+
+
+def deeper(frames: int, work: Any) -> Any:
+    """What `work` returns, called from that many frames further down."""
+    return work() if frames == 0 else deeper(frames - 1, work)
+
+
+def test_a_deep_body_that_was_taken_can_be_handed_on() -> None:
+    """Where a body is split and where it goes out differ in how deep the stack is."""
+    for levels in range(900, 1000):
+        body = b'{"model": "m", "deep": ' + b"[" * levels + b"]" * levels + b"}"
+        try:
+            envelope = Envelope(body)
+        except InvalidRequest:
+            assert levels > 900
+            return
+        assert deeper(30, envelope.encode) == body
+        assert deeper(30, lambda each=envelope: each.encode(model="n")) == body.replace(b'"m"', b'"n"')
+    raise AssertionError("bodies of any depth are taken")

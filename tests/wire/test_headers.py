@@ -36,6 +36,33 @@ def test_any_bytes_are_legal_headers(pairs: list[tuple[bytes, bytes]]) -> None:
         assert headers.get(name) == ", ".join(value for other, value in texts if other == name)
 
 
+@REPEATABLE
+@given(st.lists(st.tuples(st.sampled_from([b"a", b"b", b"anthropic-beta"]), st.binary(max_size=3)), max_size=6))
+def test_bytes_and_texts_make_the_same_headers(pairs: list[tuple[bytes, bytes]]) -> None:
+    """Repeated or not, however they are asked for. A server may hand over lists where it means pairs."""
+    texts = Headers((name.decode("latin-1").upper(), value.decode("latin-1")) for name, value in pairs)
+    for given_pairs in (pairs, tuple(pairs), [list(pair) for pair in pairs]):
+        raw = Headers.from_bytes(given_pairs)
+        for name in ("a", "b", "anthropic-beta", "c"):
+            assert (raw.get(name), name in raw) == (texts.get(name), name in texts)
+        assert betas(raw) == betas(texts)
+
+
+def test_headers_are_picked_in_the_order_of_the_names() -> None:
+    headers = Headers.from_bytes([(b"b", b"1"), (b"cookie", b"secret"), (b"a", b"\xff"), (b"b", b""), (b"c", b"")])
+    wanted = {b"a": "A", b"b": "b", b"c": "c", b"missing": "missing"}
+    assert headers.pick(wanted) == [("A", "\xff"), ("b", "1, "), ("c", "")]
+    assert headers.pick({}) == Headers().pick(wanted) == []
+
+
+def test_other_betas_leave_the_headers_that_they_were_made_of_alone() -> None:
+    headers = Headers([("anthropic-beta", "a"), ("Anthropic-Beta", "b"), ("x", "1")])
+    assert betas(headers.with_betas(["c", "d"])) == ("c", "d")
+    assert "anthropic-beta" not in headers.with_betas([])
+    assert headers.with_betas([]).get("x") == "1"
+    assert betas(headers) == ("a", "b")
+
+
 @pytest.mark.parametrize("known", ["2023-06-01", "2026-10-21"])
 def test_both_versions_are_accepted(known: str) -> None:
     """MSG-2, HDR-5."""

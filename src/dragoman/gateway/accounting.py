@@ -14,6 +14,8 @@ __all__ = ["Entry", "Ledger", "Outcome"]
 
 log = logging.getLogger("dragoman.requests")
 
+WORD_CHARS = 200  # of a row's words, at most
+
 # answered: the whole reply went out. refused: an error did. cut: a stream broke off, by the upstream's fault or by the
 # server's stop. abandoned: the caller hung up, or the server stopped, before the reply was complete.
 Outcome = Literal["answered", "refused", "cut", "abandoned"]
@@ -109,15 +111,20 @@ class Entry:
 
 def _word(value: object) -> str:
     """One word of a log line, whatever a caller or an upstream put into it: a number may turn out to be none."""
+    word = str(value)[:WORD_CHARS]
     if type(value) is int:
-        return str(value)
-    word = str(value)[:200]
+        return word
     if word and word.isascii() and word.isprintable() and " " not in word:
         return word
     return ascii(word).replace(" ", "\\x20")
 
 
-_known_word = lru_cache(1000)(_word)  # of what comes again and again
+_kept_word = lru_cache(1000)(_word)
+
+
+def _known_word(value: str) -> str:
+    """Of what comes again and again, and is as long as a caller likes."""
+    return _kept_word(value) if len(value) <= WORD_CHARS else _word(value)
 
 
 class Ledger:

@@ -137,6 +137,7 @@ class Auth:
         self._clock = clock
         self._cache_seconds = cache_seconds
         self._now = now
+        self._revocations = 0
         self._memory_key = secrets.token_bytes(32)
         self._known: _Recent[_Known] = _Recent(REMEMBERED_LIMIT)
         self._unknown: _Recent[float] = _Recent(REMEMBERED_LIMIT)  # digest -> when the store was asked
@@ -232,6 +233,7 @@ class Auth:
             # A long text without dots may be a whole key, given by mistake: it is not repeated.
             shown = given if 0 < len(given) < 32 or "..." in given else _hint(given)
             raise ConfigError(f"no key has the id or hint {shown}: `dragoman keys list` shows those that are there")
+        self._revocations += 1
         self._known.drop_where(lambda known: known.principal.key_id == revoked.id)
         return revoked
 
@@ -284,6 +286,7 @@ class Auth:
 
     async def _ask(self, key: str, mark: bytes) -> Principal | None:
         digest = hash_key(self._secret, key)
+        revocations = self._revocations
         asked = self._clock()  # before the question: a key revoked while it is under way counts as seen before
         try:
             record = await self._store.find_key(digest)
@@ -303,7 +306,8 @@ class Auth:
             organization_id=self.organization_id,
             is_test=record.is_test,
         )
-        self._known.put(mark, _Known(principal, confirmed=asked, asked=asked))
+        if revocations == self._revocations:  # else what the store said may be of before
+            self._known.put(mark, _Known(principal, confirmed=asked, asked=asked))
         self._unknown.drop(mark)
         return principal
 

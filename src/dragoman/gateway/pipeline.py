@@ -44,7 +44,8 @@ __all__ = ["OUR_FAULT", "Gateway", "Reply", "answer", "error_answer", "identify"
 
 log = logging.getLogger("dragoman.gateway")
 
-RANDOM_BYTES = 4096
+ID_CHARS = 22
+IDS_AT_ONCE = 200
 OUR_FAULT = "Internal server error"  # all that a caller is told of it (ERR-54)
 
 
@@ -297,28 +298,17 @@ def error_answer(error: ApiError, request_id: str) -> Answer:
 
 def new_id(prefix: str) -> str:
     """An opaque id as the API's are: "msg" -> "msg_01" and 22 characters."""
-    return f"{prefix}_01{base58(_random.take(22))}"
+    try:
+        random = _random.pop()
+    except IndexError:
+        fetched = os.urandom(ID_CHARS * IDS_AT_ONCE)
+        _random.extend(fetched[at : at + ID_CHARS] for at in range(ID_CHARS, len(fetched), ID_CHARS))
+        random = fetched[:ID_CHARS]
+    return f"{prefix}_01{base58(random)}"
 
 
-class _Random:
-    """The system's random bytes, fetched some hundred ids at a time: to ask for each costs as much as all the rest."""
-
-    def __init__(self) -> None:
-        self._bytes = b""
-        self._at = 0
-        if hasattr(os, "register_at_fork"):  # two processes must not give the same ids
-            os.register_at_fork(after_in_child=self._forget)
-
-    def take(self, count: int) -> bytes:
-        at = self._at
-        if at + count > len(self._bytes):
-            self._bytes = os.urandom(RANDOM_BYTES)
-            at = 0
-        self._at = at + count
-        return self._bytes[at : self._at]
-
-    def _forget(self) -> None:
-        self._bytes = b""
-
-
-_random = _Random()
+# Random bytes for the next ids: to ask the system for each costs as much as all the rest. A list gives each item to one
+# thread only; and two processes must not give the same ids.
+_random: list[bytes] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_random.clear)

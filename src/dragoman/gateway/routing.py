@@ -14,9 +14,10 @@ from dragoman.wire.models import Model
 from .catalogue import Alias, Catalogue
 from .config import OFFLINE, Config, ProviderConfig, TargetName
 
-__all__ = ["Route", "Router"]
+__all__ = ["LONGEST_KEPT", "Route", "Router"]
 
 ROUTES_KEPT = 1000
+LONGEST_KEPT = 256  # characters of a name: one may be megabytes long
 
 
 class Route(Struct, frozen=True, kw_only=True):
@@ -55,7 +56,7 @@ class Router:
 
         Raises NotFound (ERR-46) for a name that nothing answers, and for a retired model where those are refused.
         """
-        return self._kept(name)
+        return self._kept(name) if len(name) <= LONGEST_KEPT else self._find(name)
 
     def _find(self, name: str) -> Route:
         target = self._target(name)

@@ -20,7 +20,7 @@ from dragoman.wire.sse import encode_sse
 from .accounting import Entry
 from .call import Answer, Asked, Stream
 from .config import ProviderConfig
-from .routing import Route
+from .routing import LONGEST_KEPT, Route
 
 __all__ = ["Upstream"]
 
@@ -96,8 +96,11 @@ class _Provider:
             idle_s=config.idle_timeout_s,
             total_s=config.total_timeout_s,
         )
-        self.target = lru_cache(TARGETS_KEPT)(self._target)
+        self._kept = lru_cache(TARGETS_KEPT)(self._target)
         self._config = config
+
+    def target(self, model: str) -> Target:
+        return self._kept(model) if len(model) <= LONGEST_KEPT else self._target(model)
 
     def _target(self, model: str) -> Target:
         config = self._config
@@ -279,7 +282,11 @@ class _Relay:
         if self._first is not None:
             first, self._first = self._first, None
             first.cancel()
-            await asyncio.gather(first, return_exceptions=True)
+            try:
+                await asyncio.gather(first, return_exceptions=True)
+            finally:  # a second cancellation may come here
+                await self._exchange.aclose()
+            return
         await self._exchange.aclose()
 
     async def _until_content(self) -> bytes:

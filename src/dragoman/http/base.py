@@ -166,7 +166,8 @@ class Response(Protocol):
         """The body as it comes: what has arrived is handed on at once, never an empty piece.
 
         Nothing is read ahead of the caller beyond one bounded piece, so a slow caller slows the sender down.
-        To be iterated once, by one task. Raises IdleTimeout and ReplyBroken; both close the connection.
+        To be iterated by one task; a second call goes on where the first has stopped. Raises IdleTimeout and
+        ReplyBroken; both close the connection.
         """
         ...
 

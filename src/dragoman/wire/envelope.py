@@ -17,6 +17,7 @@ from .schema import EXTRA, REQUIRED
 __all__ = ["Envelope", "decode"]
 
 MAX_FIELDS = 1000
+SMALL_BYTES = 512
 LONE_SURROGATE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
 NOT_JSON = "The request body is not valid JSON"
 # A key as it usually is: no escapes. One with escapes is legal, and then the body is written anew.
@@ -96,7 +97,8 @@ class Envelope:
         anew = msgspec.json.encode(self.fields)
         if anew == self.body:  # without space between its fields, as the SDKs write
             return msgspec.json.encode(self.fields | replaced) if replaced else self.body
-        if not replaced and _without_space(anew) == _without_space(self.body):
+        is_small = len(self.body) <= SMALL_BYTES  # beyond, this is the dearer way, and recursive
+        if is_small and not replaced and _without_space(anew) == _without_space(self.body):
             return self.body
         spans = _locate(self.body, self.fields)
         if spans is None:
