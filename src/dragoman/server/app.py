@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, quote, unquote
 
 from dragoman import __version__
 from dragoman.errors import ApiError, CutOff, InternalError, MethodNotAllowed, NotFound, StoreError, Unavailable
@@ -151,9 +151,9 @@ class App:
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         gateway = self._gateway
         arrived = gateway.clock()
-        exchange: Exchange | None = scope.get("extensions", {}).get(EXTENSION)
+        exchange: Exchange | None = (scope.get("extensions") or {}).get(EXTENSION)
         watch = Watch(exchange, receive, send, ping_after_s=gateway.config.server.ping_after_s)
-        method, path = scope["method"], scope["raw_path"].decode("latin-1")
+        method, path = scope["method"], _path(scope)
         headers = Headers.from_bytes(scope["headers"])
         request_id = new_id("req")
         received: ReceivedFile | None = None
@@ -205,6 +205,12 @@ class App:
                 await reply.aclose(outcome)
             if received is not None:
                 await received.upload.discard()
+
+
+def _path(scope: dict[str, Any]) -> str:
+    """As it was sent, with its escapes; ASGI lets a server leave that out."""
+    raw = scope.get("raw_path")
+    return quote(scope["path"]) if raw is None else raw.decode("latin-1")
 
 
 def _cut(exchange: Exchange | None) -> None:

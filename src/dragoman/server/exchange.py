@@ -18,6 +18,7 @@ JOINED_BYTES = 64 * 1024  # what is longer is written beside its frame, not copi
 
 _STATUS_LINES = {each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n".encode() for each in HTTPStatus}
 _NO_BODY = frozenset({204, 304})
+CLOSE = ("connection", "close")
 _date = DateLine()
 
 
@@ -118,6 +119,11 @@ class Exchange:
 
     # -- the reply --
 
+    @property
+    def _waits_for_leave(self) -> bool:
+        """The client may send its body or not: what would come next on the connection cannot be told."""
+        return self.wants_leave and not self.is_whole
+
     async def send(self, message: dict[str, Any]) -> None:
         if not self._line.can_write and not self.is_gone:
             await self._line.drain()
@@ -140,13 +146,14 @@ class Exchange:
             raise RuntimeError("the reply has begun")
         self.has_begun = True
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1", "replace")
-        length = b"content-length: %d\r\n" % len(body)
-        if b"connection: close\r\n" in lines:
+        ours = b"" if status in _NO_BODY else b"content-length: %d\r\n" % len(body)
+        says_close = CLOSE in headers
+        if says_close or self._waits_for_leave:
             self.keeps = False
-        elif not self.keeps:
-            length += b"connection: close\r\n"
-        self._head = _head(status, lines + length, len(headers) + length.count(b"\n"))
-        self._flush(b"" if self.is_head else body)
+        if not self.keeps and not says_close:
+            ours += b"connection: close\r\n"
+        self._head = _head(status, lines + ours, len(headers) + ours.count(b"\n"))
+        self._flush(b"" if self.is_head or status in _NO_BODY else body)
         self.is_answered = True
         self._wake()
         self._line.end(self)
@@ -180,9 +187,9 @@ class Exchange:
             if self._can_chunk:
                 fields.append((b"transfer-encoding", b"chunked"))
             self.loop.call_soon(self._flush)  # a stream's first event may be some way off
-        if says_close:
+        if says_close or self._waits_for_leave:
             self.keeps = False
-        elif not self.keeps:
+        if not self.keeps and not says_close:
             fields.append((b"connection", b"close"))
         self._head = response_head(status, fields)
 

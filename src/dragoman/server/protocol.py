@@ -35,6 +35,7 @@ HEAD_LIMIT_BYTES = 256 * 1024  # of the request line and all headers; Claude Cod
 TARGET_LIMIT_BYTES = 65_535  # of path and query
 WAITING_LIMIT = 16  # pipelined requests behind the one that is answered; hardly any client sends one
 WAITING_BYTES = 64 * 1024  # of the body of each
+VERSIONS = frozenset({"1.0", "1.1"})
 NOT_HTTP = "Invalid HTTP request received."
 ASGI = {"version": "3.0", "spec_version": "2.3"}
 
@@ -84,6 +85,8 @@ class Connection(asyncio.Protocol):
         self._is_deaf = False  # what else comes is thrown away
         self._is_closing = False
         self._is_reading = True
+        self._written = 0
+        self._taken = 0  # bytes, of those, that the client had when it was last looked
         self._drains: list[asyncio.Future[None]] = []
         self._idle_since = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
@@ -97,7 +100,7 @@ class Connection(asyncio.Protocol):
             "client": _address(transport.get_extra_info("peername")),
         }
         self._server.open.add(self)
-        self._timer = self._loop.call_later(self._server.keep_alive_s, self._close_if_idle)
+        self._timer = self._loop.call_later(self._server.keep_alive_s, self._look)
 
     def data_received(self, data: bytes) -> None:
         if self._is_deaf:
@@ -136,6 +139,7 @@ class Connection(asyncio.Protocol):
     # -- what exchanges and the server ask for --
 
     def write(self, data: bytes) -> None:
+        self._written += len(data)
         self.transport.write(data)
 
     async def drain(self) -> None:
@@ -175,14 +179,24 @@ class Connection(asyncio.Protocol):
         else:
             self._running.keeps = False
 
-    def _close_if_idle(self) -> None:
-        """One timer a connection, moved on when it fires: a request costs a look at the clock."""
-        keep_alive_s = self._server.keep_alive_s
-        left = keep_alive_s if self._running is not None else self._idle_since + keep_alive_s - self._loop.time()
-        if left <= 0:
-            self.close()
-        else:
-            self._timer = self._loop.call_later(left, self._close_if_idle)
+    def _look(self) -> None:
+        """Close a connection that is idle, and break one whose client takes nothing of what was written to it.
+
+        One timer a connection, moved on when it fires: a request costs a look at the clock.
+        """
+        unsent = self.transport.get_write_buffer_size()
+        taken = self._written - unsent
+        if unsent and taken == self._taken:
+            self.transport.abort()  # to close it would wait until all is out
+            return
+        self._taken = taken
+        again_s = self._server.keep_alive_s
+        if not unsent and self._running is None:
+            again_s += self._idle_since - self._loop.time()
+            if again_s <= 0:
+                self.close()
+                return
+        self._timer = self._loop.call_later(again_s, self._look)
 
     # -- bytes in --
 
@@ -227,7 +241,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._is_in_head:  # else it is a trailer
-            self._headers.append((name.lower(), value))
+            self._headers.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         self._is_in_head = False
@@ -260,24 +274,32 @@ class Connection(asyncio.Protocol):
         self._head_bytes = 0
 
     def on_message_complete(self) -> None:
-        if self._newest is not None and not self._parser.should_upgrade():
-            self._newest.finish()
+        exchange = self._newest
+        if exchange is None or self._parser.should_upgrade():
+            return
+        if not self._parser.should_keep_alive():  # a trailer said so: the parser reads no further
+            exchange.keeps = False
+        exchange.finish()
+        self._newest = None
 
     # -- requests --
 
-    def _exchange(self) -> Exchange:
-        """Raises ValueError and HttpParserInvalidURLError for a target that is none."""
+    def _scope(self) -> dict[str, Any]:
+        """Raises ValueError and HttpParserInvalidURLError for a request that we do not take."""
         url, query = self._url, b""
         if len(url) > TARGET_LIMIT_BYTES:
             raise ValueError("the target is too long")
         if not url.startswith(b"/") or b"?" in url or b"#" in url:
             parsed = httptools.parse_url(url)
             url, query = parsed.path, parsed.query or b""
+        version = self._parser.get_http_version()
+        if version not in VERSIONS:
+            raise ValueError("another version of HTTP")
         path = url.decode("ascii")
-        scope: dict[str, Any] = {
+        return {
             "type": "http",
             "asgi": ASGI,
-            "http_version": self._parser.get_http_version(),
+            "http_version": version,
             "method": self._parser.get_method().decode("ascii"),
             "scheme": "http",
             "path": unquote(path) if "%" in path else path,
@@ -287,12 +309,21 @@ class Connection(asyncio.Protocol):
             "headers": self._headers,
             **self._addresses,
         }
-        keeps = scope["http_version"] != "1.0" and self._parser.should_keep_alive()
-        exchange = Exchange(self, self._loop, scope, keeps=keeps)
+
+    def _exchange(self) -> Exchange:
+        """Raises as `_scope` does."""
+        scope = self._scope()
+        is_old = scope["http_version"] == "1.0"
+        exchange = Exchange(self, self._loop, scope, keeps=not is_old and self._parser.should_keep_alive())
+        hosts = 0
         for name, value in self._headers:
             if name == b"expect":
-                exchange.wants_leave = value.lower() == b"100-continue"
-        scope["extensions"] = {EXTENSION: exchange}
+                exchange.wants_leave = not is_old and value.lower() == b"100-continue"
+            elif name == b"host":
+                hosts += 1
+        if hosts != 1 and not (is_old and hosts == 0):  # RFC 9112, section 3.2
+            raise ValueError("not one host")
+        self._headers = []
         return exchange
 
     def _start(self, exchange: Exchange) -> None:
@@ -301,6 +332,7 @@ class Connection(asyncio.Protocol):
             self._worker = self._loop.create_task(self._work())
         else:
             self._wake()
+        self._server.at_work.add(self._worker)
 
     def _wake(self) -> None:
         if self._rest is not None and not self._rest.done():
@@ -308,27 +340,30 @@ class Connection(asyncio.Protocol):
 
     async def _work(self) -> None:
         """Have the requests of this connection answered, one after another: a task for each would cost more."""
-        worker, at_work = self._worker, self._server.at_work
+        worker = self._worker
         assert worker is not None
-        while True:
-            if (exchange := self._next) is not None:
-                self._next = None
-                exchange.task = worker
-                at_work.add(worker)
-                try:
-                    await self._answer(exchange)
-                finally:
-                    at_work.discard(worker)
-            elif self._is_closing:
-                return
-            else:
+        try:
+            while self._next is not None or not self._is_closing:
+                if self._next is not None:
+                    await self._answer(worker)
+                    continue
+                self._server.at_work.discard(worker)
                 self._rest = self._loop.create_future()
                 await self._rest
+        finally:  # cancelled, too: then nobody would answer what comes next
+            self._server.at_work.discard(worker)
+            self.close()
 
-    async def _answer(self, exchange: Exchange) -> None:
+    async def _answer(self, worker: "asyncio.Task[None]") -> None:
         """The application answers whatever comes, its own faults too: to leave a reply unfinished is one of ours."""
+        exchange, self._next = self._next, None
+        assert exchange is not None
+        exchange.task = worker
+        # The scope is handed over, not kept: it holds the exchange, and such circles only the collector opens.
+        scope, exchange.scope = exchange.scope, {}
+        scope["extensions"] = {EXTENSION: exchange}
         try:
-            await self._server.app(exchange.scope, exchange.receive, exchange.send)
+            await self._server.app(scope, exchange.receive, exchange.send)
         except Exception:
             log.exception("a request failed outside the application's own handling")
         if not exchange.is_answered and not exchange.is_gone:

@@ -53,6 +53,7 @@ class Watch:
         self._work: asyncio.Task[Any] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._is_gone = False
+        self._is_ending = False  # the last piece goes out, or is out
         self._has_pings = True
         self._last_piece = self._loop.time()
         self._sending_since: float | None = None
@@ -89,9 +90,10 @@ class Watch:
         """Send a message; waits while the client takes nothing."""
         self._sending_since = self._loop.time()
         self.has_started = True
+        self._is_ending = message["type"] == "http.response.body" and not message.get("more_body")
         try:
             await self._send(message)
-            self.has_ended = message["type"] == "http.response.body" and not message.get("more_body")
+            self.has_ended = self._is_ending
         finally:
             self._sending_since = None
             self._last_piece = self._loop.time()
@@ -105,6 +107,7 @@ class Watch:
         else:
             headers.append(("content-length", str(len(body))))
             await self._send(_start(status, headers))
+            self._is_ending = True
             await self._send({"type": "http.response.body", "body": body})
         self.has_ended = True
 
@@ -127,7 +130,8 @@ class Watch:
     async def _wait_until_hung_up(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             continue
-        self._give_up()
+        if not self._is_ending:  # behind the end of a reply ASGI says the same of a client that is there
+            self._give_up()
 
     async def _send_ping(self, last_piece: float) -> None:
         """Unless a piece has gone out since `last_piece`, or goes out now: it may have been the last."""
