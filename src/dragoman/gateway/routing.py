@@ -29,6 +29,9 @@ class Route(Struct, frozen=True, kw_only=True):
     name: str  # provider/model
     is_local: bool  # an engine of ours answers
 
+    def __str__(self) -> str:
+        return self.name
+
 
 class Router:
     """Maps the model name of a request to its route, by the configuration alone.

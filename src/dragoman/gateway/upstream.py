@@ -300,7 +300,7 @@ class _Relay:
             self._early.append(await self._next())
             if not self._reader.has_content and not self._is_committed:
                 continue
-            if self._reader.error is not None and not self._is_committed:
+            if self._reader.error is not None and self._reader.failed_first and not self._is_committed:
                 # As it would have been a moment earlier (STR-6).
                 raise _Refused(self._exchange.refused(status_of(_kind_of(self._reader.error)), self._reader.error))
             return self._taken()

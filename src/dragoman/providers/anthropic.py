@@ -123,6 +123,7 @@ class _Stream:
         self.has_content = False
         self.is_done = False
         self.error: bytes | None = None
+        self.failed_first = False
         self.failure: UpstreamFailed | None = None
         self._told: dict[str, Any] = {}  # usage, field by field
         self._decoder = SSEDecoder()
@@ -211,6 +212,7 @@ class _Stream:
             if not _is_error(event.data):
                 raise UpstreamFailed("The upstream's stream ended in an error that cannot be read.")
             self.error = event.data
+            self.failed_first = not self.has_content
             self.is_done = True
             return
         # Cumulative: a field that is there replaces the one before it (STR-13, STR-54).

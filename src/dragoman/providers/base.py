@@ -60,6 +60,7 @@ class StreamReader(Protocol):
     has_content: bool  # an event that commits us has been seen: content, the end, or an error
     is_done: bool  # message_stop or an error has been seen
     error: bytes | None  # the envelope of the error event, if one was seen
+    failed_first: bool  # it came before any content
     failure: UpstreamFailed | None  # what is behind the events that were handed out last is no stream of this dialect
 
     @property

@@ -173,8 +173,13 @@ class App:
                         body = whole
                     else:
                         body = await read_body(receive, headers, limit_bytes=limit_bytes, whole=whole)
+            except ClientGone:
+                raise
             except ApiError as error:
                 failure = error
+            except Exception:
+                log.exception("request %s failed by a fault of dragoman's", request_id)
+                failure = InternalError(OUR_FAULT)
             incoming = Incoming(
                 gateway=gateway,
                 headers=headers,

@@ -240,8 +240,11 @@ class Connection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._is_in_head:  # else it is a trailer
-            self._headers.append((name.lower(), value.rstrip(b" \t")))
+        name = name.lower()
+        if self._is_in_head:
+            self._headers.append((name, value.rstrip(b" \t")))
+        elif name == b"connection":  # the parser would heed it, and read no further
+            raise ValueError("no field of a trailer")
 
     def on_headers_complete(self) -> None:
         self._is_in_head = False
@@ -277,8 +280,6 @@ class Connection(asyncio.Protocol):
         exchange = self._newest
         if exchange is None or self._parser.should_upgrade():
             return
-        if not self._parser.should_keep_alive():  # a trailer said so: the parser reads no further
-            exchange.keeps = False
         exchange.finish()
         self._newest = None
 
@@ -376,7 +377,9 @@ class Connection(asyncio.Protocol):
             self._close_when_answered(running)
             return
         if running is None or not running.has_begun:
-            self.transport.write(_refusal(error))
+            self.write(_refusal(error))
+        if running is not None:
+            running.hang_up()  # what it waits for will not come, and nothing may be written behind the refusal
         self.close()
 
     def _close_when_answered(self, running: Exchange) -> None:
