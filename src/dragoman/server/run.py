@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, closing, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager, suppress
 from typing import TextIO
 
 from dragoman.errors import ConfigError
@@ -24,6 +24,7 @@ __all__ = ["bind", "serve"]
 log = logging.getLogger("dragoman.server")
 
 BACKLOG = 2048
+DESCRIPTORS = 65_536
 # Looking for cycles as often as Python does costs one in twenty cycles of the processor; more rarely than this, what
 # failed requests leave behind (their tracebacks) adds up. What start-up made is frozen, so a full look is cheap.
 GC_THRESHOLDS = (5_000, 10, 2)
@@ -36,8 +37,22 @@ def serve(config: Config, env: Mapping[str, str], *, out: TextIO = sys.stdout) -
     Raises ConfigError or StoreError for what stands in the way of a start: the address is taken, the database cannot
     be opened, DRAGOMAN_API_KEY is not fit to be a key.
     """
+    _allow_many_descriptors()
     with closing(bind(config.server.listen)) as sock, asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(config, env, sock, out))
+
+
+def _allow_many_descriptors() -> None:
+    """As many open files as the system lets us have: a stream that is passed through takes two of them."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):  # a system that says one thing and means another: then it stays as it is
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
