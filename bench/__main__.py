@@ -31,7 +31,7 @@ PACKAGES = ("uvloop", "httptools", "msgspec", "httpx2", "sqlalchemy")
 
 
 def python_build() -> str:
-    """How the interpreter was compiled, worth a fifth of dragoman's CPU time. Debian optimises by other means."""
+    """How the interpreter was compiled, on which its speed depends. Debian's is optimised by other means."""
     is_optimised = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
     return f"configured {'with' if is_optimised else 'without'} --enable-optimizations"
 
