@@ -1,9 +1,8 @@
 """The HTTP/1.1 side of a connection: bytes to requests, one after another, each a task of the application.
 
 Our own and not a server package's, for two reasons. What cannot be read as HTTP never reaches the application, so its
-refusal is written here: the API's envelope, the same `request-id`, then the connection ends. And a request through
-uvicorn's protocol costs nearly twice as much as through this one (ARCHITECTURE.md). The parser is httptools', which
-is node's; what it lets through and we do not:
+refusal is written here: the API's envelope, the same `request-id`, then the connection ends. And it is cheaper
+(ARCHITECTURE.md). The parser is httptools', which is node's; what it lets through and we do not:
 
 - An upgrade that is offered (JDK clients offer h2c with every first request) is declined, and the request answered.
 - Heads, trailers and chunk extensions have a bound, and a head that never ends has a time.
