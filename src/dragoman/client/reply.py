@@ -1,0 +1,342 @@
+"""An HTTP request that was sent, and its reply: what errors and raw responses show of them.
+
+Named and shaped as in httpx, so that programs which look at `error.response` need not know whose it is.
+"""
+
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from http import HTTPStatus
+from time import monotonic
+from typing import Any
+
+import msgspec
+
+from dragoman.http.base import Request, SyncResponse, TimedOut, TransportError
+from dragoman.http.base import Response as AsyncReply
+
+from .exceptions import APIConnectionError, APITimeoutError
+
+__all__ = ["Headers", "Response", "SentRequest", "connection_error"]
+
+CHARSET = re.compile(r"charset\s*=\s*\"?([\w.:-]+)", re.IGNORECASE)
+ANY_SIZE = 1 << 62
+
+
+class Headers(Mapping[str, str]):
+    """Header lines, found by name in any case. A name that came several times has its values joined by commas."""
+
+    __slots__ = ("raw",)
+
+    def __init__(self, lines: list[tuple[str, str]]) -> None:
+        self.raw = lines
+
+    def __getitem__(self, name: str) -> str:
+        values = self.get_list(name)
+        if not values:
+            raise KeyError(name)
+        return ", ".join(values)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(name.lower() for name, _ in self.raw))
+
+    def __len__(self) -> int:
+        return len({name.lower() for name, _ in self.raw})
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and bool(self.get_list(name))
+
+    def __repr__(self) -> str:
+        hidden = ("authorization", "x-api-key")
+        return f"Headers({[(name, '[secret]' if name.lower() in hidden else value) for name, value in self.raw]})"
+
+    def get_list(self, name: str) -> list[str]:
+        name = name.lower()
+        return [value for each, value in self.raw if each.lower() == name]
+
+    def multi_items(self) -> list[tuple[str, str]]:
+        return list(self.raw)
+
+
+class SentRequest:
+    """What went out. Its headers hold the key; its repr does not."""
+
+    __slots__ = ("content", "headers", "method", "url")
+
+    def __init__(self, request: Request) -> None:
+        self.method = request.method
+        self.url = request.url
+        self.headers = Headers(request.headers)
+        self.content = request.body
+
+    def read(self) -> bytes:
+        return self.content
+
+    def __repr__(self) -> str:
+        return f"<Request({self.method!r}, {self.url!r})>"
+
+
+class Response:
+    """A reply. Its body is read already, or waits to be: by `read` and `iter_bytes` where the client is a blocking
+    one, by `aread` and `aiter_bytes` where it is not. Reading raises APIConnectionError and APITimeoutError.
+    """
+
+    http_version = "HTTP/1.1"
+
+    def __init__(
+        self,
+        request: Request,
+        reply: "SyncResponse | AsyncReply",
+        *,
+        started: float,
+        retries_taken: int = 0,
+    ) -> None:
+        self.status_code = reply.status
+        self.headers = Headers(reply.headers)
+        self.retries_taken = retries_taken
+        self.is_closed = False
+        self.is_stream_consumed = False
+        self._sent = request
+        self._reply = reply
+        self._content: bytes | None = None
+        self._started = started  # seconds, monotonic
+        self._elapsed_s: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<Response [{self.status_code} {self.reason_phrase}]>"
+
+    @property
+    def request(self) -> SentRequest:
+        return SentRequest(self._sent)
+
+    @property
+    def url(self) -> str:
+        return self._sent.url
+
+    @property
+    def reason_phrase(self) -> str:
+        try:
+            return HTTPStatus(self.status_code).phrase
+        except ValueError:
+            return ""
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status_code <= 299
+
+    @property
+    def is_error(self) -> bool:
+        return self.status_code >= 400
+
+    @property
+    def elapsed(self) -> timedelta:
+        """From sending to the end of the body. Raises RuntimeError before that."""
+        if self._elapsed_s is None:
+            raise RuntimeError("the reply has not been read yet")
+        return timedelta(seconds=self._elapsed_s)
+
+    # -- the body, once it is here --
+
+    @property
+    def content(self) -> bytes:
+        """Raises RuntimeError when the body has not been read."""
+        if self._content is None:
+            raise RuntimeError("the body has not been read; call read(), or aread() of an asynchronous client")
+        return self._content
+
+    @property
+    def text(self) -> str:
+        found = CHARSET.search(self.headers.get("content-type", ""))
+        try:
+            return self.content.decode(found[1] if found else "utf-8", "replace")
+        except LookupError:  # a charset that Python does not know
+            return self.content.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The body as JSON. Raises ValueError when it is none."""
+        try:
+            return msgspec.json.decode(self.content)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ValueError(f"the body is no JSON: {error}") from error
+
+    def finish(self, content: bytes) -> None:
+        """The body is here; the drivers say so."""
+        self._content = content
+        self._ended()
+
+    def _ended(self) -> None:
+        self.is_closed = self.is_stream_consumed = True
+        self._elapsed_s = monotonic() - self._started
+
+    # -- the body on its way: threads --
+
+    def read(self) -> bytes:
+        if self._content is None:
+            self._must_be_unread()
+            try:
+                self.finish(self._reply.read(ANY_SIZE))  # type: ignore[arg-type]
+            except TransportError as error:
+                self.is_closed = True
+                raise connection_error(error, self._sent) from error
+        return self.content
+
+    def iter_raw(self) -> Iterator[bytes]:
+        """The body as it comes: what has arrived, in one piece."""
+        if self._content is not None:
+            yield self._content
+            return
+        self._must_be_unread()
+        self.is_stream_consumed = True
+        try:
+            yield from self._reply.pieces()  # type: ignore[misc]
+        except TransportError as error:
+            raise connection_error(error, self._sent) from error
+        finally:
+            self.close()
+        self._ended()
+
+    def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        """The body in pieces: of `chunk_size` bytes each but the last, or as they come."""
+        if chunk_size is None:
+            yield from self.iter_raw()
+            return
+        cutter = _Cutter(chunk_size)
+        for piece in self.iter_raw():
+            yield from cutter.feed(piece)
+        yield from cutter.rest()
+
+    def iter_text(self, chunk_size: int | None = None) -> Iterator[str]:
+        decode = _text_decoder()
+        for piece in self.iter_bytes(chunk_size):
+            if text := decode(piece):
+                yield text
+        if text := decode(b"", True):
+            yield text
+
+    def iter_lines(self) -> Iterator[str]:
+        lines = _Lines()
+        for piece in self.iter_raw():
+            yield from lines.feed(piece)
+        yield from lines.rest()
+
+    def close(self) -> None:
+        """Let go of the connection; at once if the body has not been read to its end."""
+        self.is_closed = True
+        self._reply.close()  # type: ignore[union-attr]
+
+    # -- the body on its way: asyncio --
+
+    async def aread(self) -> bytes:
+        if self._content is None:
+            self._must_be_unread()
+            try:
+                self.finish(await self._reply.read(ANY_SIZE))  # type: ignore[misc]
+            except TransportError as error:
+                self.is_closed = True
+                raise connection_error(error, self._sent) from error
+        return self.content
+
+    async def aiter_raw(self) -> AsyncIterator[bytes]:
+        if self._content is not None:
+            yield self._content
+            return
+        self._must_be_unread()
+        self.is_stream_consumed = True
+        try:
+            async for piece in self._reply.pieces():  # type: ignore[union-attr]
+                yield piece
+        except TransportError as error:
+            raise connection_error(error, self._sent) from error
+        finally:
+            await self.aclose()
+        self._ended()
+
+    async def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
+        if chunk_size is None:
+            async for piece in self.aiter_raw():
+                yield piece
+            return
+        cutter = _Cutter(chunk_size)
+        async for piece in self.aiter_raw():
+            for part in cutter.feed(piece):
+                yield part
+        for part in cutter.rest():
+            yield part
+
+    async def aiter_text(self, chunk_size: int | None = None) -> AsyncIterator[str]:
+        decode = _text_decoder()
+        async for piece in self.aiter_bytes(chunk_size):
+            if text := decode(piece):
+                yield text
+        if text := decode(b"", True):
+            yield text
+
+    async def aiter_lines(self) -> AsyncIterator[str]:
+        lines = _Lines()
+        async for piece in self.aiter_raw():
+            for line in lines.feed(piece):
+                yield line
+        for line in lines.rest():
+            yield line
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+        with suppress(TransportError):
+            await self._reply.aclose()  # type: ignore[union-attr]
+
+    def _must_be_unread(self) -> None:
+        if self.is_stream_consumed or self.is_closed:
+            raise RuntimeError("the body of this reply has been read or closed already")
+
+
+def connection_error(error: TransportError, request: Request) -> APIConnectionError:
+    """What a caller gets for a fault of the connection: our words name the host, and neither path nor key."""
+    sent = SentRequest(request)
+    if isinstance(error, TimedOut):
+        return APITimeoutError(sent, message=f"Request timed out. {error}")
+    return APIConnectionError(message=f"Connection error. {error}", request=sent)
+
+
+class _Cutter:
+    """Pieces of any size -> pieces of one size."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._kept = bytearray()
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        self._kept += piece
+        whole = len(self._kept) // self._size * self._size
+        ready = bytes(self._kept[:whole])
+        del self._kept[:whole]
+        for at in range(0, whole, self._size):
+            yield ready[at : at + self._size]
+
+    def rest(self) -> Iterator[bytes]:
+        if self._kept:
+            yield bytes(self._kept)
+
+
+class _Lines:
+    """Pieces of any size -> lines of text without their ends (LF, CRLF)."""
+
+    def __init__(self) -> None:
+        self._open: list[bytes] = []
+
+    def feed(self, piece: bytes) -> Iterator[str]:
+        head, *others = piece.split(b"\n")
+        self._open.append(head)
+        for other in others:
+            yield b"".join(self._open).removesuffix(b"\r").decode("utf-8", "replace")
+            self._open = [other]
+
+    def rest(self) -> Iterator[str]:
+        if line := b"".join(self._open):
+            yield line.decode("utf-8", "replace")
+
+
+def _text_decoder() -> Any:
+    from codecs import getincrementaldecoder
+
+    return getincrementaldecoder("utf-8")("replace").decode

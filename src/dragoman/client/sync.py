@@ -1,0 +1,196 @@
+"""The client for threads: does what `flow.perform` says, and waits for it. Loads no asyncio."""
+
+from collections.abc import Generator, Mapping
+from functools import cached_property
+from time import sleep
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from dragoman.http.base import SyncTransport, TransportError
+
+from . import flow
+from .base import ClientBase, is_proxied
+from .call import Call, Raw
+from .given import NOT_GIVEN, NotGiven
+from .raw import APIResponse
+from .reply import Response
+from .settings import DEFAULT_MAX_RETRIES, Settings
+from .timeouts import Timeout
+
+if TYPE_CHECKING:
+    from dragoman.gateway.handle import GatewayHandle
+
+    from .resources.beta import Beta
+    from .resources.files import Files
+    from .resources.messages import Messages
+    from .resources.models import Models
+
+__all__ = ["Client"]
+
+T = TypeVar("T")
+
+
+class Client(ClientBase):
+    """A client of the Messages API: of dragoman, of Anthropic's, or of any server that speaks it.
+
+    Any number of threads may share one. `close` it, or use it in a `with` block, to give its connections back.
+    Without `api_key` and `auth_token` the environment is asked (ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN), and for
+    `base_url` too (ANTHROPIC_BASE_URL). `http_client` is an `httpx2.Client` or `httpx.Client` to use in place of our
+    own transport; `gateway` a dragoman in this process, which is asked without a socket.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        auth_token: str | None = None,
+        base_url: Any = None,
+        timeout: "float | Timeout | NotGiven | None" = NOT_GIVEN,
+        max_retries: int = DEFAULT_MAX_RETRIES,
+        default_headers: Mapping[str, str] | None = None,
+        default_query: Mapping[str, object] | None = None,
+        http_client: Any = None,
+        gateway: "GatewayHandle | None" = None,
+    ) -> None:
+        if gateway is not None:
+            from .local import BASE_URL
+
+            base_url, api_key = BASE_URL, api_key or gateway.api_key
+        super().__init__(
+            api_key=api_key,
+            auth_token=auth_token,
+            base_url=base_url,
+            timeout=timeout,
+            max_retries=max_retries,
+            default_headers=default_headers,
+            default_query=default_query,
+        )
+        self._transport = _transport(self._settings.base_url, http_client, gateway)
+
+    @classmethod
+    def offline(cls, script: Any = None, **options: Any) -> Self:
+        """A client whose model is the offline engine, in this process: no network, no key, no file.
+
+        `script` says what it replies: a path, a dictionary or a list, see docs/offline.md. `options` as of the class.
+        """
+        from .local import offline
+
+        return cls(gateway=offline(script), **options)
+
+    def _like(self, settings: Settings, transport: Any) -> Self:
+        new = type(self).__new__(type(self))
+        new._settings = settings
+        new._transport = self._transport if transport is None else _transport(settings.base_url, transport, None)
+        return new
+
+    # -- making calls --
+
+    def perform(self, call: Call, mode: int = Raw.PARSED) -> Any:
+        """The result of a call. Raises APIStatusError, APIConnectionError, APITimeoutError and TypeError (SDK-3)."""
+        whole = not call.is_stream and mode != Raw.OPEN
+        response = self._run(flow.perform(call, self._settings, whole=whole))
+        if mode == Raw.PARSED:
+            return call.result(call, response, self)
+        return APIResponse(call, response, self)
+
+    def _run(self, steps: Generator[flow.Step, Any, Response]) -> Response:
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    came = self._do(step)
+                except TransportError as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(came)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+    def _do(self, step: flow.Step) -> Any:
+        match step:
+            case flow.Send(request):
+                return self._transport.send(request)
+            case flow.ReadAll(reply):
+                return reply.read(flow.ANY_SIZE)
+            case flow.Close(reply):
+                return reply.close()
+            case flow.Sleep(seconds):
+                return sleep(seconds)
+
+    def get(self, path: str, *, cast_to: Any, options: Mapping[str, Any] = {}, stream: bool = False) -> Any:
+        """Ask a path that this client knows nothing of: SDK-45."""
+        return self.perform(self._free_call("GET", path, cast_to, None, options, is_stream=stream))
+
+    def post(
+        self, path: str, *, cast_to: Any, body: object = None, options: Mapping[str, Any] = {}, stream: bool = False
+    ) -> Any:
+        return self.perform(self._free_call("POST", path, cast_to, body, options, is_stream=stream))
+
+    def put(self, path: str, *, cast_to: Any, body: object = None, options: Mapping[str, Any] = {}) -> Any:
+        return self.perform(self._free_call("PUT", path, cast_to, body, options, is_stream=False))
+
+    def patch(self, path: str, *, cast_to: Any, body: object = None, options: Mapping[str, Any] = {}) -> Any:
+        return self.perform(self._free_call("PATCH", path, cast_to, body, options, is_stream=False))
+
+    def delete(self, path: str, *, cast_to: Any, body: object = None, options: Mapping[str, Any] = {}) -> Any:
+        return self.perform(self._free_call("DELETE", path, cast_to, body, options, is_stream=False))
+
+    # -- what can be asked --
+
+    @cached_property
+    def messages(self) -> "Messages":
+        from .resources.messages import Messages
+
+        return Messages(self)
+
+    @cached_property
+    def models(self) -> "Models":
+        from .resources.models import Models
+
+        return Models(self)
+
+    @cached_property
+    def files(self) -> "Files":
+        from .resources.files import Files
+
+        return Files(self)
+
+    @cached_property
+    def beta(self) -> "Beta":
+        from .resources.beta import Beta
+
+        return Beta(self)
+
+    # -- its end --
+
+    def close(self) -> None:
+        """Close all connections. May be called twice; calls after it raise APIConnectionError."""
+        self._is_closed = True
+        self._transport.close()
+
+    _is_closed = False
+
+    def is_closed(self) -> bool:
+        return self._is_closed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _transport(base_url: str, http_client: Any, gateway: Any) -> SyncTransport:
+    if gateway is not None:
+        from .local import open_sync
+
+        return open_sync(gateway)
+    if http_client is not None or is_proxied(base_url):
+        from .foreign import ForeignSyncTransport
+
+        return ForeignSyncTransport(http_client)
+    from dragoman.http.sync import BlockingTransport
+
+    return BlockingTransport()

@@ -1,0 +1,1 @@
+"""TypedDicts of requests. Needed by type checkers only: no reply imports them."""
