@@ -43,10 +43,10 @@ $(NODE_INSTALLED): %/node_modules/.installed: %/package-lock.json
 	@if command -v npm >/dev/null; then cd $* && npm ci --silent --no-audit --no-fund && touch node_modules/.installed; \
 	else echo "npm is not here: the tests that need $* will be skipped"; fi
 
-bench: $(VENV)/.base  ## measure beside nginx, write bench/RESULTS.md (needs nginx, wrk and a C compiler)
+bench: $(VENV)/.dev  ## measure beside nginx, write bench/RESULTS.md (needs nginx, wrk and a C compiler)
 	$(BIN)/python -m bench
 
-bench-peers: $(VENV)/.base  ## the same with other gateways, which it installs
+bench-peers: $(VENV)/.dev  ## the same with other gateways, which it installs
 	$(BIN)/python -m bench --peers
 
 coverage: $(VENV)/.dev  ## write docs/spec-coverage.md

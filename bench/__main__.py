@@ -17,6 +17,7 @@ from pathlib import Path
 from . import report
 from .alone import ALONE
 from .children import LOAD_CORE, SERVER_CORE, raise_file_limit, signals_as_exit
+from .clients import clients
 from .measures import MEASURES
 from .peers import LEFT_OUT, PEERS, PeerFailed
 from .profiling import NoProfiler, profile
@@ -26,7 +27,7 @@ from .systems import LIMITED_TOML, Server, dragoman, mock, nginx, peer
 from .tools import HERE, Missing, all_needed, built, needed
 
 RESULTS = HERE / "RESULTS.md"
-ALL: dict[str, Callable[[Bench], report.Outcome]] = {**MEASURES, **ALONE, "profile": profile}
+ALL: dict[str, Callable[[Bench], report.Outcome]] = {**MEASURES, **ALONE, "clients": clients, "profile": profile}
 PACKAGES = ("uvloop", "httptools", "msgspec", "httpx2", "sqlalchemy")
 
 

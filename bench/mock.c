@@ -9,7 +9,8 @@
  *
  *   [mock paced interval_us=5000 deltas=100]   a delta every interval; the first comes at once, with the start
  *   [mock idle seconds=60]                     the start and one delta, then silence, then the end
- *   [mock large kb=1024]                       a reply with so much text, streamed or not
+ *   [mock large kb=1024]                       a reply with so much text, streamed or not; in deltas of 1 KB,
+ *                                              or with `each=64` of so many
  *
  * Each reply has a `request-id`, a `date` and a rate limit's reset of its own, as a provider's have: a client that looks
  * lines up which it has seen before is not to look faster here than it is.
@@ -114,14 +115,22 @@ static void empty(Text *text) {
 /* ---- The replies ---- */
 
 static void chunk(Text *stream, const char *format, ...) {
-    char event[4096];
+    char small[4096], *event = small;
     va_list values;
     va_start(values, format);
-    int len = vsnprintf(event, sizeof event, format, values);
+    int len = vsnprintf(small, sizeof small, format, values);
     va_end(values);
+    if ((size_t)len >= sizeof small) {
+        event = malloc((size_t)len + 1);
+        if (event == NULL) { perror("mock"); exit(1); }
+        va_start(values, format);
+        vsnprintf(event, (size_t)len + 1, format, values);
+        va_end(values);
+    }
     print(stream, "%x\r\n", (unsigned)len);
     append(stream, event, (size_t)len);
     append(stream, "\r\n", 2);
+    if (event != small) free(event);
 }
 
 static void words(Text *text, size_t len) {
@@ -379,16 +388,18 @@ static void begin_stream(Conn *conn, long deltas, uint64_t interval, bool idle) 
     schedule(conn, now_ns() + interval);
 }
 
-static void give_large(Conn *conn, bool streamed, size_t bytes) {
+static void give_large(Conn *conn, bool streamed, size_t bytes, size_t each) {
     Text reply = {0};
     if (!streamed) json_reply(&reply, conn->format, bytes);
     else {
         append(&reply, STREAM_HEAD, sizeof STREAM_HEAD - 1);
         open_stream(&reply, conn->format);
-        char text[1001];
-        for (size_t n = 0; n < sizeof text - 1; n++) text[n] = WORDS[n % (sizeof WORDS - 1)];
-        text[sizeof text - 1] = 0;
-        for (size_t n = 0; n < bytes; n += sizeof text - 1, events++) delta(&reply, conn->format, text);
+        char *text = malloc(each + 1);
+        if (text == NULL) { perror("mock"); exit(1); }
+        for (size_t n = 0; n < each; n++) text[n] = WORDS[n % (sizeof WORDS - 1)];
+        text[each] = 0;
+        for (size_t n = 0; n < bytes; n += each, events++) delta(&reply, conn->format, text);
+        free(text);
         close_stream(&reply, conn->format);
         events += (unsigned long long)(OPENING[conn->format] + CLOSING[conn->format]);
     }
@@ -426,7 +437,7 @@ static void answer(Conn *conn, const char *path, const Text *body) {
 
     const char *asked = find(body, "[mock ");
     if (asked && !strncmp(asked + 6, "large", 5)) {
-        give_large(conn, streamed, (size_t)option(asked, "kb=", 1024) * 1024);
+        give_large(conn, streamed, (size_t)option(asked, "kb=", 1024) * 1024, (size_t)option(asked, "each=", 1) * 1024);
     } else if (!streamed) {
         give_reply(conn, &replies[conn->format].json);
     } else if (asked && !strncmp(asked + 6, "paced", 5)) {

@@ -21,8 +21,9 @@ ANY = frozenset({"*"})
 
 # errors <- wire <- providers, engines <- gateway <- server <- cli
 # errors <- http <- gateway; errors <- store <- gateway
+# wire, http <- client <- types, dragoman
 ARROWS: Mapping[str, frozenset[str]] = {
-    "dragoman": frozenset(),  # the root: the version and, some day, what the client exports; loads nothing
+    "dragoman": frozenset({"client", "types"}),  # the root: the version, and what the client exports, loaded when asked
     "errors": frozenset(),
     "wire": frozenset({"errors", "wire"}),
     "providers": frozenset({"errors", "wire", "providers"}),
@@ -31,6 +32,9 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "store": frozenset({"errors", "store"}),
     "gateway": frozenset({"errors", "wire", "providers", "engines", "http", "store", "gateway"}),
     "server": frozenset({"errors", "wire", "gateway", "server", "dragoman"}),
+    "client": frozenset({"errors", "wire", "http", "client", "types", "dragoman"}),
+    "types": frozenset({"client", "types"}),
+    "pytest_plugin": frozenset({"client", "gateway", "server", "dragoman"}),
     "cli": ANY,
     "chat": ANY,
     "doctor": ANY,
@@ -39,6 +43,8 @@ ARROWS: Mapping[str, frozenset[str]] = {
 
 # (who, whom) -> why this one arrow may stand.
 EXTRA_ARROWS: Mapping[tuple[str, str], str] = {
+    ("client.local", "gateway"): "a client that runs in one process with its gateway, and opens it",
+    ("client.local", "server"): "and asks it through the ASGI application, so that replies are those of a socket",
     ("server.app", "providers.base"): "Operation: its value is the path that asks for it, so the edge names no path",
 }
 

@@ -14,6 +14,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 RUN = re.compile(  # possessive: linear, whatever comes
     rb"((?:event: content_block_delta\ndata: .*+\n\n)*+)(?:event: ([a-z_]++)\ndata: (.*+)\n\n)?+"
 )
+WHOLE = re.compile(rb"event: ([a-z_]++)\ndata: (.*+)\n\n")  # an event as it is nearly always written
 DEFAULT_EVENT_LIMIT_BYTES = 64 * 1024 * 1024  # one event may hold a whole tool result of a server tool
 
 
@@ -53,6 +54,8 @@ class SSEDecoder:
     def feed(self, chunk: bytes) -> list[ServerEvent]:
         """The events that this chunk completes. Raises EventTooLarge."""
         events: list[ServerEvent] = []
+        if self.boundary == self._seen and not self._after_cr and b"\r" not in chunk:
+            chunk = chunk[self._whole_events(chunk, events) :]
         start = 0
         if self._after_cr and chunk[:1] == b"\n":  # a CRLF that the network cut in two
             start = 1
@@ -83,6 +86,20 @@ class SSEDecoder:
         self._seen += len(chunk)
         self._must_fit(self.pending)
         return events
+
+    def _whole_events(self, chunk: bytes, events: list[ServerEvent]) -> int:
+        """Take the events at the front of a chunk that are written as usual, at a fifth of the price. How far they go."""
+        at, before = 0, self._seen
+        while (found := WHOLE.match(chunk, at)) is not None:
+            end = found.end()
+            self._must_fit(end - at)
+            events.append(ServerEvent(found[1].decode(), found[2], before + end, before + at))
+            at = end
+        if at:
+            self._first_line = False
+            self._seen += at
+            self.boundary = self._seen
+        return at
 
     def usual(self, chunk: bytes) -> tuple[list[ServerEvent], int]:
         """As `feed`, at a tenth of its price, for whole events as they are nearly always written: an `event:` line, a
