@@ -8,7 +8,19 @@ is built.
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, ClassVar, Literal, Self, TypeVar, Union, dataclass_transform, get_args, get_origin
+from os import PathLike
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Literal,
+    Self,
+    TypeVar,
+    Union,
+    dataclass_transform,
+    get_args,
+    get_origin,
+)
 
 import msgspec
 
@@ -21,28 +33,33 @@ Fields = dict[str, Any]
 
 @dataclass_transform(kw_only_default=True, eq_default=False)
 class Record:
-    """Base of all replies. Attributes may be changed; equality is by class and fields."""
+    """Base of all replies. Attributes may be changed; equality is by class and fields.
+
+    A declared field that did not come reads as its default, and as None where it has none: SDK-40.
+    """
 
     __slots__ = ("__dict__", "__weakref__", "_request_id")
 
     _request_id: str | None  # the reply's `request-id`; of no record but the outermost (SDK-41)
     __readers__: ClassVar[tuple[tuple[str, Reader], ...] | None] = None
-    __unsent__: ClassVar[frozenset[str]] = frozenset()  # fields of ours, which no request may hold
+    __unsent__: ClassVar[frozenset[str]] = frozenset()  # fields of ours: in no dump and in no request
 
     def __init__(self, /, **fields: Any) -> None:
         """Dictionaries become records where records are declared. Raises TypeError for a missing field."""
         missing = [name for name in _fields(type(self)) if name not in fields and not hasattr(type(self), name)]
         if missing:
             raise TypeError(f"{type(self).__name__}: missing {', '.join(missing)}")
-        _fill(self, fields)
+        _fill(self, _copied(fields))
 
-    def __getattr__(self, name: str) -> Any:
-        if name == "_request_id":
-            return None
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+    if not TYPE_CHECKING:  # a type checker is to refuse what is not declared
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "_request_id" or name in _fields(type(self)):
+                return None
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     def __eq__(self, other: object) -> bool:
-        if type(self) is not type(other):
+        if not isinstance(other, Record) or type(self) is not type(other):
             return NotImplemented
         return self.__dict__ == other.__dict__ or self._all() == other._all()
 
@@ -56,14 +73,10 @@ class Record:
         return iter(self._all().items())
 
     def _all(self) -> Fields:
-        """What came, and the defaults of what did not: declared fields first."""
+        """What came, and what is read for what did not: declared fields first."""
         cls = type(self)
-        found = {
-            name: self.__dict__.get(name, getattr(cls, name, None))
-            for name in _fields(cls)
-            if name in self.__dict__ or hasattr(cls, name)
-        }
-        return found | self.__dict__
+        fields = self.__dict__
+        return {name: fields[name] if name in fields else getattr(cls, name, None) for name in _fields(cls)} | fields
 
     # -- as data --
 
@@ -128,7 +141,8 @@ class Record:
 
     def model_dump_json(self, *, indent: int | None = None, **options: Any) -> str:
         """As `model_dump`, as JSON text."""
-        text = msgspec.json.encode(self.model_dump(**(options | {"mode": "json"})))
+        options["mode"] = "json"
+        text = msgspec.json.encode(self.model_dump(**options))
         return (text if indent is None else msgspec.json.format(text, indent=indent)).decode()
 
     def dict(self, **options: Any) -> Fields:
@@ -152,26 +166,26 @@ class Record:
 
     @classmethod
     def model_construct(cls, _fields_set: set[str] | None = None, **fields: Any) -> Self:
-        """A record of whatever is given; nothing is checked, what is missing is missing."""
-        return build(cls, fields)
+        """A record of whatever is given; nothing is checked."""
+        return build(cls, _copied(fields))
 
     @classmethod
     def construct(cls, _fields_set: set[str] | None = None, **fields: Any) -> Self:
-        return build(cls, fields)
+        return build(cls, _copied(fields))
 
     @classmethod
-    def model_validate(cls, value: Any, **_: Any) -> Self:
+    def model_validate(cls, obj: Any, **_: Any) -> Self:
         """A record of a dictionary, or this record itself. Raises TypeError for a missing field, or anything else."""
-        if isinstance(value, cls):
-            return value
-        if not isinstance(value, Mapping):
-            raise TypeError(f"{cls.__name__}: needs a dictionary, not {type(value).__name__}")
-        return cls(**value)
+        if isinstance(obj, cls):
+            return obj
+        if not isinstance(obj, Mapping):
+            raise TypeError(f"{cls.__name__}: needs a dictionary, not {type(obj).__name__}")
+        return cls(**obj)
 
     @classmethod
-    def model_validate_json(cls, text: str | bytes, **_: Any) -> Self:
+    def model_validate_json(cls, json_data: str | bytes, **_: Any) -> Self:
         """As `model_validate`, of JSON text. Raises ValueError when it is none."""
-        return cls.model_validate(msgspec.json.decode(text))
+        return cls.model_validate(msgspec.json.decode(json_data))
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         from copy import copy, deepcopy
@@ -200,8 +214,8 @@ class _Dump:
         self._exclude_defaults = exclude_defaults
         self._exclude_none = exclude_none
 
-    def takes(self, cls: type, name: str, value: Any) -> bool:
-        if value is None and self._exclude_none:
+    def takes(self, cls: type[Record], name: str, value: Any) -> bool:
+        if (value is None and self._exclude_none) or name in cls.__unsent__:
             return False
         return not (
             self._exclude_defaults and name in _fields(cls) and hasattr(cls, name) and getattr(cls, name) == value
@@ -232,6 +246,13 @@ def build(cls: type[R], fields: dict[str, Any]) -> R:
         if value is not None:
             fields[name] = read(value)
     return self
+
+
+def _copied(value: Any) -> Any:
+    """JSON as another object, whose parts may become records while the caller's stay as they are."""
+    if type(value) is dict:
+        return {name: _copied(item) for name, item in value.items()}
+    return [_copied(item) for item in value] if type(value) is list else value
 
 
 def _fill(record: Record, fields: dict[str, Any]) -> None:
@@ -324,23 +345,22 @@ def _dict_reader(item: Any) -> Reader | None:
 
 
 def _union_reader(members: tuple[Any, ...]) -> Reader | None:
-    """By the tag `type`, where members have one. An object that no member claims becomes a bare Record."""
+    """By the tag `type`, where members have one. An object that no member claims becomes a bare Record; where there is
+    but one member, it is that, whatever its tag.
+    """
     flat = list(_flat(members))
     records = [each for each in flat if isinstance(each, type) and issubclass(each, Record)]
     rest = [reader for each in flat if each not in records and (reader := reader_of(each)) is not None]
     if not records:
         return rest[0] if rest else None
     tagged = {tag: each for each in reversed(records) for tag in tags_of(each)}
-    if len(records) == 1 and not tagged:
-        only = records[0]
-        tagged_or_only: type[Record] = only
-    else:
-        tagged_or_only = Record
+    otherwise: type[Record] = records[0] if len(records) == 1 else Record
+    untagged = next((each for each in records if hasattr(each, "type")), otherwise)  # its tag may be missing
 
     def read(value: Any) -> Any:
         if type(value) is dict:
             tag = value.get("type")
-            return build(tagged.get(tag, tagged_or_only) if isinstance(tag, str) else tagged_or_only, value)
+            return build(tagged.get(tag, otherwise) if isinstance(tag, str) else untagged, value)
         for other in rest:
             value = other(value)
         return value
@@ -358,11 +378,12 @@ def _flat(members: Iterable[Any]) -> Iterator[Any]:
 
 
 def tags_of(cls: type[Record]) -> tuple[str, ...]:
-    """The values that `type` may have in this class: () where it is not a Literal."""
+    """The values that `type` may have in this class: () where it is not a Literal, or one and None."""
     from typing import get_type_hints
 
     kind = get_type_hints(cls).get("type")
-    return get_args(kind) if get_origin(kind) is Literal else ()
+    literals = [each for each in (kind, *get_args(kind)) if get_origin(each) is Literal]
+    return get_args(literals[0]) if literals else ()
 
 
 # -- times, and values on their way out --
@@ -393,11 +414,24 @@ def plain(value: Any) -> Any:
         return _time_text(value)
     if hasattr(value, "model_dump"):  # a Pydantic model, such as a block of another client
         return value.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    if isinstance(value, PathLike) or hasattr(value, "read"):
+        return _file_text(value)
     if isinstance(value, Mapping):
         return dict(value)
+    if hasattr(value, "to_dict"):  # a tool
+        return value.to_dict()
     if isinstance(value, Iterable):
         return list(value)
     raise TypeError(f"a request cannot hold a {type(value).__name__}")
+
+
+def _file_text(value: Any) -> str:
+    """A file or its path, where a request may have one for `data`: the content as base64. Raises OSError."""
+    from base64 import b64encode
+    from pathlib import Path
+
+    content = Path(value).read_bytes() if isinstance(value, PathLike) else value.read()
+    return b64encode(content if isinstance(content, bytes) else content.encode()).decode()
 
 
 encode = msgspec.json.Encoder(enc_hook=plain).encode

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from . import beta as beta
     from . import messages as messages
     from .browser import *  # noqa: F403
+    from .coded_errors import *  # noqa: F403
     from .computer import *  # noqa: F403
     from .content import *  # noqa: F403
     from .errors import *  # noqa: F403
@@ -62,6 +63,24 @@ _CONTENTS = {
         ResponseBrowserScrollToToolUseBlock ResponseBrowserScrollToolUseBlock
         ResponseBrowserSwitchTabToolUseBlock ResponseBrowserToolUseBlock ResponseBrowserTripleClickToolUseBlock
         ResponseBrowserTypeToolUseBlock ResponseBrowserWaitToolUseBlock ResponseBrowserZoomToolUseBlock
+    """,
+    "coded_errors": """
+        AvailableToolsLimitExceededError BetaOrganizationNotEnrolledInBetaError BetaRequestBodyTimeoutError
+        BetaUnsupportedCharsetError CMEKContextUnavailableError CMEKKeyDisabledError CMEKKeyNetworkBlockedError
+        CMEKKeyUnreachableError ClaudeCodeKeyCreatorNotMemberError ClaudeCodeVersionTooOldError
+        CompactionBlockAmbiguousError CompactionBlockMisplacedError CompactionContentMismatchError
+        CompactionIncompleteTurnError CompactionNothingToSummarizeError CompactionSignatureInvalidError
+        CompactionTooManyToolReferencesError CompactionToolChangesMismatchError CompactionUnavailableError
+        ConcurrentMembershipChangeError ContractSpendLimitReachedError EnforcedSpendLimitReachedError
+        FileExpiredError FileNotDownloadableError LinkedOrganizationBillingUnavailableError
+        LinkedOrganizationSpendLimitReachedError OrgMemberLimitExceededError OrganizationOnHoldError
+        OrganizationTypeNotSupportedError ParentOrganizationRequiredError RBACRoleNotFoundError
+        RampLimitExceededError RequestBodyEncodingInvalidError RequestBodyEncodingUnsupportedError
+        RequestBodyTooLargeAfterDecodingError SandboxEgressRestrictedError SkillReadBlockedUndecryptableError
+        StorageQuotaExceededError ThreadAlreadyContinuedError ThreadContinueInFlightError
+        ThreadFingerprintMismatchError ThreadNotFoundError ThreadUnsupportedRequestError ToolNameConflictError
+        ToolReferenceUnresolvedError UserProfileBillingNotAuthorizedError UserProfileNotBillableError
+        UserProfileNotFoundError UserProfileRequiredError
     """,
     "computer": """
         COMPUTER_MEMBER_NAME_VALUES ComputerCursorPositionInput ComputerCursorPositionToolUseBlock

@@ -3,42 +3,48 @@
 As the TypedDicts of `params`, but an argument may also be `omit` or `NOT_GIVEN`. What a method spells out in its own
 signature (`stream`, an `output_format` that is a type, the tools of a tool runner) is not in here. Each has all
 that the official 2.11 takes; `SamplingArguments` are what 0.74 took too.
+
+The client asks for keys at run time, so what is required stands in classes of its own: `Required` in an annotation
+that is text is known to nobody. What annotations name is for type checkers, and takes too long to load.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Literal, Required, TypeAlias, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypedDict, TypeVar
 
 from dragoman.client.given import NotGiven, Omit
-from dragoman.client.timeouts import Timeout
 
-from .names import AnthropicBetaParam, ModelParam
-from .params.batches import BetaRequest, Request
-from .params.beta import (
-    BetaBillingPolicyParam,
-    BetaCompactionConfigParam,
-    BetaContextManagementConfigParam,
-    BetaFallbackCreditTokenParam,
-    BetaFallbacksParam,
-    BetaMessageParam,
-    BetaMessageThreadParam,
-    BetaOutputConfigParam,
-    BetaRequestMCPServerURLDefinitionParam,
-    BetaThinkingConfigParam,
-)
-from .params.beta_tools import BetaToolUnionParam
-from .params.content import CacheControlEphemeralParam, MessageParam, TextBlockParam
-from .params.request import (
-    DiagnosticsParam,
-    MessageCreateParamsContainerParam,
-    MetadataParam,
-    OutputConfigParam,
-    ThinkingConfigParam,
-    ToolChoiceParam,
-)
-from .params.tools import ToolUnionParam
-from .params.values import FileTypes, SequenceNotStr
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from dragoman.client.timeouts import Timeout
+
+    from .names import AnthropicBetaParam, ModelParam
+    from .params.batches import BetaRequest, Request
+    from .params.beta import (
+        BetaBillingPolicyParam,
+        BetaCompactionConfigParam,
+        BetaContextManagementConfigParam,
+        BetaFallbackCreditTokenParam,
+        BetaFallbacksParam,
+        BetaMessageParam,
+        BetaMessageThreadParam,
+        BetaOutputConfigParam,
+        BetaRequestMCPServerURLDefinitionParam,
+        BetaThinkingConfigParam,
+    )
+    from .params.beta_tools import BetaToolUnionParam
+    from .params.content import CacheControlEphemeralParam, MessageParam, TextBlockParam
+    from .params.request import (
+        DiagnosticsParam,
+        MessageCreateParamsContainerParam,
+        MetadataParam,
+        OutputConfigParam,
+        ThinkingConfigParam,
+        ToolChoiceParam,
+    )
+    from .params.tools import ToolUnionParam
+    from .params.values import FileTypes, SequenceNotStr
 
 V = TypeVar("V")
 Maybe: TypeAlias = V | Omit | NotGiven
@@ -70,6 +76,20 @@ class SamplingArguments(TypedDict, total=False):
 # -- messages --
 
 
+class _Asked(TypedDict):
+    model: ModelParam
+    messages: Iterable[MessageParam]
+
+
+class _BetaAsked(TypedDict):
+    model: ModelParam
+    messages: Iterable[BetaMessageParam]
+
+
+class _Limited(TypedDict):
+    max_tokens: int
+
+
 class _Common(WorkspaceOptions, total=False):
     """What counting tokens takes too."""
 
@@ -80,95 +100,96 @@ class _Common(WorkspaceOptions, total=False):
     user_profile_id: Maybe[str]
 
 
-class _Writing(_Common, SamplingArguments, total=False):
+class _Writing(_Common, SamplingArguments, _Limited, total=False):
     """What it takes to have something written, in the beta and without."""
 
     container: Maybe[MessageCreateParamsContainerParam | None]
     diagnostics: Maybe[DiagnosticsParam | None]
     inference_geo: Maybe[str | None]
-    max_tokens: Required[int]
     metadata: Maybe[MetadataParam]
-    model: Required[ModelParam]
     service_tier: Maybe[Literal["auto", "standard_only"]]
     stop_sequences: Maybe[SequenceNotStr[str]]
 
 
-class MessageStreamArguments(_Writing, total=False):
-    """Of `messages.stream` and `messages.parse`: what `create` takes."""
-
-    messages: Required[Iterable[MessageParam]]
+class _PlainCommon(_Common, _Asked, total=False):
     output_config: Maybe[OutputConfigParam]
     thinking: Maybe[ThinkingConfigParam]
     tools: Maybe[Iterable[ToolUnionParam]]
+
+
+class MessageStreamArguments(_PlainCommon, _Writing, total=False):
+    """Of `messages.stream` and `messages.parse`: what `create` takes."""
 
 
 class MessageCreateArguments(MessageStreamArguments, total=False):
     pass
 
 
-class MessageParseArguments(MessageStreamArguments, total=False):
+class MessageCountTokensArguments(_PlainCommon, total=False):
     pass
-
-
-class MessageCountTokensArguments(_Common, total=False):
-    messages: Required[Iterable[MessageParam]]
-    model: Required[ModelParam]
-    output_config: Maybe[OutputConfigParam]
-    thinking: Maybe[ThinkingConfigParam]
-    tools: Maybe[Iterable[ToolUnionParam]]
 
 
 # -- messages of the beta --
 
 
-class _BetaCommon(BetaOptions, total=False):
+class SupportsToDict(Protocol):
+    """A tool that knows what to send for it, such as a function under `@beta_tool`."""
+
+    def to_dict(self) -> BetaToolUnionParam: ...
+
+
+class _BetaCommon(BetaOptions, _BetaAsked, total=False):
     billing_policy: Maybe[BetaBillingPolicyParam | None]
-    compaction: Maybe[BetaCompactionConfigParam | None]
     context_management: Maybe[BetaContextManagementConfigParam | None]
     mcp_servers: Maybe[Iterable[BetaRequestMCPServerURLDefinitionParam]]
     output_config: Maybe[BetaOutputConfigParam]
     thinking: Maybe[BetaThinkingConfigParam]
 
 
-class ToolRunnerArguments(_BetaCommon, _Writing, total=False):
-    """Of `beta.messages.tool_runner`, but for `tools`."""
-
+class _BetaWriting(_BetaCommon, _Writing, total=False):
     fallback_credit_token: Maybe[str | BetaFallbackCreditTokenParam | None]
     fallbacks: Maybe[BetaFallbacksParam | None]
-    messages: Required[Iterable[BetaMessageParam]]
-    thread: Maybe[BetaMessageThreadParam | None]
 
 
-class BetaMessageStreamArguments(ToolRunnerArguments, total=False):
+class ToolRunnerArguments(_BetaWriting, total=False):
+    """Of `beta.messages.tool_runner`, but for `tools`. `thread=False`: the whole history with each request (SDK-66)."""
+
+    thread: Maybe[Literal[False] | None]
+
+
+class BetaMessageStreamArguments(_BetaWriting, total=False):
     """Of `beta.messages.stream` and `beta.messages.parse`: what `create` takes."""
 
-    tools: Maybe[Iterable[BetaToolUnionParam]]
+    compaction: Maybe[BetaCompactionConfigParam | None]
+    thread: Maybe[BetaMessageThreadParam | None]
+    tools: Maybe[Iterable[BetaToolUnionParam | SupportsToDict]]
 
 
 class BetaMessageCreateArguments(BetaMessageStreamArguments, total=False):
     pass
 
 
-class BetaMessageParseArguments(BetaMessageStreamArguments, total=False):
-    pass
-
-
 class BetaMessageCountTokensArguments(_BetaCommon, _Common, total=False):
-    messages: Required[Iterable[BetaMessageParam]]
-    model: Required[ModelParam]
-    tools: Maybe[Iterable[BetaToolUnionParam]]
+    compaction: Maybe[BetaCompactionConfigParam | None]
+    tools: Maybe[Iterable[BetaToolUnionParam | SupportsToDict]]
 
 
 # -- batches, models, files --
 
 
-class BatchCreateArguments(WorkspaceOptions, total=False):
-    requests: Required[Iterable[Request]]
+class _Requests(TypedDict):
+    requests: Iterable[Request]
+
+
+class _BetaRequests(TypedDict):
+    requests: Iterable[BetaRequest]
+
+
+class BatchCreateArguments(WorkspaceOptions, _Requests, total=False):
     user_profile_id: Maybe[str]
 
 
-class BetaBatchCreateArguments(BetaOptions, total=False):
-    requests: Required[Iterable[BetaRequest]]
+class BetaBatchCreateArguments(BetaOptions, _BetaRequests, total=False):
     user_profile_id: Maybe[str]
 
 
@@ -211,11 +232,13 @@ class BetaFileListArguments(_FilePageArguments, BetaOptions, total=False):
     scope_id: Maybe[str]
 
 
-class FileUploadArguments(WorkspaceOptions, total=False):
-    expires_in_seconds: Maybe[int]
-    file: Required[FileTypes]
+class _Upload(TypedDict):
+    file: FileTypes
 
 
-class BetaFileUploadArguments(BetaOptions, total=False):
+class FileUploadArguments(WorkspaceOptions, _Upload, total=False):
     expires_in_seconds: Maybe[int]
-    file: Required[FileTypes]
+
+
+class BetaFileUploadArguments(BetaOptions, _Upload, total=False):
+    expires_in_seconds: Maybe[int]

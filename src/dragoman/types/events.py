@@ -7,7 +7,7 @@ they are other names of the wire's.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias
 
 from dragoman.client.record import Record, build
 
@@ -42,13 +42,20 @@ class _Growing(Record):
         return fields
 
     @__dict__.setter
-    def __dict__(self, fields: dict[str, Any]) -> None:
+    def __dict__(self, fields: dict[str, Any]) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]  # pyright: ignore[reportIncompatibleVariableOverride]
         _fields_of.__set__(self, fields)
 
-    def __getattr__(self, name: str) -> Any:
-        if name == "snapshot" and hasattr(self, "_later"):
-            return self.__dict__["snapshot"]
-        return super().__getattr__(name)
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "snapshot" and hasattr(self, "_later"):
+                return self.__dict__["snapshot"]
+            return super().__getattr__(name)
+
+    def __getstate__(self) -> object:
+        """What a copy or a pickle is made of: the snapshot, and not what makes it."""
+        _ = self.__dict__
+        return super().__getstate__()
 
     @classmethod
     def _made(cls, later: Callable[[], Any], **fields: Any) -> Self:

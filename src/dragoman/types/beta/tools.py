@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from dragoman.client.record import Record
 from dragoman.types.names import AllowedCaller, Model
@@ -49,9 +49,15 @@ class BetaResponseToolChangeMCPToolsetReference(Record):
 
 
 class BetaResponseToolInputSchema(Record):
+    """JSON Schema: may have any of its keywords."""
+
     type: Literal["object"]
     properties: dict[str, object] | None = None
     required: list[str] | None = None
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object: ...
 
 
 class BetaResponseTool(Record):

@@ -7,6 +7,7 @@ from typing import Literal, Required, TypeAlias, TypedDict
 
 from dragoman.types.names import ModelParam
 
+from .bases import BuiltInParam, ClientSideParam
 from .content import CacheControlEphemeralParam
 from .tools import (
     CodeExecutionTool20250522Param,
@@ -28,18 +29,16 @@ from .tools import (
     WebSearchTool20250305Param,
     WebSearchTool20260209Param,
     WebSearchTool20260318Param,
-    _BuiltInParam,
-    _ClientSideParam,
 )
 from .toolsets import BrowserToolset20260801Param, ComputerToolset20260801Param
 
 
-class BetaToolBash20241022Param(_ClientSideParam, total=False):
+class BetaToolBash20241022Param(ClientSideParam, total=False):
     name: Required[Literal["bash"]]
     type: Required[Literal["bash_20241022"]]
 
 
-class BetaToolComputerUse20241022Param(_ClientSideParam, total=False):
+class BetaToolComputerUse20241022Param(ClientSideParam, total=False):
     display_height_px: Required[int]
     display_width_px: Required[int]
     name: Required[Literal["computer"]]
@@ -47,7 +46,7 @@ class BetaToolComputerUse20241022Param(_ClientSideParam, total=False):
     display_number: int | None
 
 
-class BetaToolComputerUse20250124Param(_ClientSideParam, total=False):
+class BetaToolComputerUse20250124Param(ClientSideParam, total=False):
     display_height_px: Required[int]
     display_width_px: Required[int]
     name: Required[Literal["computer"]]
@@ -55,12 +54,12 @@ class BetaToolComputerUse20250124Param(_ClientSideParam, total=False):
     display_number: int | None
 
 
-class BetaToolTextEditor20241022Param(_ClientSideParam, total=False):
+class BetaToolTextEditor20241022Param(ClientSideParam, total=False):
     name: Required[Literal["str_replace_editor"]]
     type: Required[Literal["text_editor_20241022"]]
 
 
-class BetaToolComputerUse20251124Param(_ClientSideParam, total=False):
+class BetaToolComputerUse20251124Param(ClientSideParam, total=False):
     display_height_px: Required[int]
     display_width_px: Required[int]
     name: Required[Literal["computer"]]
@@ -69,7 +68,7 @@ class BetaToolComputerUse20251124Param(_ClientSideParam, total=False):
     enable_zoom: bool
 
 
-class BetaAdvisorTool20260301Param(_BuiltInParam, total=False):
+class BetaAdvisorTool20260301Param(BuiltInParam, total=False):
     model: Required[ModelParam]
     name: Required[Literal["advisor"]]
     type: Required[Literal["advisor_20260301"]]

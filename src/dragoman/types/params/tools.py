@@ -7,30 +7,20 @@ from typing import Literal, Required, TypeAlias, TypedDict
 
 from dragoman.types.names import AllowedCaller
 
+from .bases import BuiltInParam, ClientSideParam
 from .content import CacheControlEphemeralParam, CitationsConfigParam
 from .toolsets import BrowserToolset20260801Param, ComputerToolset20260801Param
 from .values import SequenceNotStr
 
 
-class _BuiltInParam(TypedDict, total=False):
-    allowed_callers: list[AllowedCaller]
-    cache_control: CacheControlEphemeralParam | None
-    defer_loading: bool
-    strict: bool
-
-
-class _ClientSideParam(_BuiltInParam, total=False):
-    input_examples: Iterable[dict[str, object]]
-
-
-class _WebSearchParam(_BuiltInParam, total=False):
+class _WebSearchParam(BuiltInParam, total=False):
     allowed_domains: SequenceNotStr[str] | None
     blocked_domains: SequenceNotStr[str] | None
     max_uses: int | None
     user_location: UserLocationParam | None
 
 
-class _WebFetchParam(_BuiltInParam, total=False):
+class _WebFetchParam(BuiltInParam, total=False):
     allowed_domains: SequenceNotStr[str] | None
     blocked_domains: SequenceNotStr[str] | None
     citations: CitationsConfigParam | None
@@ -61,47 +51,47 @@ class ToolParam(TypedDict, total=False):
     type: Literal["custom"] | None
 
 
-class ToolBash20250124Param(_ClientSideParam, total=False):
+class ToolBash20250124Param(ClientSideParam, total=False):
     name: Required[Literal["bash"]]
     type: Required[Literal["bash_20250124"]]
 
 
-class CodeExecutionTool20250522Param(_BuiltInParam, total=False):
+class CodeExecutionTool20250522Param(BuiltInParam, total=False):
     name: Required[Literal["code_execution"]]
     type: Required[Literal["code_execution_20250522"]]
 
 
-class CodeExecutionTool20250825Param(_BuiltInParam, total=False):
+class CodeExecutionTool20250825Param(BuiltInParam, total=False):
     name: Required[Literal["code_execution"]]
     type: Required[Literal["code_execution_20250825"]]
 
 
-class CodeExecutionTool20260120Param(_BuiltInParam, total=False):
+class CodeExecutionTool20260120Param(BuiltInParam, total=False):
     name: Required[Literal["code_execution"]]
     type: Required[Literal["code_execution_20260120"]]
 
 
-class CodeExecutionTool20260521Param(_BuiltInParam, total=False):
+class CodeExecutionTool20260521Param(BuiltInParam, total=False):
     name: Required[Literal["code_execution"]]
     type: Required[Literal["code_execution_20260521"]]
 
 
-class MemoryTool20250818Param(_ClientSideParam, total=False):
+class MemoryTool20250818Param(ClientSideParam, total=False):
     name: Required[Literal["memory"]]
     type: Required[Literal["memory_20250818"]]
 
 
-class ToolTextEditor20250124Param(_ClientSideParam, total=False):
+class ToolTextEditor20250124Param(ClientSideParam, total=False):
     name: Required[Literal["str_replace_editor"]]
     type: Required[Literal["text_editor_20250124"]]
 
 
-class ToolTextEditor20250429Param(_ClientSideParam, total=False):
+class ToolTextEditor20250429Param(ClientSideParam, total=False):
     name: Required[Literal["str_replace_based_edit_tool"]]
     type: Required[Literal["text_editor_20250429"]]
 
 
-class ToolTextEditor20250728Param(_ClientSideParam, total=False):
+class ToolTextEditor20250728Param(ClientSideParam, total=False):
     name: Required[Literal["str_replace_based_edit_tool"]]
     type: Required[Literal["text_editor_20250728"]]
     max_characters: int | None
@@ -183,12 +173,12 @@ class WebFetchTool20260318Param(_WebFetchParam, total=False):
     use_cache: bool
 
 
-class ToolSearchToolBm25_20251119Param(_BuiltInParam, total=False):  # noqa: N801
+class ToolSearchToolBm25_20251119Param(BuiltInParam, total=False):  # noqa: N801
     name: Required[Literal["tool_search_tool_bm25"]]
     type: Required[Literal["tool_search_tool_bm25_20251119", "tool_search_tool_bm25"]]
 
 
-class ToolSearchToolRegex20251119Param(_BuiltInParam, total=False):
+class ToolSearchToolRegex20251119Param(BuiltInParam, total=False):
     name: Required[Literal["tool_search_tool_regex"]]
     type: Required[Literal["tool_search_tool_regex_20251119", "tool_search_tool_regex"]]
 
