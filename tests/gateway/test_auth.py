@@ -28,6 +28,7 @@ from dragoman.gateway.auth import (
 from dragoman.gateway.secret import default_workspace_id, load_secret, organization_id
 from dragoman.store.base import KeyRecord
 from dragoman.store.sql import SQLStore
+from dragoman.wire.headers import Headers
 
 SECRET = b"a secret of thirty-two bytes ..."
 WRONG = "sk-dgm-" + "x" * 43
@@ -110,6 +111,18 @@ async def test_a_test_key_is_known_as_one_and_no_other_is(auth: Auth) -> None:
     await auth.preset(PRESET)
     assert record.is_test
     assert [(await auth.identify(key, None)).is_test for key in (test, plain, PRESET)] == [True, False, False]
+
+
+async def test_an_admitted_key_is_known_without_the_store(auth: Auth, store: WatchedStore) -> None:
+    """For callers in the same process: it may ask for faults, is in no list, and works while the store is away."""
+    key = new_key()
+    principal = auth.admit(key, "in process")
+    store.away = True
+    assert await auth.identify(key, None) == await auth.identify(None, f"Bearer {key}") == principal
+    assert (principal.is_test, principal.key_name, store.asked) == (True, "in process", 0)
+    assert list(await auth.list()) == []
+    with pytest.raises(Unavailable):
+        await auth.identify(WRONG, None)
 
 
 async def test_space_around_a_key_is_stripped(auth: Auth) -> None:
@@ -262,9 +275,9 @@ async def test_a_key_revoked_here_stops_at_once_in_whichever_header_it_comes(aut
         for headers in presented:
             assert (await auth.identify(*headers)).key_id == record.id
         await auth.identify(other, None)
-        assert auth.recall(key, None) is not None
+        assert recalled(auth, key, None) is not None
         await auth.revoke(name_of(key, record))
-        assert auth.recall(key, None) is None
+        assert recalled(auth, key, None) is None
         for headers in presented:
             await refusal(auth, *headers)
         asked = store.asked
@@ -272,12 +285,18 @@ async def test_a_key_revoked_here_stops_at_once_in_whichever_header_it_comes(aut
         assert store.asked == asked
 
 
+def recalled(auth: Auth, api_key: str | None, authorization: str | None) -> Principal | None:
+    given = {"x-api-key": api_key, "authorization": authorization}
+    mark = auth.mark(Headers([(name, value) for name, value in given.items() if value is not None]))
+    return None if mark is None else auth.recall(mark)
+
+
 async def test_what_is_recalled_is_what_would_be_found(auth: Auth, store: WatchedStore, clock: Clock) -> None:
     """Nothing but the key alone, as it is, and only as long as the store need not be asked."""
     key, record = await auth.create("mine")
-    assert auth.recall(key, None) is None  # nobody has asked for it yet
+    assert recalled(auth, key, None) is None  # nobody has asked for it yet
     principal = await auth.identify(key, None)
-    assert auth.recall(key, None) == principal
+    assert recalled(auth, key, None) == principal
     other_writings = (
         f" {key}",
         f"{key} ",
@@ -289,14 +308,14 @@ async def test_what_is_recalled_is_what_would_be_found(auth: Auth, store: Watche
         "",
         " ",
     )
-    for other in (*other_writings, WRONG, "\udc80", "ÿ" * 2000, key + "x" * 5000):
-        assert auth.recall(other, None) is None
-    assert auth.recall(None, key) is auth.recall(None, f"Bearer {key}") is auth.recall(None, None) is None
-    assert auth.recall(key, "") is auth.recall(key, f"Bearer {key}") is None  # `identify` looks at both
+    for other in (*other_writings, WRONG, "ÿ" * 2000, key + "x" * 5000):
+        assert recalled(auth, other, None) is None
+    assert recalled(auth, None, key) is recalled(auth, None, f"Bearer {key}") is recalled(auth, None, None) is None
+    assert recalled(auth, key, "") is recalled(auth, key, f"Bearer {key}") is None  # `identify` looks at both
     clock.now += 4.9
-    assert auth.recall(key, None) == principal
+    assert recalled(auth, key, None) == principal
     clock.now += 0.1
-    assert auth.recall(key, None) is None
+    assert recalled(auth, key, None) is None
     await auth.revoke(record.id)
     assert await refusal(auth, key) == "invalid x-api-key"
 
@@ -327,10 +346,10 @@ async def test_the_longest_key_is_remembered_and_a_longer_one_is_not_looked_at(a
     longest = "k" * 1024
     await auth.create("long", key=longest)
     principal = await auth.identify(longest, None)
-    assert auth.recall(longest, None) == principal
+    assert recalled(auth, longest, None) == principal
     asked = store.asked
     for longer in (longest + "k", longest * 1000, f"{longest} ", "é" * 1024):
-        assert auth.recall(longer, None) is None
+        assert recalled(auth, longer, None) is None
     assert (await auth.identify(f"{longest} ", None)) == principal
     for longer in (longest + "k", longest * 1000, "é" * 1024):
         await refusal(auth, longer)
@@ -343,7 +362,7 @@ async def test_two_servers_with_other_secrets_do_not_know_each_others_keys(store
     two = Auth(store, SECRET[::-1], clock=clock)
     await one.create("mine", key=PRESET)
     await one.identify(PRESET, None)
-    assert two.recall(PRESET, None) is None
+    assert recalled(two, PRESET, None) is None
     assert await refusal(two, PRESET) == "invalid x-api-key"
     _, record = await two.create("theirs", key=PRESET)
     assert (await two.identify(PRESET, None)).key_name == "theirs"

@@ -481,7 +481,7 @@ def test_a_request_of_a_batch_is_not_counted_as_one_of_messages() -> None:
 
 def left(server: Limited, kind: str) -> float:
     """What is really left of the one limit of this kind, unrounded."""
-    (line,) = (each for each in server.limits._plan(ME, server.groups.of(OPUS))[1] if each.kind == kind)
+    (line,) = (each for each in server.limits._plan(ME, server.groups.of(OPUS)).lines if each.kind == kind)
     now = server.clock.now
     return level(server.limits.buckets.full_at(line.key, now), line.per_minute, now)
 

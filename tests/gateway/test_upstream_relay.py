@@ -7,7 +7,7 @@ import asyncio
 import gc
 import logging
 import tracemalloc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -65,6 +65,12 @@ class FakeReply:
         finally:
             self._is_reading = False
 
+    async def forward(self, take: Callable[[bytes], bool]) -> None:
+        """As the fast transport's: the end is for `__anext__` to tell."""
+        async for piece in self:
+            if not take(piece):
+                return
+
     async def read(self, limit_bytes: int) -> bytes:
         return b"".join([piece async for piece in self])
 
@@ -100,10 +106,13 @@ class FakeTransport:
 
 
 class Caller:
-    """One request as the edge makes it; `out` is what the caller got so far, `status` None while there is no reply."""
+    """One request as the edge makes it; `out` is what the caller got so far, `status` None while there is no reply.
+    `passes`: it takes events in the step in which they come, every other time."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, *, passes: bool = False) -> None:
         self._gateway = gateway
+        self._passes = passes
+        self._is_willing = False
         self.status: int | None = None
         self.out = b""
         self.is_whole = False
@@ -116,6 +125,8 @@ class Caller:
         reply = await answer(self._gateway, call)
         try:
             self.status, self.out = reply.status, reply.body
+            if self._passes:
+                reply.pass_to(self._take)
             while (piece := await reply.next_piece()) is not None:
                 self.out += piece
                 if not reply.has_more:
@@ -124,6 +135,12 @@ class Caller:
             self.is_whole = True
         finally:
             await reply.aclose(None if self.is_whole else "abandoned")
+
+    def _take(self, piece: bytes) -> bool:
+        self._is_willing = not self._is_willing
+        if self._is_willing:
+            self.out += piece
+        return self._is_willing
 
 
 @asynccontextmanager
@@ -207,7 +224,7 @@ def check(caller: Caller, row: dict[str, str], reply: FakeReply | None) -> None:
         assert (row["outcome"], found[-1], row["output_tokens"]) == ("answered", "message_stop", "5")
 
 
-async def hung_up(script: str, hold_s: float, *, again: int | None) -> None:
+async def hung_up(script: str, hold_s: float, *, again: int | None, passes: bool = False) -> None:
     """The caller goes in each turn, and is told so again that many turns later."""
     before, steps = SCRIPTS[script]
     async with faking(hold_s) as (gateway, transport, rows):
@@ -215,7 +232,7 @@ async def hung_up(script: str, hold_s: float, *, again: int | None) -> None:
         for turns in range(1, TURNS):
             rows.clear()
             transport.replies.clear()
-            caller = Caller(gateway)
+            caller = Caller(gateway, passes=passes)
             task = asyncio.create_task(caller.run())
             await played(turns)
             task.cancel()
@@ -231,9 +248,10 @@ async def hung_up(script: str, hold_s: float, *, again: int | None) -> None:
 
 @pytest.mark.parametrize("hold_s", HOLDS.values(), ids=HOLDS.keys())
 @pytest.mark.parametrize("script", SCRIPTS)
-async def test_a_caller_may_hang_up_at_any_turn(script: str, hold_s: float) -> None:
+@pytest.mark.parametrize("passes", [False, True], ids=["piece by piece", "passed on"])
+async def test_a_caller_may_hang_up_at_any_turn(passes: bool, script: str, hold_s: float) -> None:
     """STR-7."""
-    await hung_up(script, hold_s, again=None)
+    await hung_up(script, hold_s, again=None, passes=passes)
 
 
 async def test_the_server_may_be_stopped_while_a_caller_who_hung_up_is_let_go() -> None:
@@ -244,7 +262,8 @@ async def test_the_server_may_be_stopped_while_a_caller_who_hung_up_is_let_go() 
 
 
 @pytest.mark.parametrize("script", [name for name, (before, steps) in SCRIPTS.items() if None not in before + steps])
-async def test_the_hold_may_end_at_any_turn(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("passes", [False, True], ids=["piece by piece", "passed on"])
+async def test_the_hold_may_end_at_any_turn(passes: bool, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The very one in which the head, the first content or the failure comes is one of them."""
     before, steps = SCRIPTS[script]
     statuses = set()
@@ -262,7 +281,7 @@ async def test_the_hold_may_end_at_any_turn(script: str, monkeypatch: pytest.Mon
             with monkeypatch.context() as patch:
                 if turns:
                     patch.setattr(gateway.upstream, "_loop", Loop(loop, call_later))
-                caller = Caller(gateway)
+                caller = Caller(gateway, passes=passes)
                 await asyncio.wait_for(caller.run(), 5)
             await asyncio.gather(*gateway.upstream._drains)
             (row,) = ledger_rows("\n".join(rows))

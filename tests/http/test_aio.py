@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,10 +20,12 @@ from dragoman.http.base import (
     ConnectFailed,
     ConnectTimeout,
     FirstByteTimeout,
+    IdleTimeout,
     ReplyBroken,
     Request,
     RequestInvalid,
     Timeouts,
+    TotalTimeout,
     Transport,
 )
 from dragoman.http.dial import dial
@@ -174,6 +177,142 @@ async def test_the_same_headers_with_another_body_have_another_length() -> None:
             await response.read(LIMIT)
             assert server.requests[-1].body == body
             assert server.requests[-1].header("content-length") == str(len(body))
+
+
+# -- pieces in the step in which they come -------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def forwarding(*pieces: bytes, more: bytes = LAST_CHUNK, **timeouts: float) -> AsyncIterator[Any]:
+    """The pieces of a chunked reply, one after another once the one before was taken: `said` is set for that."""
+    said = asyncio.Event()
+
+    async def handler(conn: Conn) -> None:
+        while await conn.read_request():
+            await conn.send(chunked_head())
+            for piece in pieces:
+                await conn.send(chunk(piece))
+                await said.wait()
+                said.clear()
+            await conn.send(more)
+
+    async with opened(FastTransport()) as transport, Misbehaving(handler) as server:
+        request = Request("POST", server.url, timeouts=Timeouts(**{"idle_s": 3.0} | timeouts))
+        response = await transport.send(request)
+        yield SimpleNamespace(
+            transport=transport, response=response, pieces=response.pieces(), said=said, server=server, request=request
+        )
+
+
+async def test_pieces_are_given_as_they_come_and_the_end_is_told_as_ever() -> None:
+    async with forwarding(b"one", b"two", b"three") as it:
+        got = []
+
+        def take(piece: bytes) -> bool:
+            got.append(piece)
+            it.said.set()
+            return True
+
+        await asyncio.wait_for(it.pieces.forward(take), 5)
+        assert got == [b"one", b"two", b"three"]
+        assert not it.response.is_complete
+        assert [piece async for piece in it.pieces] == []
+        assert it.response.is_complete
+        await it.pieces.forward(take)  # there is nothing more
+        await it.transport.send(it.request)
+        assert len(it.server.conns) == 1
+
+
+async def test_who_takes_no_more_gets_the_rest_piece_by_piece() -> None:
+    async with forwarding(b"one", b"two", b"three") as it:
+        got = []
+
+        def take(piece: bytes) -> bool:
+            got.append(piece)
+            it.said.set()
+            return len(got) < 2
+
+        await asyncio.wait_for(it.pieces.forward(take), 5)
+        assert got == [b"one", b"two"]
+        assert await anext(it.pieces) == b"three"
+        it.said.set()
+        assert [piece async for piece in it.pieces] == []
+
+
+@pytest.mark.parametrize("at", [1, 2], ids=["the first piece", "a later one"])
+async def test_what_the_taker_raises_comes_out_and_gives_the_reply_up(at: int) -> None:
+    async with forwarding(b"one", b"two", b"three") as it:
+        got = []
+
+        def take(piece: bytes) -> bool:
+            got.append(piece)
+            it.said.set()
+            if len(got) == at:
+                raise LookupError(piece)
+            return True
+
+        with pytest.raises(LookupError):
+            await asyncio.wait_for(it.pieces.forward(take), 5)
+        assert len(got) == at
+        with pytest.raises(ReplyBroken):
+            await anext(it.pieces)
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"), [({"idle_s": SHORT}, IdleTimeout), ({"total_s": 2 * SHORT}, TotalTimeout)]
+)
+async def test_limits_of_time_hold_while_pieces_are_given(limits: dict[str, float], expected: type[Exception]) -> None:
+    async with forwarding(b"one", b"two", **limits) as it:
+        got = []
+
+        def take(piece: bytes) -> bool:
+            got.append(piece)
+            if len(got) == 1:
+                it.said.set()
+            return True
+
+        with pytest.raises(expected):
+            await asyncio.wait_for(it.pieces.forward(take), 5)
+        assert got == [b"one", b"two"]
+
+
+async def test_a_reply_that_breaks_off_while_pieces_are_given_is_broken() -> None:
+    async with forwarding(b"one", more=b"no chunk\r\n") as it:
+        got = []
+
+        def take(piece: bytes) -> bool:
+            got.append(piece)
+            it.said.set()
+            return True
+
+        await asyncio.wait_for(it.pieces.forward(take), 5)
+        with pytest.raises(ReplyBroken):
+            await anext(it.pieces)
+        assert got == [b"one"]
+
+
+@pytest.mark.parametrize("how", ["cancelled", "closed"])
+async def test_nothing_is_given_to_who_has_left(how: str) -> None:
+    async with forwarding(b"one", more=chunk(b"two")) as it:
+        got = []
+        has_one = asyncio.Event()
+
+        def take(piece: bytes) -> bool:
+            got.append(piece)
+            has_one.set()
+            return True
+
+        task = asyncio.create_task(it.pieces.forward(take))
+        await asyncio.wait_for(has_one.wait(), 5)
+        if how == "cancelled":
+            task.cancel()
+        else:
+            await it.response.aclose()
+        it.said.set()
+        await asyncio.wait([task], timeout=5)
+        assert task.cancelled() == (how == "cancelled")
+        await it.server.hang_up(0)
+        assert got == [b"one"]
 
 
 # -- expect: 100-continue ------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ client may be as slow as we like. What depends on the system's sockets runs on r
 
 import asyncio
 import gc
+import re
 import socket
 import subprocess
 import sys
@@ -32,6 +33,10 @@ def post_head(*fields: bytes, line: bytes = b"POST /p HTTP/1.1\r\n") -> bytes:
     return line + b"host: a\r\n" + b"".join(fields) + b"\r\n"
 
 
+def post(body: bytes, *fields: bytes) -> bytes:
+    return post_head(*fields, b"Content-Length: %d\r\n" % len(body)) + body
+
+
 # -- applications ---------------------------------------------------------------------------------------------------
 
 
@@ -55,6 +60,12 @@ async def echo(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     body = await body_of(receive)
     if body is not None:
         await say(send, b"%b %b?%b %b;" % (scope["method"].encode(), scope["raw_path"], scope["query_string"], body))
+
+
+async def tell(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    """All that an application is told of a request."""
+    del scope["extensions"]
+    await say(send, f"{sorted(scope.items())} {await body_of(receive)!r};".encode())
 
 
 class Stepwise:
@@ -632,6 +643,81 @@ async def test_the_scope_is_asgis() -> None:
         app.may_end.set()
 
 
+FIRST = post(b"first", b"X-Api-Key:  k \r\n", b"accept: a, b\r\n")
+SECONDS = {
+    "the same": FIRST,
+    "of another length": post(b"another body", b"X-Api-Key:  k \r\n", b"accept: a, b\r\n"),
+    "without a body": post(b"", b"X-Api-Key:  k \r\n", b"accept: a, b\r\n"),
+    "with another value": post(b"first", b"X-Api-Key:  j \r\n", b"accept: a, b\r\n"),
+    "with another field": post(b"first", b"X-Api-Key:  k \r\n", b"accept: a, b\r\n", b"d: e\r\n"),
+    "with a field less": post(b"first", b"X-Api-Key:  k \r\n"),
+    "with the length before": FIRST.replace(b"host: a\r\n", b"content-length: 5\r\nhost: a\r\n").replace(
+        b"Content-Length: 5\r\n", b""
+    ),
+    "with two lengths": FIRST.replace(b"Content-Length: 5", b"Content-Length: 5\r\nContent-Length: 5"),
+    "another method": b"PUT" + FIRST[4:],
+    "another path": FIRST.replace(b"/p ", b"/p?q=1 "),
+    "HTTP/1.0": FIRST.replace(b"HTTP/1.1", b"HTTP/1.0"),
+    "the last": FIRST.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"),
+    "chunked": post_head(b"X-Api-Key:  k \r\n", b"accept: a, b\r\n", CHUNKED) + b"5\r\nfirst\r\n0\r\n\r\n",
+    "with zeros before the length": FIRST.replace(b": 5\r", b": 005\r"),
+    "with a sign before the length": FIRST.replace(b": 5\r", b": +5\r"),
+    "with a length of other digits": FIRST.replace(b": 5\r", ": \u0665\r".encode()),
+    "without a length": FIRST.replace(b": 5\r", b": \r"),
+    "of an endless length": FIRST.replace(b": 5\r", b": 99999999999999999999999\r"),
+    "of a length of thousands of digits": FIRST.replace(b": 5\r", b": %b5\r" % (b"0" * 5000)),
+    "longer than it says": FIRST + b"and more",
+    "with the next": FIRST + FIRST,
+    "not whole": FIRST[:-1],
+    "a head that is not whole": FIRST[:-6],
+    "behind an empty line": b"\r\n" + FIRST,
+    "waits for leave": FIRST.replace(b"\r\n\r\n", b"\r\nexpect: 100-continue\r\n\r\n"),
+    "offers an upgrade": FIRST.replace(b"\r\n\r\n", b"\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n"),
+}
+
+
+def without_chance(sent: bytes) -> bytes:
+    return re.sub(rb"req_01\w+|date: [^\r]+", b"", sent)
+
+
+@pytest.mark.parametrize("second", SECONDS.values(), ids=SECONDS.keys())
+async def test_a_request_reads_as_on_a_connection_of_its_own(second: bytes) -> None:
+    """Of a head that comes again only the length is read."""
+    async with on_glass(tell) as line:
+        await line.feed_in_turns(second)
+        alone = without_chance(line.sent)
+        is_closed = line.glass.is_closed
+    for before in SECONDS.values():
+        async with on_glass(tell) as line:
+            await line.feed_in_turns(before)
+            if line.glass.is_closed or line.statuses != [200] or not before.endswith(b"first"):
+                continue  # nothing can follow
+            seen = len(line.sent)
+            await line.feed_in_turns(second)
+            assert without_chance(line.sent[seen:]) == alone
+            assert line.glass.is_closed == is_closed
+
+
+async def test_a_request_whose_head_came_before_is_not_parsed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And of one that came in parts, or while another is at work, nothing is lost."""
+    parsed = []
+    begin = Connection.on_message_begin
+    monkeypatch.setattr(Connection, "on_message_begin", lambda self: (parsed.append(1), begin(self)))
+    async with on_glass(echo) as line:
+        for body in (b"one", b"", b"three", b"x" * 1000):
+            await line.feed_in_turns(post(body))
+        assert len(parsed) == 1
+        await line.feed_in_turns(post(b"five"), step=50)
+        line.feed(post(b"six"))
+        line.feed(post(b"seven"))
+        await turns()
+        assert len(parsed) == 3
+        assert [reply.rpartition(b"\n")[2] for reply in line.sent.split(b";")] == [
+            b"POST /p? one", b"POST /p? ", b"POST /p? three", b"POST /p? " + b"x" * 1000, b"POST /p? five",
+            b"POST /p? six", b"POST /p? seven", b"",
+        ]  # fmt: skip
+
+
 @pytest.mark.parametrize("space", [b" ", b"\t", b" \t "])
 async def test_the_space_around_a_value_is_not_of_it(space: bytes) -> None:
     """RFC 9112, section 5.1: a key with a space behind it is a good key, and such an expectation one to be met."""
@@ -895,6 +981,28 @@ async def test_send_waits_while_the_client_takes_nothing_and_goes_on_when_it_doe
         line.glass.take()
         await asyncio.gather(*waiting)
         assert line.sent.count(b"x") == 210_000
+        app.may_end.set()
+
+
+async def test_a_piece_is_passed_on_only_to_who_takes_it() -> None:
+    """At once or not at all: what is refused has left nothing behind."""
+    app = Stepwise()
+    async with on_glass(app) as line:
+        line.feed(GET)
+        await app.has_begun.wait()
+        await app.send({"type": "http.response.start", "status": 200, "headers": []})
+        assert app.exchange.pass_on(b"one")
+        assert line.sent.endswith(b"\r\n\r\n3\r\none\r\n")
+        line.glass.is_stuck = True
+        assert app.exchange.pass_on(b"x" * 100_000)  # it fits no more only now
+        assert not app.exchange.pass_on(b"two")
+        line.glass.is_stuck = False
+        line.glass.take()
+        assert line.sent.endswith(b"x\r\n")
+        assert app.exchange.pass_on(b"three")
+        line.glass.lose()
+        assert not app.exchange.pass_on(b"four")
+        assert line.sent.endswith(b"5\r\nthree\r\n")
         app.may_end.set()
 
 

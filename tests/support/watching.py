@@ -1,8 +1,8 @@
 """Watches every event stream that a dragoman server sends in a test, in this process or in one that `Running` started.
 
-`watch_this_process` puts a judge between `Watch.send`, through which every piece of a reply leaves (pings and farewells
-too), and the socket. What is illegal is noted before the piece goes out: whoever has read the end of a stream can read
-what was wrong with it. tests/conftest.py fails the test for whatever `take` gives.
+`watch_this_process` puts a judge between `Watch.send` and `Watch.pass_on`, through which every piece of a reply leaves
+(pings and farewells too), and the socket. What is illegal is noted before the piece goes out: whoever has read the end
+of a stream can read what was wrong with it. tests/conftest.py fails the test for whatever `take` gives.
 
 A server process notes in a file that it was given (`watched/sitecustomize.py`); nothing in src/ knows of this.
 """
@@ -102,7 +102,7 @@ def _install(note: Callable[[str], None]) -> None:
 
     ours: set[str] = set()  # ids of the messages that the engine made
     streams: WeakKeyDictionary[Watch, _Stream] = WeakKeyDictionary()
-    send, generate = Watch.send, OfflineEngine.generate
+    send, pass_on, generate = Watch.send, Watch.pass_on, OfflineEngine.generate
 
     async def judged_send(watch: Watch, message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start" and _is_stream(message):
@@ -110,6 +110,14 @@ def _install(note: Callable[[str], None]) -> None:
         elif watch in streams:
             streams[watch].send(message)
         await send(watch, message)
+
+    def judged_pass_on(watch: Watch, piece: bytes) -> bool:
+        if watch in streams:
+            streams[watch].send({"type": "http.response.body", "body": piece, "more_body": True})
+        is_taken = pass_on(watch, piece)
+        if not is_taken and watch in streams:
+            streams[watch].judged = piece  # it comes again, by `send`
+        return is_taken
 
     def noted_generate(engine: OfflineEngine, generation: Any) -> AsyncGenerator[Any, None]:
         if generation.message_id.startswith(
@@ -119,6 +127,7 @@ def _install(note: Callable[[str], None]) -> None:
         return generate(engine, generation)
 
     Watch.send = judged_send  # type: ignore[method-assign]
+    Watch.pass_on = judged_pass_on  # type: ignore[method-assign]
     OfflineEngine.generate = noted_generate  # type: ignore[method-assign]
 
 
@@ -130,6 +139,7 @@ class _Stream:
     """A stream on its way out. One that is never ended was abandoned: its end is not judged."""
 
     def __init__(self, start: dict[str, Any], ours: set[str], note: Callable[[str], None]) -> None:
+        self.judged: bytes | None = None  # a piece that was not taken, and will come once more
         self._judge: Judge | None = Judge(is_ours=ours.__contains__)
         self._name = dict(start["headers"]).get(b"request-id", b"?").decode("latin-1")
         self._note = note
@@ -139,15 +149,18 @@ class _Stream:
     def send(self, message: dict[str, Any]) -> None:
         if self._judge is None:
             return  # one fault is told, not all that follow from it
+        body = message.get("body", b"")
+        if body is self.judged:
+            self.judged, body = None, b""
         try:
-            self._judge.feed(message.get("body", b""))
+            self._judge.feed(body)
             if not message.get("more_body"):
                 self._judge.end()
                 self._odd(self._judge.oddity)
         except Fault as fault:
             self._found(str(fault))
         except Exception as error:  # a stream so odd that the judge itself fails: no less a fault
-            self._found(f"{error!r}, judging {message.get('body', b'')[:200]!r}")
+            self._found(f"{error!r}, judging {body[:200]!r}")
 
     def _odd(self, oddity: str | None) -> None:
         if oddity is not None:

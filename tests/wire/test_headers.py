@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dragoman.errors import InvalidRequest
-from dragoman.wire.headers import KNOWN_BETAS, VERSIONS, Headers, base58, betas, version
+from dragoman.wire.headers import KNOWN_BETAS, VERSIONS, Headers, base58, betas, refuse_unknown, version
 
 REPEATABLE = settings(derandomize=True, database=None, deadline=None, max_examples=200)
 
@@ -135,7 +135,8 @@ NAMES = """
 def test_every_beta_of_the_spec_is_accepted_even_when_unknown_ones_are_refused() -> None:
     """HDR-20, CC-4."""
     headers = Headers([("anthropic-beta", ",".join(NAMES))])
-    assert betas(headers, refuse_unknown=True) == tuple(NAMES)
+    refuse_unknown(betas(headers))
+    assert betas(headers) == tuple(NAMES)
     assert {name for name in NAMES if not name.startswith("user-profiles-")} == KNOWN_BETAS
 
 
@@ -144,7 +145,7 @@ def test_an_unknown_beta_is_accepted_unless_it_is_to_be_refused() -> None:
     headers = Headers([("anthropic-beta", "files-api-2025-04-14, new-thing-2027-01-01")])
     assert betas(headers) == ("files-api-2025-04-14", "new-thing-2027-01-01")
     with pytest.raises(InvalidRequest) as caught:
-        betas(headers, refuse_unknown=True)
+        refuse_unknown(betas(headers))
     assert caught.value.message == (
         "Unexpected value(s) `new-thing-2027-01-01` for the `anthropic-beta` header. Please consult our documentation "
         "at platform.claude.com/docs or try again without the header."
@@ -163,3 +164,26 @@ def test_every_digit_of_an_id_is_about_as_likely() -> None:
     assert len(counts) == 58
     assert set(counts.values()) == {4, 5}
     assert -22 * sum(count / 256 * math.log2(count / 256) for count in counts.values()) > 128
+
+
+def test_what_was_read_once_is_kept_also_for_a_body_of_another_length() -> None:
+    calls = []
+
+    def asked(headers: Headers) -> str | None:
+        calls.append(headers)
+        return headers.get("anthropic-version")
+
+    headers = Headers([("anthropic-version", "2023-06-01"), ("content-length", "5")])
+    longer = headers.with_length(b"17")
+    assert [each.once(asked) for each in (headers, longer, headers)] == ["2023-06-01"] * 3
+    assert len(calls) == 1
+    assert (headers.get("content-length"), longer.get("content-length")) == ("5", "17")
+    assert longer.with_betas(["a"]).once(betas) == ("a",)
+    assert longer.once(betas) == headers.once(betas) == ()
+
+
+def test_what_could_not_be_read_is_no_better_the_second_time() -> None:
+    headers = Headers([("anthropic-version", "tomorrow")])
+    for _ in range(2):
+        with pytest.raises(InvalidRequest):
+            headers.once(version)

@@ -75,8 +75,12 @@ class Buckets:
 
     def take(self, demands: Sequence[Demand], now: float) -> Taking:
         """Take them all, or nothing at all when one has to wait (LIM-7)."""
-        full_at = [self._full_at.get(demand.key, now) for demand in demands]
-        waits = [wait_s(at, each.limit, each.need, now) for at, each in zip(full_at, demands, strict=True)]
+        kept_at = self._full_at.get
+        full_at = [kept_at(demand.key, now) for demand in demands]
+        waits = [
+            wait_s(at, each.limit, each.need, now) if at > now else 0.0
+            for at, each in zip(full_at, demands, strict=True)
+        ]
         if any(waits):
             return Taking(waits, full_at, [])
         shares = []
@@ -100,21 +104,22 @@ class Buckets:
         second = MINUTE_S / share.demand.limit  # of refill, for one
         full_at = self._full_at.get(share.demand.key, now)
         if actual > share.taken:
-            full_at = max(full_at, now) + (actual - share.taken) * second
+            full_at = (full_at if full_at > now else now) + (actual - share.taken) * second
         else:
-            idle = max(0.0, now - (share.began + actual * second))
-            full_at -= max(0.0, (share.taken - actual) * second - idle)
+            idle = now - (share.began + actual * second)
+            back = (share.taken - actual) * second - (idle if idle > 0 else 0.0)
+            full_at -= back if back > 0 else 0.0
         self._put(share.demand.key, full_at, now)
 
     def _put(self, key: Hashable, full_at: float, now: float) -> None:
+        """One that is full may stay until its turn comes to be swept: mostly it is soon taken from again."""
         kept = self._full_at
-        if full_at <= now:
-            kept.pop(key, None)
+        if full_at <= now and key not in kept:
             return
-        is_new = key not in kept
+        size = len(kept)
         kept[key] = full_at
         kept.move_to_end(key)
-        if is_new:
+        if len(kept) > size:
             self._sweep(now)
 
     def _sweep(self, now: float) -> None:

@@ -7,11 +7,13 @@ from msgspec import Struct
 
 from dragoman.providers.base import Operation
 from dragoman.wire.envelope import Envelope
-from dragoman.wire.headers import Headers, Version, betas, version
+from dragoman.wire.headers import Headers, Version, betas, refuse_unknown, version
 
 from .auth import Principal
 
-__all__ = ["Answer", "Asked", "Call", "Stream"]
+__all__ = ["Answer", "Asked", "Call", "Stream", "Write"]
+
+Write = Callable[[bytes], bool]  # sends a piece of a stream without waiting; False: it did not take it
 
 
 class Call(Struct, frozen=True, kw_only=True):
@@ -44,8 +46,10 @@ class Asked(Struct, frozen=True, kw_only=True):
     @classmethod
     def read(cls, call: Call, principal: Principal, *, refuse_unknown_betas: bool) -> "Asked":
         """Raises InvalidRequest, in the order of MSG-32: version, betas, JSON, model."""
-        asked_version = version(call.headers)
-        asked_betas = betas(call.headers, refuse_unknown=refuse_unknown_betas)
+        asked_version = call.headers.once(version)
+        asked_betas = call.headers.once(betas)
+        if refuse_unknown_betas:
+            refuse_unknown(asked_betas)
         envelope = Envelope(call.body)
         return cls(
             call=call,

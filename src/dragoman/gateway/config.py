@@ -150,17 +150,20 @@ def load(
     listen: str | None = None,
     database: str | None = None,
     script: str | None = None,
+    text: str | None = None,
+    default_database: str | None = None,
 ) -> Config:
     """The configuration out of `path` (else $DRAGOMAN_CONFIG, else ./dragoman.toml if it is there, else no file).
 
     `listen` and `database` come from the command line and win over DRAGOMAN_LISTEN and DRAGOMAN_DATABASE, which
     win over the file. An empty variable counts as unset. `script` is for the offline engine, which then answers
-    every model that nothing else is configured for. Raises ConfigError, which lists every problem, one a line.
+    every model that nothing else is configured for. `text` is what a file would hold, and then none is read;
+    `default_database` takes the place of the default. Raises ConfigError, which lists every problem, one a line.
     """
-    file, text = _read_file(path, env)
-    sheet = Sheet(file, text, env=env, homes=_HOMES)
+    file, content = _read_file(path, env) if text is None else (None, text)
+    sheet = Sheet(file, content, env=env, homes=_HOMES)
     top = sheet.settings((), settings(Config), tables=("server", "providers", "models", "faults", "tiers", "limits"))
-    server = _server(sheet, env, listen=listen, database=database)
+    server = _server(sheet, env, listen=listen, database=database, default_database=default_database)
     providers, notes = _providers(sheet, env)
     if script is not None:
         providers = _with_script(providers, script)
@@ -242,9 +245,13 @@ def _read_file(path: Path | None, env: Mapping[str, str]) -> tuple[str | None, s
         raise ConfigError(f"{file}:{line}: this is not UTF-8. Save the file again in that encoding.") from error
 
 
-def _server(sheet: Sheet, env: Mapping[str, str], *, listen: str | None, database: str | None) -> ServerConfig:
+def _server(
+    sheet: Sheet, env: Mapping[str, str], *, listen: str | None, database: str | None, default_database: str | None
+) -> ServerConfig:
     readers = settings(ServerConfig)
     values = sheet.settings(("server",), readers)
+    if default_database is not None:
+        values.setdefault("database", default_database)
     for name, flag in (("listen", listen), ("database", database)):
         variable = f"DRAGOMAN_{name.upper()}"
         if flag is not None:

@@ -95,7 +95,7 @@ class Sheet:
         self._problems.append((line, f"{where}: {what}. {remedy}"))
 
     def origin(self, path: KeyPath) -> str:
-        return f"{self._file}:{self._lines.of(path)}"
+        return f"{self._file}:{self._lines.of(path)}" if self._file else dotted(path)
 
     def raise_problems(self) -> None:
         """Raises ConfigError when something is wrong: one line a problem, the file's first."""

@@ -30,6 +30,7 @@ from dragoman.errors import (
     Unauthenticated,
     UpstreamTimeout,
 )
+from dragoman.wire.headers import Headers
 from dragoman.wire.sse import SSEDecoder, encode_sse
 
 from .accounting import Entry
@@ -76,7 +77,7 @@ class Faults:
         test key, InvalidRequest for one that cannot be read. The header's faults come before the configuration's, and
         an error ends the list.
         """
-        asked_for = asked.call.headers.get(HEADER)
+        asked_for = asked.call.headers.once(_asked_for)
         if asked_for is None and not self._configured:
             return None
         striking: list[FaultConfig] = []
@@ -144,6 +145,10 @@ class Faults:
                 return UpstreamTimeout("The request timed out while it was being processed.")
             case _:
                 return Overloaded("Overloaded")
+
+
+def _asked_for(headers: Headers) -> str | None:
+    return headers.get(HEADER)
 
 
 class FaultPlan:

@@ -48,6 +48,11 @@ _UNITS: Mapping[Kind, str] = {
 _WHOSE = {"organization": "your organization's", "workspace": "your workspace's", "key": "your API key's"}
 
 
+# Of a limit: what is left, of how much a minute, its place among the lines, when it is full (monotonic seconds).
+State = tuple[float, int, int, float]
+AFTER_LINES = 1000
+
+
 class LimitReached(RateLimited):
     """A limit of ours is used up (ERR-51, 52); told with the state of all of them (HDR-39)."""
 
@@ -59,7 +64,7 @@ class LimitReached(RateLimited):
         return [*super().headers(), *self._told]
 
 
-class Scope(Struct, frozen=True):
+class Scope(Struct, frozen=True, cache_hash=True):
     """Whose limits: what it is, its id, the name of its tier, and how many requests it may have at once."""
 
     kind: str  # of _WHOSE
@@ -75,6 +80,14 @@ class Line(Struct, frozen=True):
     kind: Kind
     per_minute: int
     key: Hashable
+    fixed: Demand | None  # what any request wants of it, unless its input counts
+
+    @classmethod
+    def of(cls, scope: Scope, kind: Kind, per_minute: int, *, part: str) -> "Line":
+        """`part` names the models that share it. A request needs itself, and room for any output (LIM-3, LIM-4)."""
+        key = f"{scope.kind}\n{scope.id}\n{part}\n{kind}"  # a text keeps its hash
+        cost = {"requests": 1, "output": 0}.get(kind)
+        return cls(scope, kind, per_minute, key, None if cost is None else Demand(key, per_minute, 1, cost))
 
     @property
     def is_output(self) -> bool:
@@ -82,13 +95,37 @@ class Line(Struct, frozen=True):
         return self.kind in ("output", "tokens")
 
 
+class Plan(Struct, frozen=True):
+    """What limits a caller's requests to a group of models: whose limits, which, and what a caller is told of them.
+
+    `families`: of each the places of its limits among `lines`. `sums`: those of input and output of one scope.
+    """
+
+    scopes: tuple[Scope, ...]
+    lines: tuple[Line, ...]
+    families: tuple[tuple[Kind, tuple[int, ...]], ...]
+    sums: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, scopes: tuple[Scope, ...], lines: tuple[Line, ...]) -> "Plan":
+        places: dict[Kind, list[int]] = {}
+        sums: dict[Scope, list[int]] = {}
+        for at, line in enumerate(lines):
+            places.setdefault(line.kind, []).append(at)
+            if line.kind in ("input", "output"):
+                sums.setdefault(line.scope, []).append(at)
+        if sums:
+            places.setdefault("tokens", [])
+        families = tuple((kind, tuple(places[kind])) for kind in _FAMILIES if kind in places)
+        return cls(scopes, lines, families, tuple(map(tuple, sums.values())))
+
+
 class Held(Struct):
     """What one request has taken of the limits."""
 
-    lines: Sequence[Line]
+    plan: Plan
     taking: Taking
     now: float  # monotonic seconds, as of `taking`
-    scopes: Sequence[Scope]
 
 
 class Hold:
@@ -109,6 +146,11 @@ class Hold:
         if not self._told or (status == 429 and any(name.startswith(FAMILY) for name, _ in headers)):
             return headers
         return [*((name, value) for name, value in headers if not name.startswith(FAMILY)), *self._told]
+
+    @property
+    def counts(self) -> bool:
+        """What goes out counts towards a limit."""
+        return self._held is not None
 
     def saw(self, piece: bytes) -> None:
         """Whole events of a stream on their way out: counted, in case the stream breaks off."""
@@ -172,40 +214,41 @@ class Limits:
     def told(self, held: Held) -> list[tuple[str, str]]:
         """The headers that tell the state of these limits."""
         offset = self._wall() - held.now
-        return rate_limit_headers(_windows(held.lines, held.taking.full_at, held.now, offset))
+        return rate_limit_headers(_windows(held.plan, held.taking.full_at, held.now, offset))
 
     def settle(self, held: Held, usage: Usage | None, *, status: int, output_seen: int) -> None:
         """Correct what was taken by what was used, and leave the connections."""
-        for scope in held.scopes:
+        for scope in held.plan.scopes:
             self._leave(scope)
         now = self._clock()
         shares = held.taking.shares
         for share, actual in zip(
-            shares, _actual(zip(held.lines, shares, strict=True), usage, status, output_seen), strict=True
+            shares, _actual(zip(held.plan.lines, shares, strict=True), usage, status, output_seen), strict=True
         ):
             self.buckets.settle(share, actual, now)
 
     def _take(self, asked: Asked) -> Held | None:
         assert self._groups is not None
         is_count = asked.call.operation is Operation.COUNT_TOKENS
-        scopes, lines = self._plan(asked.principal, None if is_count else self._groups.of(asked.model))
-        if not scopes:
+        plan = self._plan(asked.principal, None if is_count else self._groups.of(asked.model))
+        if not plan.scopes:
             return None
         now = self._clock()
-        if any(self._is_crowded(scope) for scope in scopes):
-            raise self._crowded(lines, now)
-        taking = self.buckets.take(_demands(lines, asked.call.body), now)
-        held = Held(lines, taking, now, scopes)
+        for scope in plan.scopes:
+            if scope.concurrent is not None and self._connected.get(scope, 0) >= scope.concurrent:
+                raise self._crowded(plan, now)
+        taking = self.buckets.take(_demands(plan.lines, asked.call.body), now)
+        held = Held(plan, taking, now)
         if any(taking.wait_s):
             raise self._refusal(held, asked)
-        for scope in scopes:
+        for scope in plan.scopes:
             self._connected[scope] = self._connected.get(scope, 0) + 1
         return held
 
     def _refusal(self, held: Held, asked: Asked) -> LimitReached:
         """Names the limit that has the longest wait: when it is over, the others let the request pass too."""
         longest = max(held.taking.wait_s)
-        line = held.lines[held.taking.wait_s.index(longest)]
+        line = held.plan.lines[held.taking.wait_s.index(longest)]
         return LimitReached(
             f"This request would exceed {_WHOSE[line.scope.kind]} rate limit of {line.per_minute:,} "
             f"{_UNITS[line.kind]} per minute (org: {asked.principal.organization_id}, model: "
@@ -215,14 +258,11 @@ class Limits:
             told=self.told(held),
         )
 
-    def _is_crowded(self, scope: Scope) -> bool:
-        return scope.concurrent is not None and self._connected.get(scope, 0) >= scope.concurrent
-
-    def _crowded(self, lines: Sequence[Line], now: float) -> LimitReached:
+    def _crowded(self, plan: Plan, now: float) -> LimitReached:
         """Too many at once (ERR-52). When one of them will end nobody knows, so there is no `retry-after` (LIM-10)."""
-        seen = Taking([], [self.buckets.full_at(line.key, now) for line in lines], [])
+        seen = Taking([], [self.buckets.full_at(line.key, now) for line in plan.lines], [])
         message = "Number of concurrent connections has exceeded your rate limit. Please try again later."
-        return LimitReached(message, retry_after=None, told=self.told(Held(lines, seen, now, ())))
+        return LimitReached(message, retry_after=None, told=self.told(Held(plan, seen, now)))
 
     def _leave(self, scope: Scope) -> None:
         if self._connected[scope] == 1:
@@ -230,10 +270,10 @@ class Limits:
         else:
             self._connected[scope] -= 1
 
-    def _plan_of(self, principal: Principal, group: Group | None) -> tuple[tuple[Scope, ...], tuple[Line, ...]]:
+    def _plan_of(self, principal: Principal, group: Group | None) -> Plan:
         """What limits a caller's requests to a group of models; to `count_tokens`, without one."""
         scopes = self._scopes_of(principal)
-        return scopes, self._lines_of(scopes, group)
+        return Plan.of(scopes, self._lines_of(scopes, group))
 
     def _scopes_of(self, principal: Principal) -> tuple[Scope, ...]:
         """Whose limits hold for this caller: all of them at once, so the lowest decides (LIM-5)."""
@@ -264,11 +304,7 @@ class Limits:
             else:
                 given = self._rates(tier, group)
                 part = group.name
-            found += [
-                Line(scope, kind, limit, (scope.kind, scope.id, part, kind))
-                for kind, limit in given.items()
-                if limit is not None
-            ]
+            found += [Line.of(scope, kind, limit, part=part) for kind, limit in given.items() if limit is not None]
         return tuple(found)
 
     def _rates(self, tier: TierConfig, group: Group) -> Mapping[Kind, int | None]:
@@ -301,17 +337,9 @@ def _by_group(tier: TierConfig, groups: ModelGroups) -> dict[str, GroupConfig]:
 
 
 def _demands(lines: Sequence[Line], body: bytes) -> list[Demand]:
-    """What a request needs of each: itself, its estimated input, and room for any output at all (LIM-3, LIM-4)."""
-    estimate = 0
-    if any(line.kind in ("input", "tokens") for line in lines):
-        estimate = max(1, estimate_input_tokens(body))
-    needs: Mapping[Kind, tuple[int, int]] = {
-        "requests": (1, 1),
-        "input": (estimate, estimate),
-        "output": (1, 0),
-        "tokens": (estimate, estimate),
-    }
-    return [Demand(line.key, line.per_minute, *needs[line.kind]) for line in lines]
+    """What a request needs of each."""
+    estimate = max(1, estimate_input_tokens(body))
+    return [line.fixed or Demand(line.key, line.per_minute, estimate, estimate) for line in lines]
 
 
 def _actual(shares: Iterable[tuple[Line, Share]], usage: Usage | None, status: int, output_seen: int) -> list[int]:
@@ -336,27 +364,27 @@ def _bounded(tokens: int) -> int:
     return max(0, min(tokens, TOKENS_LIMIT))
 
 
-def _windows(lines: Sequence[Line], full_at: Sequence[float], now: float, offset: float) -> list[Window]:
+def _windows(plan: Plan, full_at: Sequence[float], now: float, offset: float) -> list[Window]:
     """One window a family, of the limit that has the least left. `offset`: from monotonic seconds to Unix'."""
-    found: dict[Kind, Window] = {}
-    sums: dict[Scope, Window] = {}
-    for line, at in zip(lines, full_at, strict=True):
-        left = level(at, line.per_minute, now)
-        window = Window(_FAMILIES[line.kind], line.per_minute, left, max(at, now) + offset)
-        found[line.kind] = _tighter(found.get(line.kind), window)
-        if line.kind in ("input", "output"):
-            sums[line.scope] = _added(sums.get(line.scope), window)
-    for window in sums.values():  # HDR-35: input and output of one scope together, unless something is tighter
-        found["tokens"] = _tighter(found.get("tokens"), window)
-    return [found[kind] for kind in _FAMILIES if kind in found]
+    states = [
+        (level(at, line.per_minute, now), line.per_minute, place, at if at > now else now)
+        for place, (line, at) in enumerate(zip(plan.lines, full_at, strict=True))
+    ]
+    windows = []
+    for kind, places in plan.families:
+        family = [states[place] for place in places]
+        if kind == "tokens":  # HDR-35: input and output of one scope together, unless something is tighter
+            family += [_sum([states[place] for place in together]) for together in plan.sums]
+        left, limit, _, at = min(family)
+        windows.append(Window(_FAMILIES[kind], limit, left, at + offset))
+    return windows
 
 
-def _tighter(one: Window | None, other: Window) -> Window:
-    return other if one is None or (other.remaining, other.limit) < (one.remaining, one.limit) else one
-
-
-def _added(one: Window | None, other: Window) -> Window:
-    if one is None:
-        return Window("tokens", other.limit, other.remaining, other.full_at)
-    remaining = max(0.0, one.remaining) + max(0.0, other.remaining)
-    return Window("tokens", one.limit + other.limit, remaining, max(one.full_at, other.full_at))
+def _sum(states: Sequence[State]) -> State:
+    """Of one limit or of two; of equals a sum is told last."""
+    if len(states) == 1:
+        left, limit, place, at = states[0]
+        return left, limit, AFTER_LINES + place, at
+    one, other = states
+    left = max(0.0, one[0]) + max(0.0, other[0])
+    return left, one[1] + other[1], AFTER_LINES + one[2], max(one[3], other[3])

@@ -34,7 +34,7 @@ SHARED: Mapping[str, str] = {
 }
 
 
-class Group(Struct, frozen=True):
+class Group(Struct, frozen=True, cache_hash=True):
     """Models that share their limits. `line` is None where the catalogue does not know them."""
 
     name: str

@@ -21,6 +21,7 @@ from .secret import load_secret
 
 if TYPE_CHECKING:
     from dragoman.engines.base import Engine
+    from dragoman.engines.offline.scripts import Script
     from dragoman.http.base import Transport
 
     from .pipeline import Gateway
@@ -37,8 +38,17 @@ def open_auth(config: Config, env: Mapping[str, str] = os.environ) -> tuple[SQLS
     return store, Auth(store, secret), secret
 
 
-def open_gateway(config: Config, env: Mapping[str, str] = os.environ) -> "Gateway":
-    """A gateway to be entered: `async with open_gateway(config) as gateway`. Raises ConfigError."""
+def open_gateway(
+    config: Config,
+    env: Mapping[str, str] = os.environ,
+    *,
+    script: "Script | None" = None,
+    file_folder: FileFolder | None = None,
+) -> "Gateway":
+    """A gateway to be entered: `async with open_gateway(config) as gateway`. Raises ConfigError.
+
+    `script` is for the offline engine, in place of what is configured; `file_folder` in place of the database's.
+    """
     from dragoman.providers.anthropic import Messages
 
     from .pipeline import Gateway
@@ -48,23 +58,27 @@ def open_gateway(config: Config, env: Mapping[str, str] = os.environ) -> "Gatewa
     return Gateway(
         config,
         store=store,
-        file_folder=_file_folder(config.server.database),
+        file_folder=file_folder or _file_folder(config.server.database),
         auth=auth,
-        engines={each.name: _engine(each, secret) for each in config.providers.values() if each.dialect == OFFLINE},
+        engines={
+            each.name: _engine(each, secret, script) for each in config.providers.values() if each.dialect == OFFLINE
+        },
         adapters={Messages.name: Messages()},
         transport_of=_transport,
     )
 
 
-def _engine(provider: ProviderConfig, secret: bytes) -> "Engine":
+def _engine(provider: ProviderConfig, secret: bytes, script: "Script | None") -> "Engine":
     """Imported only where one is configured: it takes 40 ms and 6 MB."""
     from dragoman.engines.offline.engine import OfflineEngine, Pace
     from dragoman.engines.offline.scripts import Script
 
+    if script is None and provider.script is not None:
+        script = Script.load(Path(provider.script))
     return OfflineEngine(
         secret=secret,
         pace=Pace(ttft_s=provider.ttft_ms / 1000, tokens_per_second=provider.tokens_per_second),
-        script=None if provider.script is None else Script.load(Path(provider.script)),
+        script=script,
     )
 
 

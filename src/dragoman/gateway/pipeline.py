@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
@@ -28,7 +28,7 @@ from .accounting import Entry, Ledger, Outcome
 from .auth import Auth, Principal
 from .batch_requests import check_params, check_size
 from .batches import Batches
-from .call import Answer, Asked, Call
+from .call import Answer, Asked, Call, Write
 from .catalogue import Catalogue
 from .config import OFFLINE, Config, ProviderConfig
 from .faults import Faults
@@ -39,6 +39,9 @@ from .model_groups import ModelGroups
 from .routing import Route, Router, aliases
 from .threads import Threads
 from .upstream import Upstream
+
+if TYPE_CHECKING:
+    from .handle import GatewayHandle
 
 __all__ = ["OUR_FAULT", "Gateway", "Reply", "answer", "error_answer", "identify", "new_id", "refuse"]
 
@@ -97,6 +100,18 @@ class Gateway:
         )
         # An upstream that is silent for `ping_after_s` gets its caller a ping, so from then on it is a stream.
         self.upstream = Upstream(adapters, transport_of=transport_of, hold_s=config.server.ping_after_s)
+
+    @classmethod
+    def open(cls, config: "Config | Mapping[str, Any] | str | os.PathLike[str] | None" = None) -> "GatewayHandle":
+        """A gateway for clients in this process: `Client(gateway=Gateway.open(config))`.
+
+        `config` is the path of a TOML file, a dictionary of the same shape, a Config, or None: then what
+        `dragoman serve` would find, if anything. Unless a database is named there it is in memory. The gateway runs
+        from a client's first request until the last client that has it is closed. Raises ConfigError.
+        """
+        from .handle import open_handle
+
+        return open_handle(config)
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as opened:
@@ -198,13 +213,17 @@ async def identify(gateway: Gateway, headers: Headers) -> Principal:
     Raises Unauthenticated, PermissionDenied when the request names a workspace that the key is not of (HDR-8), or
     Unavailable when the store is away.
     """
-    principal = await gateway.auth.identify(headers.get("x-api-key"), headers.get("authorization"))
-    if "anthropic-workspace-id" in headers and headers.get("anthropic-workspace-id") not in (
-        "",
-        principal.workspace_id,
-    ):
+    mark = headers.once(gateway.auth.mark)
+    principal = None if mark is None else gateway.auth.recall(mark)
+    if principal is None:
+        principal = await gateway.auth.identify(headers.get("x-api-key"), headers.get("authorization"))
+    if headers.once(_workspace) not in (None, "", principal.workspace_id):
         raise PermissionDenied("anthropic-workspace-id: the API key belongs to another workspace")
     return principal
+
+
+def _workspace(headers: Headers) -> str | None:
+    return headers.get("anthropic-workspace-id")
 
 
 class Reply:
@@ -238,6 +257,21 @@ class Reply:
     def has_more(self) -> bool:
         """False when it is known that no piece follows: then the last one can end the reply."""
         return not getattr(self._stream, "is_over", False)
+
+    def pass_to(self, write: Write) -> None:
+        """Let pieces go to `write` in the step in which they come, where the stream can do that. What it does not take
+        comes by `next_piece`, and so does the last piece."""
+        stream, hold = self._stream, self._hold
+        if stream is None or not hasattr(stream, "write"):
+            return
+
+        def counted(piece: bytes) -> bool:
+            is_taken = write(piece)
+            if is_taken and hold is not None:
+                hold.saw(piece)
+            return is_taken
+
+        stream.write = counted if hold is not None and hold.counts else write
 
     async def next_piece(self) -> bytes | None:
         """The next piece of a stream, None at its end. A fault of ours becomes an `error` event (STR-40)."""

@@ -18,7 +18,7 @@ from dragoman.providers.base import Adapter, Target
 from dragoman.wire.sse import encode_sse
 
 from .accounting import Entry
-from .call import Answer, Asked, Stream
+from .call import Answer, Asked, Stream, Write
 from .config import ProviderConfig
 from .routing import LONGEST_KEPT, Route
 
@@ -218,7 +218,7 @@ class _Relay:
 
     __slots__ = (
         "_drain", "_early", "_exchange", "_first", "_is_committed", "_loop", "_pieces", "_reader",
-        "_request_id", "_response", "is_over",
+        "_request_id", "_response", "_untaken", "is_over", "write",
     )  # fmt: skip
 
     def __init__(
@@ -233,6 +233,8 @@ class _Relay:
         self._early: list[bytes] = []  # events from before the first content
         self._first: asyncio.Task[bytes] | None = None  # the wait for it
         self._is_committed = False
+        self._untaken = b""  # events for the task to send: the last, or what `write` did not take
+        self.write: Write | None = None  # where events may go in the step in which they come
         self.is_over = False  # nothing follows what is handed out, or waits to be
         self._request_id = exchange.asked.call.request_id  # that the reply's headers tell
 
@@ -264,7 +266,7 @@ class _Relay:
                 return await first
             if self.is_over:
                 raise StopAsyncIteration
-            return await self._next()
+            return await self._next() if self.write is None else await self._flow(self.write)
         except _Refused as refused:
             self._exchange.entry.outcome = "cut"
             await self.aclose()  # first: while that takes its time, no ping may follow the last event
@@ -329,6 +331,32 @@ class _Relay:
         except TransportError as error:
             raise failure(error, self._exchange.asked.call.request_id) from error
         raise UpstreamFailed("The upstream's stream ended before its message did.")
+
+    async def _flow(self, write: Write) -> bytes:
+        """As `_next`, of a stream that runs: events go to `write` as long as it takes them and nothing has ended."""
+        forward = getattr(self._pieces, "forward", None)
+        reader = self._reader
+        if forward is None or not reader.has_content or reader.failure is not None:
+            return await self._next()
+
+        def take(piece: bytes) -> bool:
+            ready = reader.feed(piece)
+            is_last = reader.is_done or reader.failure is not None
+            if ready and (is_last or not write(ready)):
+                self._untaken = ready
+                return False
+            return True
+
+        try:
+            await forward(take)
+        except TransportError as error:
+            raise failure(error, self._exchange.asked.call.request_id) from error
+        if not self._untaken:
+            return await self._next()
+        ready, self._untaken = self._untaken, b""
+        if reader.is_done:
+            self._end()
+        return ready
 
     def _end(self) -> None:
         """The message is complete, or has failed: nothing of what may still come is handed on."""

@@ -111,6 +111,11 @@ class Connection:
         return self._state == _DONE and self._keeps_alive and self.error is None
 
     @property
+    def is_flowing(self) -> bool:
+        """More of the body is to come, and `take` is all that it needs: the head is there, and nothing to unpack."""
+        return _HEAD < self._state < _DONE and self._inflate is None
+
+    @property
     def is_drained(self) -> bool:
         """Whole, and all of it taken, so that the next `take` would return None."""
         return self._state == _DONE and not self._pieces and self.error is None and self._inflate is None

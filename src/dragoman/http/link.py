@@ -46,6 +46,7 @@ class Link(asyncio.Protocol):
         "_phase",
         "_poll",
         "_pool",
+        "_take",
         "_timer",
         "_timer_at",
         "_transport",
@@ -80,6 +81,7 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._poll: Callable[[int], object] | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._take: Callable[[bytes], bool] | None = None  # where what comes goes, as long as there is a waiter
         self.is_full = False  # what was written waits for the other side
         self._is_paused = False  # what has come waits for the caller
         self._is_unsent = False  # a part of the request was held back
@@ -101,6 +103,7 @@ class Link(asyncio.Protocol):
         if self.is_closed:
             return
         self.is_closed = True
+        self._take = None
         self.connection.feed_lost()
         if self._transport is not None:
             self._transport.abort()
@@ -118,6 +121,7 @@ class Link(asyncio.Protocol):
             self.abort()
             return
         self.is_busy = False
+        self._take = None  # while it is idle, the link holds nothing of the exchange
         self.is_reused = True
         self.go_on()  # what has come may have paused it, and the next reply would never be heard
         self.total_at = None
@@ -156,6 +160,13 @@ class Link(asyncio.Protocol):
         if self._is_paused:
             self.go_on()
         return self._expect(_IDLE, limit_s, None if limit_s is None else self._loop.time() + limit_s)
+
+    def forward(self, take: Callable[[bytes], bool], limit_s: float | None) -> asyncio.Future[None]:
+        """As `wait_for_body`, but what comes is given to `take` at once and goes on being waited for. Done when `take`
+        says no, fails with what it raises; done too when the body is at its end or cannot come: that is not given."""
+        waiter = self.wait_for_body(limit_s)
+        self._take = take
+        return waiter
 
     def go_on(self) -> None:
         """Read again, if that was paused: what had come has been taken."""
@@ -209,6 +220,7 @@ class Link(asyncio.Protocol):
     def _expect(self, phase: str, limit_s: float | None, until: float | None) -> asyncio.Future[None]:
         """A future that is done when something came or left, and fails at the time `until`."""
         waiter = self._waiter = self._loop.create_future()
+        self._take = None
         self._phase = phase
         self._limit_s = limit_s
         if until is None:
@@ -275,9 +287,10 @@ class Link(asyncio.Protocol):
             transport.abort()
             return
         self._transport = transport
-        if hasattr(select, "poll"):
+        sock = transport.get_extra_info("socket")
+        if sock is not None and hasattr(select, "poll"):
             poll = select.poll()
-            poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+            poll.register(sock.fileno(), select.POLLIN)
             self._poll = poll.poll
 
     def data_received(self, data: bytes) -> None:
@@ -287,6 +300,8 @@ class Link(asyncio.Protocol):
         connection = self.connection
         connection.feed(data)
         waiter = self._waiter
+        if waiter is not None and self._take is not None and self._is_passed_on(waiter, self._take):
+            return
         if waiter is not None and (connection.status or connection.error is not None or connection.was_continued):
             self._waiter = None
             if not waiter.done():
@@ -294,6 +309,22 @@ class Link(asyncio.Protocol):
         if connection.buffered > BODY_AHEAD_BYTES and not self._is_paused and self._transport is not None:
             self._is_paused = True
             self._transport.pause_reading()
+
+    def _is_passed_on(self, waiter: "asyncio.Future[None]", take: Callable[[bytes], bool]) -> bool:
+        """Give what has come to `take`; False when the waiter has to be woken instead, or as well."""
+        now = self._loop.time()
+        total_at = self.total_at
+        if waiter.done() or not self.connection.is_flowing or (total_at is not None and now >= total_at):
+            return False
+        if self._limit_s is not None:
+            until = now + self._limit_s
+            self._deadline = until if total_at is None or until < total_at else total_at
+        piece = self.connection.take()
+        try:
+            return not piece or take(piece)
+        except Exception as exc:
+            waiter.set_exception(exc)
+            return True
 
     def eof_received(self) -> None:
         if self._is_cut():

@@ -54,6 +54,7 @@ class BlockingTransport:
             )
         self._pool = SyncPool(max_connections, max_idle=max_idle, kept_s=idle_expiry_s)
         _pools.add(self._pool)
+        weakref.finalize(self, self._pool.retire)
 
     def send(self, request: Request) -> "_Reply":
         head = request_head(request)

@@ -122,6 +122,24 @@ class SyncPool:
         for link in links:
             link.abort()
 
+    def retire(self) -> None:
+        """Nobody can ask for a connection any more: what is idle is closed, what is in use with the end of its reply.
+
+        For the finalizer of a transport that nobody closed. That runs in any thread, in the middle of anything, and so
+        must not wait for the lock: who has it may be interrupted by this very call.
+        """
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            self.is_closed = True
+            idle = [link for place in self._places.values() for link in place.idle]
+            for place in self._places.values():
+                place.idle.clear()
+        finally:
+            self._lock.release()
+        for link in idle:
+            link.abort()
+
     def abandon(self) -> None:
         """In a process that was forked: the connections are the parent's, and so may have been the lock."""
         links = self._links

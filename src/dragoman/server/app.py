@@ -154,7 +154,7 @@ class App:
         exchange: Exchange | None = (scope.get("extensions") or {}).get(EXTENSION)
         watch = Watch(exchange, receive, send, ping_after_s=gateway.config.server.ping_after_s)
         method, path = scope["method"], _path(scope)
-        headers = Headers.from_bytes(scope["headers"])
+        headers = (exchange and exchange.headers) or Headers.from_bytes(scope["headers"])
         request_id = new_id("req")
         received: ReceivedFile | None = None
         reply: Reply | None = None

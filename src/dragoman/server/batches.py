@@ -9,7 +9,7 @@ from dragoman.errors import ApiError, StoreError, Unavailable
 from dragoman.gateway.auth import Principal
 from dragoman.gateway.call import Answer
 from dragoman.gateway.pipeline import Gateway, Reply, error_answer, identify
-from dragoman.wire.headers import Headers, betas, version
+from dragoman.wire.headers import Headers, betas, refuse_unknown, version
 
 from .incoming import Incoming, json_answer
 
@@ -40,7 +40,8 @@ async def create_batch(incoming: Incoming) -> Reply:
 
     async def create(principal: Principal) -> Answer:
         headers, base_url = incoming.headers, base_url_of(incoming.headers)
-        betas(headers, refuse_unknown=incoming.gateway.config.unknown_betas == "refuse")
+        if incoming.gateway.config.unknown_betas == "refuse":
+            refuse_unknown(betas(headers))
         made = await incoming.gateway.batches.create(incoming.body, headers, principal, base_url=base_url)
         return json_answer(made)
 

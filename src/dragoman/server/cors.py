@@ -15,7 +15,7 @@ MAX_AGE_S = 600  # how long a browser remembers what a preflight told it
 
 def cors_refusal(headers: Headers) -> ApiError | None:
     """Why a page of another origin may not call, if one calls and may not."""
-    if not _is_foreign(headers) or (headers.get(CONFIRMATION) or "").lower() == "true":
+    if not headers.once(_is_foreign) or (headers.get(CONFIRMATION) or "").lower() == "true":
         return None
     return Unauthenticated(
         "CORS requests are not allowed for this Organization because the request does not confirm that its key may be "
@@ -25,7 +25,7 @@ def cors_refusal(headers: Headers) -> ApiError | None:
 
 def cors_headers(headers: Headers) -> list[tuple[str, str]]:
     """What lets a page read the reply, an error too; `vary` tells caches on the way that it depends on who asks."""
-    if not _is_foreign(headers):
+    if not headers.once(_is_foreign):
         return [("vary", "origin")]
     return [("access-control-allow-origin", "*"), ("access-control-expose-headers", "*"), ("vary", "origin")]
 

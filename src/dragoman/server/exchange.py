@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, Protocol
 
+from dragoman.wire.headers import Headers
+
 from .date import DateLine
 
 __all__ = ["EXTENSION", "HIGH_WATER_BYTES", "Exchange", "Line", "response_head"]
@@ -41,13 +43,14 @@ class Exchange:
     """
 
     __slots__ = (
-        "_body", "_can_chunk", "_head", "_is_chunked", "_is_told", "_left", "_line", "_waiter", "has_begun",
+        "_body", "_can_chunk", "_head", "_is_chunked", "_is_told", "_left", "_line", "_waiter", "has_begun", "headers",
         "is_answered", "is_gone", "is_head", "is_whole", "keeps", "loop", "on_hang_up", "scope", "size", "task",
         "wants_leave",
     )  # fmt: skip
 
     def __init__(self, line: Line, loop: asyncio.AbstractEventLoop, scope: dict[str, Any], *, keeps: bool) -> None:
         self.scope = scope
+        self.headers: Headers | None = None  # those of the scope, where they have been read before
         self.is_head = scope["method"] == "HEAD"
         self.keeps = keeps  # the connection, behind the reply
         self.wants_leave = False  # to send its body: it sent `expect: 100-continue`
@@ -135,6 +138,14 @@ class Exchange:
             raise RuntimeError("a piece of a body outside a reply")
         else:
             self._go_on(message.get("body", b""), has_more=message.get("more_body", False))
+
+    def pass_on(self, piece: bytes) -> bool:
+        """One more piece of a reply that has begun, as `send` would, but at once. False where that would have to wait,
+        or the client is gone: then nothing was done."""
+        if self.is_gone or not self._line.can_write:
+            return False
+        self._go_on(piece, has_more=True)
+        return True
 
     async def answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         """A whole reply at once, as `send` would in two steps; `content-length` is added."""

@@ -11,15 +11,17 @@ refusal is written here: the API's envelope, the same `request-id`, then the con
 
 import asyncio
 import logging
+import re
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import httptools
 
 from dragoman.errors import ApiError, HeadersTooLarge, InvalidRequest
 from dragoman.gateway.pipeline import error_answer, new_id
+from dragoman.wire.headers import Headers
 
 from .exchange import EXTENSION, HIGH_WATER_BYTES, Exchange, response_head
 
@@ -35,6 +37,8 @@ TARGET_LIMIT_BYTES = 65_535  # of path and query
 WAITING_LIMIT = 16  # pipelined requests behind the one that is answered; hardly any client sends one
 WAITING_BYTES = 64 * 1024  # of the body of each
 VERSIONS = frozenset({"1.0", "1.1"})
+REPEATED_BYTES = 8 * 1024  # of a head that is remembered in case that the connection's next request has it too
+LENGTH_DIGITS = 18
 NOT_HTTP = "Invalid HTTP request received."
 ASGI = {"version": "3.0", "spec_version": "2.3"}
 
@@ -81,6 +85,10 @@ class Connection(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0  # since the message began, or since the last piece of its body: so trailers count too
         self._is_in_head = True
+        self._begun = 0  # requests; `_ended` of them have been read to their end
+        self._ended = 0
+        self._plain: dict[str, Any] | None = None  # the scope of the newest one, if nothing about it is unusual
+        self._last: _Head | None = None
         self._is_deaf = False  # what else comes is thrown away
         self._is_closing = False
         self._is_reading = True
@@ -104,19 +112,27 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._is_deaf:
             return
+        begun = self._begun
+        is_between = begun == self._ended
+        if is_between and self._last is not None and self._is_repeated(data, self._last):
+            return
         self._head_bytes += len(data)
         try:
             self._feed(data)
         except httptools.HttpParserError:  # raised by our own callbacks too
             self._refuse(InvalidRequest(NOT_HTTP))
             return
+        plain, self._plain = self._plain, None
         if self._head_bytes > HEAD_LIMIT_BYTES:
             self._refuse(HeadersTooLarge(f"The request's headers have more than {HEAD_LIMIT_BYTES} bytes."))
+        elif is_between and plain is not None and self._begun == begun + 1:
+            self._last = _known(data, plain)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._server.open.discard(self)
         self._is_closing = True
         self._is_deaf = True
+        self._last = None
         if self._timer is not None:
             self._timer.cancel()
         self.resume_writing()
@@ -227,10 +243,31 @@ class Connection(asyncio.Protocol):
         fields = [b"%b: %b\r\n" % field for field in self._headers if field[0] != b"upgrade"]
         return b"".join([line, *fields, b"\r\n"])
 
+    def _is_repeated(self, data: bytes, last: "_Head") -> bool:
+        """Is it one whole request, with the head of the one before it to the byte, but for the length of its body?
+        Clients mostly send such, and then all that the parser would find is known: that takes a fifth of its time."""
+        if self._running is not None or not data.startswith(last.before):
+            return False
+        end = data.find(b"\r", len(last.before), len(last.before) + LENGTH_DIGITS + 1)
+        length = data[len(last.before) : end]
+        start = end + len(last.after)
+        if not (data.startswith(last.after, end) and length.isdigit() and int(length) == len(data) - start):
+            return False
+        headers = last.headers.copy()
+        headers[last.length_at] = (b"content-length", length)
+        exchange = Exchange(self, self._loop, {**last.scope, "headers": headers}, keeps=True)
+        exchange.headers = last.known.with_length(length)
+        exchange.feed(data[start:])
+        exchange.finish()
+        self._start(exchange)
+        return True
+
     # -- the parser's callbacks; what they raise comes out of `feed_data` as HttpParserError --
 
     def on_message_begin(self) -> None:
         self._is_in_head = True
+        self._begun += 1
+        self._plain = None
         self._head_bytes = 0
         self._url = b""
         self._headers = []
@@ -277,7 +314,10 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         exchange = self._newest
-        if exchange is None or self._parser.should_upgrade():
+        if self._parser.should_upgrade():
+            return
+        self._ended = self._begun
+        if exchange is None:
             return
         exchange.finish()
         self._newest = None
@@ -323,6 +363,8 @@ class Connection(asyncio.Protocol):
                 hosts += 1
         if hosts != 1 and not (is_old and hosts == 0):  # RFC 9112, section 3.2
             raise ValueError("not one host")
+        if exchange.keeps and not exchange.wants_leave:
+            self._plain = scope
         self._headers = []
         return exchange
 
@@ -389,6 +431,35 @@ class Connection(asyncio.Protocol):
         last.keeps = False
         self._is_deaf = True
         self.resume_reading()
+
+
+class _Head(NamedTuple):
+    """A request's head, cut around the length of its body, and what was read in it. It holds a caller's key, so it is
+    kept no longer than the connection that brought it."""
+
+    before: bytes
+    after: bytes  # from the line end behind the length to the empty line
+    scope: dict[str, Any]
+    headers: list[tuple[bytes, bytes]]
+    length_at: int  # where in the headers
+    known: Headers  # the same
+
+
+_CUT = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ([0-9]+)(?=\r\n)")
+
+
+def _known(data: bytes, scope: dict[str, Any]) -> _Head | None:
+    """The head that `data` begins with, and out of which the parser made `scope`; None if it is not worth knowing."""
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    end = data.find(b"\r\n\r\n", 0, REPEATED_BYTES) + 4
+    cut = _CUT.search(data, 0, end)
+    names = [name for name, _ in headers]
+    is_plain = b"transfer-encoding" not in names and names.count(b"content-length") == 1
+    if cut is None or not is_plain or data.count(b"\n", 0, end) != len(headers) + 2:  # folded lines, say
+        return None
+    before, after = data[: cut.start(1)], data[cut.end() : end]
+    length_at = names.index(b"content-length")
+    return _Head(before, after, scope.copy(), headers.copy(), length_at, Headers.from_bytes(headers))
 
 
 def _address(name: Any) -> tuple[str, int] | None:

@@ -98,6 +98,13 @@ class Watch:
             self._sending_since = None
             self._last_piece = self._loop.time()
 
+    def pass_on(self, piece: bytes) -> bool:
+        """Send a piece of a stream at once; False where it would have to wait: then it is still to be sent."""
+        if self._exchange is None or self._sending_since is not None or not self._exchange.pass_on(piece):
+            return False
+        self._last_piece = self._loop.time()
+        return True
+
     async def send_whole(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         """Send a reply that is no stream."""
         self.has_started = True
@@ -182,6 +189,7 @@ async def send_reply(reply: Reply, watch: Watch) -> None:
     headers = STREAM_HEADERS if reply.media_type is None else [("content-type", reply.media_type)]
     await watch.send(_start(reply.status, [*reply.headers, *headers]))
     piece = await reply.next_piece()
+    reply.pass_to(watch.pass_on)
     while piece is not None and reply.has_more:
         await watch.send({"type": "http.response.body", "body": piece, "more_body": True})
         piece = await reply.next_piece()

@@ -1,11 +1,11 @@
 """Headers of the API: version, betas, and the ids that a reply carries. Source: spec HDR-1 to 39, ERR-43 to 45."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeVar
 
 from dragoman.errors import InvalidRequest
 
-__all__ = ["KNOWN_BETAS", "VERSIONS", "Headers", "Version", "base58", "betas", "version"]
+__all__ = ["KNOWN_BETAS", "VERSIONS", "Headers", "Version", "base58", "betas", "refuse_unknown", "version"]
 
 Version = Literal["2023-06-01", "2026-10-21"]
 VERSIONS: tuple[Version, ...] = ("2023-06-01", "2026-10-21")
@@ -34,21 +34,27 @@ KNOWN_BETA_FAMILIES = ("user-profiles-",)
 ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"  # as in the real ids: no 0, O, I, l
 
 
+T = TypeVar("T")
+
+
 class Headers:
     """Request or response headers, looked up by their names in lower case; repeats and order are kept.
 
     Kept as they came, as bytes, and decoded when one is asked for: of a request's twenty, five are ever looked at.
+    Most requests of a connection have the same ones, so what was read in them is kept too: see `once`.
     """
 
-    __slots__ = ("_values",)
+    __slots__ = ("_read", "_values")
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
+        self._read: dict[Callable[[Headers], Any], Any] = {}
         self._values = _joined([(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs])
 
     @classmethod
     def from_bytes(cls, pairs: Sequence[tuple[bytes, bytes]]) -> "Headers":
         """From ASGI's pairs, names in lower case. Header bytes are Latin-1, so any byte is legal here."""
         headers = cls.__new__(cls)
+        headers._read = {}
         values = dict(pairs)
         headers._values = values if len(values) == len(pairs) else _joined(pairs)
         return headers
@@ -57,6 +63,23 @@ class Headers:
         """The value of a header, repeats joined by a comma; None where it is missing."""
         value = self._values.get(name.encode("latin-1"))
         return None if value is None else value.decode("latin-1")
+
+    def once(self, read: "Callable[[Headers], T]") -> T:
+        """What `read` makes of these headers; it must depend on nothing else, nor on `content-length`. What it raises,
+        it raises each time."""
+        try:
+            found: T = self._read[read]
+        except KeyError:
+            found = self._read[read] = read(self)
+        return found
+
+    def with_length(self, length: bytes) -> "Headers":
+        """The same headers, of a body of this length; what was read `once` holds for both."""
+        headers = Headers.__new__(Headers)
+        headers._read = self._read
+        headers._values = self._values.copy()
+        headers._values[b"content-length"] = length
+        return headers
 
     def pick(self, names: Mapping[bytes, str]) -> list[tuple[str, str]]:
         """Those of the headers `names` that are there, by their names as bytes and as text."""
@@ -93,23 +116,23 @@ def version(headers: Headers) -> Version:
     raise InvalidRequest(f'anthropic-version: "{given}" is not a valid version')
 
 
-def betas(headers: Headers, *, refuse_unknown: bool = False) -> tuple[str, ...]:
-    """The betas asked for, in order, each once (HDR-6).
-
-    An unknown name is accepted unless `refuse_unknown`: Claude Code sends names that no list holds (CC-4).
-    """
+def betas(headers: Headers) -> tuple[str, ...]:
+    """The betas asked for, in order, each once (HDR-6), unknown ones too."""
     given = headers.get("anthropic-beta")
     if given is None:
         return ()
-    names = dict.fromkeys(name for part in given.split(",") if (name := part.strip()))
-    if refuse_unknown:
-        for name in names:
-            if name not in KNOWN_BETAS and not name.startswith(KNOWN_BETA_FAMILIES):
-                raise InvalidRequest(
-                    f"Unexpected value(s) `{name}` for the `anthropic-beta` header. Please consult our documentation "
-                    "at platform.claude.com/docs or try again without the header."
-                )
-    return tuple(names)
+    return tuple(dict.fromkeys(name for part in given.split(",") if (name := part.strip())))
+
+
+def refuse_unknown(names: Iterable[str]) -> None:
+    """Raises InvalidRequest for a beta that we do not know. Only where that is wished: Claude Code sends names that no
+    list holds (CC-4)."""
+    for name in names:
+        if name not in KNOWN_BETAS and not name.startswith(KNOWN_BETA_FAMILIES):
+            raise InvalidRequest(
+                f"Unexpected value(s) `{name}` for the `anthropic-beta` header. Please consult our documentation "
+                "at platform.claude.com/docs or try again without the header."
+            )
 
 
 def base58(random: bytes) -> str:

@@ -23,7 +23,7 @@ class EventTooLarge(ValueError):
 
 
 class ServerEvent(NamedTuple):
-    name: str  # the `event:` field; "message" where there was none, as the standard has it
+    name: str  # the `event:` field; where there was none "message", as the standard has it, unless told otherwise
     data: bytes  # the `data:` lines, joined by \n
     end: int  # bytes of the stream up to and with the blank line that ended this event
     start: int = 0  # and those before it
@@ -36,9 +36,11 @@ class SSEDecoder:
     leaving a half-written event behind. Comments count as whole at the line's end followed by a blank one too.
     """
 
-    def __init__(self, *, limit_bytes: int = DEFAULT_EVENT_LIMIT_BYTES) -> None:
+    def __init__(self, *, limit_bytes: int = DEFAULT_EVENT_LIMIT_BYTES, nameless: str = "message") -> None:
+        """`nameless`: what an event without a name is told as."""
         self.boundary = 0
         self._limit = limit_bytes
+        self._nameless = nameless
         self._seen = 0  # bytes fed so far
         self._line: list[bytes] = []  # pieces of the open line: joined once, never rescanned
         self._after_cr = False
@@ -78,7 +80,7 @@ class SSEDecoder:
             self._must_fit(end - self.boundary)
             before, self.boundary = self.boundary, end
             if self._data:
-                events.append(ServerEvent(self._name or "message", b"\n".join(self._data), end, before))
+                events.append(ServerEvent(self._name or self._nameless, b"\n".join(self._data), end, before))
             self._name = ""
             self._data.clear()
         if start < len(chunk):
@@ -88,7 +90,7 @@ class SSEDecoder:
         return events
 
     def _whole_events(self, chunk: bytes, events: list[ServerEvent]) -> int:
-        """Take the events at the front of a chunk that are written as usual, at a fifth of the price. How far they go."""
+        """Take events at the front of a chunk that are written as usual, at a fifth of the price: how far they go."""
         at, before = 0, self._seen
         while (found := WHOLE.match(chunk, at)) is not None:
             end = found.end()
