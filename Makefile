@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 LOCK := $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-NODE_INSTALLED := $(patsubst %,tests/e2e/%/node_modules/.installed,typescript claude-code)
+NODE_INSTALLED := $(patsubst %,tests/e2e/%/node_modules/.installed,typescript claude-code pyright)
 
 .PHONY: help serve test check unit bench bench-peers coverage lock clean
 .DEFAULT_GOAL := help
@@ -18,8 +18,8 @@ serve: $(VENV)/.base  ## make the environment, install, and start the server
 test: check unit  ## everything: format, lint, types, layers, tests
 
 check: $(VENV)/.dev  ## format, lint, types
-	$(BIN)/ruff format --check src tests bench
-	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench examples
+	$(BIN)/ruff check src tests bench examples
 	$(BIN)/mypy
 
 unit: $(VENV)/.dev $(NODE_INSTALLED)

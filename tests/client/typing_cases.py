@@ -1,15 +1,20 @@
-"""What type checkers must infer, take and refuse. Never run: `test_types.py` has mypy --strict look at it.
+"""What type checkers must infer, take and refuse. Never run: `test_typing.py` has mypy and pyright look at it, strictly.
 
-Each `type: ignore` is itself a case: where the line is no error, mypy says that the comment is not needed.
+Each `type: ignore` is itself a case: where the line is no error, both say that the comment is not needed.
 """
+
+# pyright: reportUnnecessaryTypeIgnoreComment=true
 
 import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Unpack, assert_type
 
-from dragoman import types
+import dragoman as anthropic
+from dragoman import AsyncStream, BetaMessageStream, MessageStream, Stream, beta_async_tool, beta_tool, types
 from dragoman.client.given import NOT_GIVEN, omit
+from dragoman.client.raw import APIResponse, AsyncAPIResponse, BinaryAPIResponse
+from dragoman.pagination import AsyncPage, AsyncPageCursor, SyncPage
 from dragoman.types import beta
 from dragoman.types.arguments import (
     BetaMessageCreateArguments,
@@ -232,3 +237,162 @@ def requests_of_a_batch() -> list[Request]:
         Request(custom_id="b", params=MessageCreateParamsNonStreaming(model="m", max_tokens=1, messages=[])),
         wrong,
     ]
+
+
+# -- clients --
+
+MESSAGES: list[types.MessageParam] = [{"role": "user", "content": "a"}]
+BETA_MESSAGES: list[beta.BetaMessageParam] = [{"role": "user", "content": "a"}]
+
+
+def messages(client: anthropic.Anthropic) -> None:
+    assert_type(client.messages.create(model="m", max_tokens=1, messages=MESSAGES), types.Message)
+    events = client.messages.create(model="m", max_tokens=1, messages=MESSAGES, stream=True)
+    assert_type(events, Stream[types.RawMessageStreamEvent])
+    for event in events:
+        assert_type(event, types.RawMessageStreamEvent)
+    assert_type(client.messages.count_tokens(model="m", messages=MESSAGES), types.MessageTokensCount)
+    assert_type(client.messages.parse(model="m", max_tokens=1, messages=MESSAGES).parsed_output, None)
+    answer = client.messages.parse(model="m", max_tokens=1, messages=MESSAGES, output_format=Answer)
+    assert_type(answer.parsed_output, Answer | None)
+    assert_type(client.beta.messages.create(model="m", max_tokens=1, messages=BETA_MESSAGES), beta.BetaMessage)
+    client.messages.create(model="m", max_tokens=1, messages=MESSAGES, no_such=1)  # type: ignore[call-overload]
+    client.messages.parse(model="m", max_tokens=1, messages=MESSAGES, stream=True)  # type: ignore[call-arg]
+
+
+def streams(client: anthropic.Anthropic) -> None:
+    with client.messages.stream(model="m", max_tokens=1, messages=MESSAGES) as stream:
+        assert_type(stream, MessageStream[None])
+        for event in stream:
+            assert_type(event, ParsedMessageStreamEvent[None])
+        for text in stream.text_stream:
+            assert_type(text, str)
+        assert_type(stream.current_message_snapshot, types.ParsedMessage[None])
+        assert_type(stream.get_final_message(), types.ParsedMessage[None])
+        assert_type(stream.get_final_text(), str)
+        assert_type(stream.request_id, str | None)
+    with client.messages.stream(model="m", max_tokens=1, messages=MESSAGES, output_format=Answer) as of_a_type:
+        assert_type(of_a_type.get_final_message().parsed_output, Answer | None)
+    with client.beta.messages.stream(model="m", max_tokens=1, messages=BETA_MESSAGES) as of_beta:
+        assert_type(of_beta, BetaMessageStream[None])
+        assert_type(of_beta.get_final_message(), beta.ParsedBetaMessage[None])
+
+
+def other_resources(client: anthropic.Anthropic, requests: list[Request]) -> None:
+    assert_type(client.messages.batches.create(requests=requests), types.messages.MessageBatch)
+    assert_type(client.messages.batches.list(), SyncPage[types.messages.MessageBatch])
+    for entry in client.messages.batches.results("a"):
+        assert_type(entry, MessageBatchIndividualResponse)
+    for entry_of_beta in client.beta.messages.batches.results("a"):
+        assert_type(entry_of_beta, BetaMessageBatchIndividualResponse)
+    for model in client.models.list():
+        assert_type(model, types.ModelInfo)
+    page = client.models.list(limit=1)
+    assert_type(page.get_next_page(), SyncPage[types.ModelInfo])
+    for each in page.iter_pages():
+        assert_type(each.data, list[types.ModelInfo])
+    assert_type(client.files.upload(file=("a.txt", b"a")), types.FileMetadata)
+    assert_type(client.files.download("a"), BinaryAPIResponse)
+    assert_type(client.files.delete("a"), types.DeletedFile)
+    assert_type(client.get("/v1/models/a", cast_to=types.ModelInfo), types.ModelInfo)
+    assert_type(client.post("/v1/a", cast_to=dict[str, Any], body={}), dict[str, Any])
+    assert_type(client.get("/v1/a", cast_to=object, stream=True, stream_cls=Stream[Answer]), Stream[Answer])
+    assert_type(client.with_options(timeout=None, max_retries=0), anthropic.Anthropic)
+
+
+def raw_responses(client: anthropic.Anthropic) -> None:
+    response = client.messages.with_raw_response.create(model="m", max_tokens=1, messages=MESSAGES)
+    assert_type(response, APIResponse[types.Message])
+    assert_type(response.parse(), types.Message)
+    assert_type(response.parse(to=types.ModelInfo), types.ModelInfo)
+    assert_type(response.headers["request-id"], str)
+    assert_type(response.request_id, str | None)
+    events = client.messages.with_raw_response.create(model="m", max_tokens=1, messages=MESSAGES, stream=True)
+    assert_type(events.parse(), Stream[types.RawMessageStreamEvent])
+    assert_type(client.with_raw_response.models.list().parse(), SyncPage[types.ModelInfo])
+    answer = client.messages.with_raw_response.parse(
+        model="m", max_tokens=1, messages=MESSAGES, output_format=Answer
+    ).parse()
+    assert_type(answer.parsed_output, Answer | None)
+    with client.messages.with_streaming_response.create(model="m", max_tokens=1, messages=MESSAGES) as opened:
+        assert_type(opened, APIResponse[types.Message])
+    client.messages.with_raw_response.create(model="m", messages=MESSAGES)  # type: ignore[call-overload]
+
+
+@beta_tool
+def double(number: int) -> str:
+    return str(2 * number)
+
+
+@beta_async_tool(name="twice")
+async def double_later(number: int) -> str:
+    return str(2 * number)
+
+
+def tool_runner(client: anthropic.Anthropic) -> None:
+    assert_type(double(2), str)
+    double("2")  # type: ignore[arg-type]
+    runner = client.beta.messages.tool_runner(model="m", max_tokens=1, messages=BETA_MESSAGES, tools=[double])
+    for message in runner:
+        assert_type(message, beta.ParsedBetaMessage[None])
+    assert_type(runner.until_done(), beta.ParsedBetaMessage[None])
+    for stream in client.beta.messages.tool_runner(
+        model="m", max_tokens=1, messages=BETA_MESSAGES, tools=[double], stream=True
+    ):
+        assert_type(stream, BetaMessageStream[None])
+
+
+def errors(client: anthropic.Anthropic) -> None:
+    try:
+        client.models.retrieve("a")
+    except anthropic.RateLimitError as error:
+        assert_type(error.response.headers.get("retry-after"), str | None)
+    except anthropic.APIStatusError as error:
+        assert_type(error.status_code, int)
+        assert_type(error.request_id, str | None)
+        assert_type(error.type, types.ErrorType | None)
+        assert_type(error.body, object)
+    except anthropic.APIConnectionError as error:
+        assert_type(error.message, str)
+
+
+async def asynchronous(client: anthropic.AsyncAnthropic) -> None:
+    assert_type(await client.messages.create(model="m", max_tokens=1, messages=MESSAGES), types.Message)
+    events = await client.messages.create(model="m", max_tokens=1, messages=MESSAGES, stream=True)
+    assert_type(events, AsyncStream[types.RawMessageStreamEvent])
+    async for event in events:
+        assert_type(event, types.RawMessageStreamEvent)
+    async with client.messages.stream(model="m", max_tokens=1, messages=MESSAGES) as stream:
+        assert_type(stream, anthropic.AsyncMessageStream[None])
+        async for text in stream.text_stream:
+            assert_type(text, str)
+        assert_type(await stream.get_final_message(), types.ParsedMessage[None])
+    answer = await client.messages.parse(model="m", max_tokens=1, messages=MESSAGES, output_format=Answer)
+    assert_type(answer.parsed_output, Answer | None)
+    assert_type(await client.messages.count_tokens(model="m", messages=MESSAGES), types.MessageTokensCount)
+    async for entry in await client.messages.batches.results("a"):
+        assert_type(entry, MessageBatchIndividualResponse)
+    async for entry_of_beta in await client.beta.messages.batches.results("a"):
+        assert_type(entry_of_beta, BetaMessageBatchIndividualResponse)
+    async for message in client.beta.messages.tool_runner(
+        model="m", max_tokens=1, messages=BETA_MESSAGES, tools=[double_later]
+    ):
+        assert_type(message, beta.ParsedBetaMessage[None])
+
+
+async def asynchronous_pages_and_replies(client: anthropic.AsyncAnthropic) -> None:
+    async for model in client.models.list():
+        assert_type(model, types.ModelInfo)
+    page = await client.models.list()
+    assert_type(page, AsyncPage[types.ModelInfo])
+    assert_type(await page.get_next_page(), AsyncPage[types.ModelInfo])
+    assert_type(await client.files.list(), AsyncPageCursor[types.FileMetadata])
+    response = await client.messages.with_raw_response.create(model="m", max_tokens=1, messages=MESSAGES)
+    assert_type(response, AsyncAPIResponse[types.Message])
+    assert_type(await response.parse(), types.Message)
+    assert_type(await (await client.models.with_raw_response.list()).parse(), AsyncPage[types.ModelInfo])
+    async with client.models.with_streaming_response.list() as opened:
+        assert_type(opened, AsyncAPIResponse[AsyncPage[types.ModelInfo]])
+    assert_type(await client.get("/v1/models/a", cast_to=types.ModelInfo), types.ModelInfo)
+    async with anthropic.AsyncAnthropic() as entered:
+        assert_type(entered, anthropic.AsyncAnthropic)

@@ -1,18 +1,21 @@
 """The client for asyncio: does what `flow.perform` says, and awaits it. The twin of sync.py."""
 
+# What a call becomes is known to its `Result`, at run time.
+# mypy: disable-error-code="no-any-return"
+
 from asyncio import sleep
 from collections.abc import Generator, Mapping
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from dragoman.http.base import Transport, TransportError
 
 from . import flow
-from .base import ClientBase, is_proxied
+from .base import NO_OPTIONS, BinaryTypes, ClientBase, RequestOptions, is_proxied
 from .call import Call, Raw
 from .given import NOT_GIVEN, NotGiven
-from .raw import AsyncAPIResponse
+from .raw import async_seen
 from .reply import Response
 from .settings import DEFAULT_MAX_RETRIES, Settings
 from .timeouts import Timeout
@@ -24,10 +27,12 @@ if TYPE_CHECKING:
     from .resources.files import AsyncFiles
     from .resources.messages import AsyncMessages
     from .resources.models import AsyncModels
+    from .resources.views import AsyncClientWithRawResponse, AsyncClientWithStreamingResponse
 
 __all__ = ["AsyncClient"]
 
 T = TypeVar("T")
+S = TypeVar("S")
 
 
 class AsyncClient(ClientBase):
@@ -36,7 +41,7 @@ class AsyncClient(ClientBase):
     `http_client` is an `httpx2.AsyncClient` or `httpx.AsyncClient`.
     """
 
-    is_async = True
+    _is_async = True
 
     def __init__(
         self,
@@ -90,7 +95,7 @@ class AsyncClient(ClientBase):
         response = await self._run(flow.perform(call, self._settings, whole=whole))
         if mode == Raw.PARSED:
             return call.result(call, response, self)
-        return AsyncAPIResponse(call, response, self)
+        return async_seen(call, response, self)
 
     async def _run(self, steps: Generator[flow.Step, Any, Response]) -> Response:
         try:
@@ -103,7 +108,7 @@ class AsyncClient(ClientBase):
                 else:
                     step = steps.send(came)
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+            return end.value
 
     async def _do(self, step: flow.Step) -> Any:
         match step:
@@ -116,23 +121,135 @@ class AsyncClient(ClientBase):
             case flow.Sleep(seconds):
                 return await sleep(seconds)
 
-    async def get(self, path: str, *, cast_to: Any, options: Mapping[str, Any] = {}, stream: bool = False) -> Any:
-        """Ask a path that this client knows nothing of: SDK-45."""
-        return await self.perform(self._free_call("GET", path, cast_to, None, options, is_stream=stream))
-
-    async def post(
-        self, path: str, *, cast_to: Any, body: object = None, options: Mapping[str, Any] = {}, stream: bool = False
+    @overload
+    async def get(
+        self,
+        path: str,
+        *,
+        cast_to: type[T],
+        options: RequestOptions = NO_OPTIONS,
+        stream: Literal[False] = False,
+    ) -> T: ...
+    @overload
+    async def get(
+        self,
+        path: str,
+        *,
+        cast_to: Any,
+        options: RequestOptions = NO_OPTIONS,
+        stream: Literal[True],
+        stream_cls: type[S],
+    ) -> S: ...
+    @overload
+    async def get(
+        self,
+        path: str,
+        *,
+        cast_to: Any,
+        options: RequestOptions = NO_OPTIONS,
+        stream: bool = False,
+        stream_cls: Any = None,
+    ) -> Any: ...
+    async def get(
+        self,
+        path: str,
+        *,
+        cast_to: Any,
+        options: RequestOptions = NO_OPTIONS,
+        stream: bool = False,
+        stream_cls: Any = None,
     ) -> Any:
-        return await self.perform(self._free_call("POST", path, cast_to, body, options, is_stream=stream))
+        """Ask a path that this client knows nothing of: SDK-45. The reply's JSON becomes `cast_to`.
 
-    async def put(self, path: str, *, cast_to: Any, body: object = None, options: Mapping[str, Any] = {}) -> Any:
-        return await self.perform(self._free_call("PUT", path, cast_to, body, options, is_stream=False))
+        With `stream`, its events become it, or what `stream_cls` names: `Stream[dict]`.
+        """
+        call = self._free_call("GET", path, cast_to, options, is_stream=stream, stream_cls=stream_cls)
+        return await self.perform(call)
 
-    async def patch(self, path: str, *, cast_to: Any, body: object = None, options: Mapping[str, Any] = {}) -> Any:
-        return await self.perform(self._free_call("PATCH", path, cast_to, body, options, is_stream=False))
+    @overload
+    async def post(
+        self,
+        path: str,
+        *,
+        cast_to: type[T],
+        body: object = None,
+        content: BinaryTypes | None = None,
+        options: RequestOptions = NO_OPTIONS,
+        stream: Literal[False] = False,
+    ) -> T: ...
+    @overload
+    async def post(
+        self,
+        path: str,
+        *,
+        cast_to: Any,
+        body: object = None,
+        content: BinaryTypes | None = None,
+        options: RequestOptions = NO_OPTIONS,
+        stream: Literal[True],
+        stream_cls: type[S],
+    ) -> S: ...
+    @overload
+    async def post(
+        self,
+        path: str,
+        *,
+        cast_to: Any,
+        body: object = None,
+        content: BinaryTypes | None = None,
+        options: RequestOptions = NO_OPTIONS,
+        stream: bool = False,
+        stream_cls: Any = None,
+    ) -> Any: ...
+    async def post(
+        self,
+        path: str,
+        *,
+        cast_to: Any,
+        body: object = None,
+        content: BinaryTypes | None = None,
+        options: RequestOptions = NO_OPTIONS,
+        stream: bool = False,
+        stream_cls: Any = None,
+    ) -> Any:
+        """As `get`. `body` is sent as JSON, `content` as it is."""
+        call = self._free_call(
+            "POST", path, cast_to, options, body=body, content=content, is_stream=stream, stream_cls=stream_cls
+        )
+        return await self.perform(call)
 
-    async def delete(self, path: str, *, cast_to: Any, body: object = None, options: Mapping[str, Any] = {}) -> Any:
-        return await self.perform(self._free_call("DELETE", path, cast_to, body, options, is_stream=False))
+    async def put(
+        self,
+        path: str,
+        *,
+        cast_to: type[T],
+        body: object = None,
+        content: BinaryTypes | None = None,
+        options: RequestOptions = NO_OPTIONS,
+    ) -> T:
+        return await self.perform(self._free_call("PUT", path, cast_to, options, body=body, content=content))
+
+    async def patch(
+        self,
+        path: str,
+        *,
+        cast_to: type[T],
+        body: object = None,
+        content: BinaryTypes | None = None,
+        options: RequestOptions = NO_OPTIONS,
+    ) -> T:
+        return await self.perform(self._free_call("PATCH", path, cast_to, options, body=body, content=content))
+
+    async def delete(
+        self,
+        path: str,
+        *,
+        cast_to: type[T],
+        body: object = None,
+        content: BinaryTypes | None = None,
+        options: RequestOptions = NO_OPTIONS,
+    ) -> T:
+        return await self.perform(self._free_call("DELETE", path, cast_to, options, body=body, content=content))
 
     # -- what can be asked --
 
@@ -159,6 +276,20 @@ class AsyncClient(ClientBase):
         from .resources.beta import AsyncBeta
 
         return AsyncBeta(self)
+
+    @cached_property
+    def with_raw_response(self) -> "AsyncClientWithRawResponse":
+        """The same resources, whose methods return replies as they came: SDK-42."""
+        from .resources.views import AsyncClientWithRawResponse
+
+        return AsyncClientWithRawResponse(self)
+
+    @cached_property
+    def with_streaming_response(self) -> "AsyncClientWithStreamingResponse":
+        """The same, to be entered: the body is read when it is asked for."""
+        from .resources.views import AsyncClientWithStreamingResponse
+
+        return AsyncClientWithStreamingResponse(self)
 
     # -- its end --
 

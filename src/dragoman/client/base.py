@@ -1,21 +1,43 @@
 """What the two clients share: their settings, and how one is made from another."""
 
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Iterable, Mapping
+from typing import IO, Any, Final, Self, TypedDict, get_args
 
 from .call import Call, body_of
-from .given import NOT_GIVEN, NotGiven
-from .results import Into
+from .given import NOT_GIVEN, NotGiven, Omit
+from .guards import is_mapping
+from .record import encode
+from .results import Events, Into
 from .settings import API_VERSION, DEFAULT_MAX_RETRIES, Settings
 from .timeouts import Timeout
 
-__all__ = ["ClientBase", "is_proxied"]
+__all__ = ["NO_OPTIONS", "BinaryTypes", "ClientBase", "RequestOptions", "is_proxied"]
+
+
+BinaryTypes = bytes | bytearray | IO[bytes] | Iterable[bytes]
+
+
+class RequestOptions(TypedDict, total=False):
+    """How a call by `get`, `post` and the like is made. `params` are the query's; `extra_json` is laid over the body.
+
+    `timeout` is in seconds, None for no limit. `idempotency_key` is taken for the sake of programs that give it.
+    """
+
+    headers: Mapping[str, str | Omit]
+    max_retries: int
+    timeout: "float | Timeout | None"
+    params: Mapping[str, object]
+    extra_json: Mapping[str, object]
+    idempotency_key: str
+
+
+NO_OPTIONS: Final[RequestOptions] = {}
 
 
 class ClientBase:
     """Settings may be read and changed as attributes; a change holds for the calls after it."""
 
-    is_async = False
+    _is_async = False
 
     def __init__(
         self,
@@ -36,7 +58,7 @@ class ClientBase:
             max_retries=max_retries,
             default_headers=default_headers,
             default_query=default_query,
-            is_async=self.is_async,
+            is_async=self._is_async,
         )
 
     def __repr__(self) -> str:
@@ -87,7 +109,7 @@ class ClientBase:
 
     @property
     def auth_headers(self) -> dict[str, str]:
-        token = self.api_key if self.auth_token is None else self.auth_token
+        token = self.auth_token if self.api_key is None else self.api_key
         return {} if token is None else {"Authorization": f"Bearer {token}"}
 
     @property
@@ -97,6 +119,10 @@ class ClientBase:
     @property
     def default_query(self) -> dict[str, Any]:
         return dict(self._settings.query)
+
+    @property
+    def user_agent(self) -> str:
+        return self._settings.user_agent()
 
     def _like(self, settings: Settings, transport: Any) -> Self:
         """A client of the same class on another transport, or on this one's: then they share its connections."""
@@ -140,28 +166,46 @@ class ClientBase:
         method: str,
         path: str,
         cast_to: Any,
-        body: object,
-        options: Mapping[str, Any],
+        options: RequestOptions,
         *,
-        is_stream: bool,
+        body: object = None,
+        content: Any = None,
+        is_stream: bool = False,
+        stream_cls: Any = None,
     ) -> Call:
-        """A call to a path that this client knows nothing of: SDK-45. `options` as of `post`."""
-        from .results import Events
-
-        content = body if isinstance(body, bytes) else b""
-        if body is not None and not isinstance(body, bytes):
-            content = body_of(body, options.get("extra_body")) if isinstance(body, Mapping) else body_of({}, {})
+        """A call to a path that this client knows nothing of: SDK-45. Raises TypeError for an option that is none."""
+        if unknown := options.keys() - RequestOptions.__annotations__.keys():
+            raise TypeError(f"`options` has no {min(unknown)!r}; it has {', '.join(RequestOptions.__annotations__)}")
+        if body is not None and content is not None:
+            raise TypeError("`body`, which is sent as JSON, and `content`, which is sent as it is, exclude each other")
+        event = get_args(stream_cls)[0] if get_args(stream_cls) else cast_to
         return Call(
             method,
             path,
-            Events(cast_to) if is_stream else Into(cast_to),
-            body=content,
-            query=options.get("params") or options.get("extra_query"),
-            headers=options.get("headers") or options.get("extra_headers"),
+            Events(event) if is_stream else Into(cast_to),
+            body=_json_bytes(body, options.get("extra_json")) if content is None else _all_bytes(content),
+            query=options.get("params"),
+            headers=options.get("headers"),
             timeout=options.get("timeout", NOT_GIVEN),
             is_stream=is_stream,
             max_retries=options.get("max_retries"),
         )
+
+
+def _json_bytes(body: object, extra: Mapping[str, object] | None) -> bytes:
+    if body is None and extra is None:
+        return b""
+    if body is None or is_mapping(body):
+        return body_of(body or {}, extra)
+    if extra is not None:
+        raise TypeError(f"`extra_json` is laid over an object, and the body is a {type(body).__name__}")
+    return encode(body)
+
+
+def _all_bytes(content: Any) -> bytes:
+    if isinstance(content, bytes | bytearray):
+        return bytes(content)
+    return bytes(content.read()) if hasattr(content, "read") else b"".join(content)
 
 
 def is_proxied(base_url: str) -> bool:

@@ -8,7 +8,7 @@ from dragoman.http.base import Request
 from .given import NOT_GIVEN, NotGiven, is_given
 from .record import encode
 from .settings import Settings
-from .timeouts import DEFAULT_TIMEOUT, Timeout, timeout_of
+from .timeouts import DEFAULT_TIMEOUT, Timeout, for_transport, timeout_of
 
 __all__ = ["Call", "Raw", "Result", "body_of", "must_be_quick"]
 
@@ -64,12 +64,15 @@ class Call:
 
     def request(self, settings: Settings, *, retries_taken: int) -> Request:
         """What goes out. Raises TypeError when no credential is known: SDK-3."""
+        headers = settings.request_headers(self.headers, retries_taken=retries_taken)
+        if not self.body:
+            headers = [(name, value) for name, value in headers if name != "content-type"]
         return Request(
             self.method,
             settings.url(self.path, self.query),
-            settings.request_headers(self.headers, retries_taken=retries_taken),
+            headers,
             self.body,
-            timeout_of(self.timeout, settings.timeout).for_transport(),
+            for_transport(timeout_of(self.timeout, settings.timeout)),
         )
 
 

@@ -18,9 +18,12 @@ AnthropicError
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .guards import is_object
 from .record import Record, build
 
 if TYPE_CHECKING:
+    from dragoman.types.names import ErrorType
+
     from .reply import Response, SentRequest
 
 __all__ = [
@@ -106,6 +109,7 @@ class APIStatusError(APIError):
     """
 
     status_code: int
+    error_code: str | None  # of a class too, where the API has one for a code
 
     def __init__(self, message: str, *, response: "Response", body: object | None) -> None:
         super().__init__(message, response.request, body=body)
@@ -113,15 +117,23 @@ class APIStatusError(APIError):
         self.status_code = response.status_code
         self.request_id = response.headers.get("request-id")
         self.workspace_id = response.headers.get("anthropic-workspace-id")
-        error = body.get("error") if isinstance(body, dict) else None
-        if not isinstance(error, dict):
+        error = body.get("error") if is_object(body) else None
+        if not is_object(error):
             error = {}
         details = error.get("details")
-        code = details.get("error_code") if isinstance(details, dict) else None
-        self.type: Any = error.get("type")
+        code = details.get("error_code") if is_object(details) else None
+        self.type: ErrorType | None = error.get("type")
         self.api_message: str | None = error.get("message")
-        self.error_code: str | None = code if isinstance(code, str) else None
-        self.details: Record | None = build(Record, dict(details)) if isinstance(details, dict) else None
+        self.error_code = code if isinstance(code, str) else None
+        self.details: Record | None = _details(details, self.error_code) if is_object(details) else None
+
+
+def _details(details: dict[str, Any], code: str | None) -> Record:
+    if code is None:
+        return build(Record, dict(details))
+    from dragoman.types.coded_errors import details_of_code  # most errors have no code
+
+    return build(details_of_code(code), dict(details))
 
 
 class BadRequestError(APIStatusError):
@@ -196,6 +208,22 @@ class OverloadedError(InternalServerError):
     pass
 
 
+class APIWebhookValidationError(APIError):
+    """Never raised here: programs name it in `except`."""
+
+
+class CredentialsError(AnthropicError):
+    """Never raised here, as it is of ways to find credentials that this client does not go."""
+
+
+class IdentityTokenFileError(CredentialsError):
+    """As CredentialsError. `path` is the file."""
+
+    def __init__(self, message: str, *, path: Any = None) -> None:
+        super().__init__(message)
+        self.path = path
+
+
 class RetryableError(AnthropicError):
     """Raise it while a call is made (in a `credentials` function, for instance) to have the attempt repeated."""
 
@@ -233,13 +261,24 @@ for _status, _class in _Statuses.of.items():
 def status_error(response: "Response", *, message: str | None = None, body: object = None) -> APIStatusError:
     """The error of a reply whose body has been read, unless `body` and `message` are given. SDK-30, 31."""
     if message is None:
+        import json
+
         text = response.text.strip()
-        body, message = text, text or f"Error code: {response.status_code}"
         try:
-            body = response.json()
+            body = json.loads(text)  # of the text: bytes that are no UTF-8 shall not hide what else is said
             message = f"Error code: {response.status_code} - {body}"
-        except ValueError:  # no JSON: a proxy's page, or nothing; then the text says what there is to say
-            body = text
-    status = response.status_code
-    cls = _Statuses.of.get(status) or (InternalServerError if status >= 500 else APIStatusError)
-    return cls(message, response=response, body=body)
+        except (ValueError, RecursionError):  # a proxy's page, or nothing; then the text says what there is to say
+            body, message = text, text or f"Error code: {response.status_code}"
+    return _class_of(response.status_code, body)(message, response=response, body=body)
+
+
+def _class_of(status: int, body: object) -> type[APIStatusError]:
+    match body:
+        case {"error": {"details": {"error_code": str(code)}}}:
+            from dragoman.types.coded_errors import class_of_code
+
+            if (own := class_of_code(status, code)) is not None:
+                return own
+        case _:
+            pass
+    return _Statuses.of.get(status) or (InternalServerError if status >= 500 else APIStatusError)

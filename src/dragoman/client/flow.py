@@ -4,15 +4,16 @@ SDK-20 to 26; redirects SDK-4. Pure but for the clock and the dice, which are ar
 """
 
 from collections.abc import Callable, Generator
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from random import random
 from time import monotonic, time
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import msgspec
 
-from dragoman.http.base import Request, RequestInvalid, TransportError
+from dragoman.http.base import Request, RequestInvalid, TransportError, host_of
 
 from .call import Call
 from .exceptions import status_error
@@ -77,7 +78,7 @@ def perform(
                 raise connection_error(error, request) from error
             delay_s = retry_delay_s(taken, None, dice=dice, now=now)
         else:
-            if response.status_code < 400:
+            if response.is_success:
                 return response
             if taken >= retries or not is_worth_retrying(response.status_code, response.headers):
                 raise status_error(response)
@@ -87,14 +88,14 @@ def perform(
 
 
 def _attempt(request: Request, taken: int, *, whole: bool) -> Generator[Step, Any, Response]:
-    """One request and its redirects. The bodies of errors are read. Raises TransportError."""
+    """One request and its redirects. What is no success is read too. Raises TransportError."""
     started = monotonic()
-    for _ in range(MOST_REDIRECTS):
+    for _ in range(MOST_REDIRECTS + 1):
         reply = yield Send(request)
         response = Response(request, reply, started=started, retries_taken=taken)
         target = response.headers.get("location") if reply.status in REDIRECTS else None
         if target is None:
-            if whole or reply.status >= 400:
+            if whole or not response.is_success:
                 response.finish((yield ReadAll(reply)))
             return response
         yield Close(reply)
@@ -104,8 +105,8 @@ def _attempt(request: Request, taken: int, *, whole: bool) -> Generator[Step, An
 
 def _redirected(request: Request, status: int, target: str) -> Request:
     """RFC 9110, section 15.4: 307 and 308 keep method and body, 303 asks with GET, and so, by custom, do 301 and 302
-    for a POST. Credentials go no further than the origin that they were meant for."""
-    url = urljoin(request.url, target)
+    for a POST. Credentials go no further than the origin that they were meant for. Raises RequestInvalid."""
+    url = _target(request, target)
     headers = request.headers
     if urlsplit(url)[:2] != urlsplit(request.url)[:2]:
         headers = [(name, value) for name, value in headers if name.lower() not in SECRETS]
@@ -113,6 +114,19 @@ def _redirected(request: Request, status: int, target: str) -> Request:
         kept = [(name, value) for name, value in headers if name.lower() != "content-type"]
         return Request("GET", url, kept, b"", request.timeouts)
     return Request(request.method, url, headers, request.body, request.timeouts)
+
+
+def _target(request: Request, target: str) -> str:
+    """The URL that a `location` means. What a URL may not hold is escaped: some servers send letters and spaces."""
+    try:
+        raw = target.encode("latin-1")  # as headers are read
+        raw.decode()  # and as they are mostly written
+    except UnicodeError:
+        raw = target.encode()
+    try:
+        return urljoin(request.url, quote(raw, safe="!#$%&'()*+,/:;=?@[]~"))
+    except ValueError as error:
+        raise RequestInvalid(host_of(request.url), "redirects to what is no URL") from error
 
 
 def is_worth_retrying(status: int, headers: Headers) -> bool:
@@ -137,10 +151,13 @@ def _told_s(headers: Headers, now: Callable[[], float]) -> float | None:
     if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
         return milliseconds / 1000
     said = headers.get("retry-after")
-    if said is None or (seconds := _number(said)) is not None:
-        return None if said is None else seconds
+    if said is None:
+        return None
+    if (seconds := _number(said)) is not None:
+        return seconds
     try:
-        return parsedate_to_datetime(said).timestamp() - now()
+        date = parsedate_to_datetime(said)
+        return date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now()  # RFC 9110, section 5.6.7: always UTC
     except (ValueError, OverflowError):  # neither a number nor a date
         return None
 

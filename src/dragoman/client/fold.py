@@ -18,6 +18,7 @@ from dragoman.types.events import (
 from dragoman.types.replies import ParsedContentBlock, ParsedMessage
 
 from .given import is_given, omit
+from .guards import is_object
 from .parse import parse_text
 from .record import Record, build, read_as
 from .snapshots import GrowingInput, GrowingText
@@ -52,7 +53,8 @@ USAGE = (
 
 
 class Fold:
-    """Takes the events of one stream, in order. Events and parts that nobody knows change nothing and go on.
+    """Takes the events of one stream, in order. Events and parts that nobody knows change nothing and go on, and so do
+    those of a lawless stream: deltas for no block, or without what their type promises.
 
     `message` is None until message_start. `keep_cut_text`: does a tool's input that is not whole yet show the string
     that is just being written? (The API's fine-grained tool streaming does.)
@@ -61,6 +63,7 @@ class Fold:
     def __init__(self, shapes: Shapes = PLAIN, *, output_format: Any = omit, keep_cut_text: bool = False) -> None:
         self._shapes = shapes
         self._message: Any = None
+        self._blocks: dict[int, Any] = {}  # by the index of their start: a gateway may have taken out those between
         self._growing: dict[int, GrowingText | GrowingInput] = {}
         self._output_format = output_format
         self._keep_cut_text = keep_cut_text
@@ -69,7 +72,7 @@ class Fold:
     def message(self) -> Any:
         """The message as it stands."""
         for index, growing in self._growing.items():
-            growing.put_into(self._message.content[index])
+            growing.put_into(self._blocks[index])
         return self._message
 
     def take(self, event: Any) -> list[Any]:
@@ -80,10 +83,9 @@ class Fold:
         kind = getattr(event, "type", None)
         if kind == "content_block_delta":
             return self._delta(event)
-        if kind == "message_start" and self._message is None:
-            self._message = build(self._shapes.message, event.message.to_dict())
-        elif self._message is None:
-            return [event]
+        if self._message is None:
+            if kind == "message_start":
+                self._begin(event)
         elif kind == "content_block_start":
             self._start(event)
         elif kind == "content_block_stop":
@@ -94,46 +96,60 @@ class Fold:
             return [build(self._shapes.message_stop, {**event.__dict__, "message": self.message})]
         return [event]
 
-    def _start(self, event: Any) -> None:
-        block = read_as(self._shapes.block, event.content_block.to_dict())
-        self._message.content.append(block)
-        if block.type == "fallback":  # another model goes on from here
-            self._message.model = block.to.model
+    def _begin(self, event: Any) -> None:
+        told = getattr(event, "message", None)
+        if not isinstance(told, Record):
+            return
+        self._message = build(self._shapes.message, told.to_dict())
+        content: list[Any] | None = self._message.__dict__.get("content")
+        if not isinstance(content, list):
+            content = self._message.content = []
+        self._blocks = dict(enumerate(content))
 
-    def _block(self, index: Any) -> Any:
+    def _start(self, event: Any) -> None:
+        told = getattr(event, "content_block", None)
+        if not isinstance(told, Record):
+            return
+        block = read_as(self._shapes.block, told.to_dict())
+        self._message.content.append(block)
+        if isinstance(index := getattr(event, "index", None), int):
+            self._settle(index)
+            self._blocks[index] = block
+        if block.__dict__.get("type") == "fallback":  # another model goes on from here
+            self._message.model = _model_of(block, self._message.model)
+
+    def _block(self, event: Any) -> Any:
         """The block that an event is about, None where none was started."""
-        content = self._message.content
-        return content[index] if isinstance(index, int) and 0 <= index < len(content) else None
+        index = getattr(event, "index", None)
+        block = self._blocks.get(index) if isinstance(index, int) else None
+        return block if isinstance(block, Record) else None
 
     def _delta(self, event: Any) -> list[Any]:
-        block = None if self._message is None else self._block(event.index)
-        if block is None:
+        block = self._block(event)
+        delta = getattr(event, "delta", None)
+        if block is None or not isinstance(delta, Record):
             return [event]
-        delta = event.delta
-        match delta.type, block.type:
-            case "text_delta", "text":
-                snapshot = self._grow(event.index, block, "text", delta.text)
-                return [event, TextEvent.growing(delta.text, snapshot)]
-            case "thinking_delta", "thinking":
-                snapshot = self._grow(event.index, block, "thinking", delta.thinking)
-                return [event, ThinkingEvent.growing(delta.thinking, snapshot)]
-            case "input_json_delta", kind if kind in TOOL_INPUTS:
-                return [event, self._input(event.index, block, delta.partial_json)]
-            case "citations_delta", "text":
-                citations = [*(block.citations or ()), delta.citation]
-                block.citations = citations
-                fields = {"type": "citation", "citation": delta.citation, "snapshot": citations}
-                return [event, CitationEvent.model_construct(**fields)]
-            case "signature_delta", "thinking":
-                block.signature = delta.signature
-                return [event, build(SignatureEvent, {"type": "signature", "signature": delta.signature})]
+        told = delta.__dict__
+        match told.get("type"), block.__dict__.get("type"):
+            case "text_delta", "text" if isinstance(piece := told.get("text"), str):
+                return [event, TextEvent.growing(piece, self._grow(event.index, block, "text", piece))]
+            case "thinking_delta", "thinking" if isinstance(piece := told.get("thinking"), str):
+                return [event, ThinkingEvent.growing(piece, self._grow(event.index, block, "thinking", piece))]
+            case "input_json_delta", kind if kind in TOOL_INPUTS and isinstance(told.get("partial_json"), str):
+                return [event, self._input(event.index, block, told["partial_json"])]
+            case "citations_delta", "text" if "citation" in told:
+                block.citations = citations = [*(block.citations or ()), told["citation"]]
+                grown = CitationEvent.model_construct(type="citation", citation=told["citation"], snapshot=citations)
+                return [event, grown]
+            case "signature_delta", "thinking" if "signature" in told:
+                block.signature = told["signature"]
+                return [event, build(SignatureEvent, {"type": "signature", "signature": told["signature"]})]
             case "compaction_delta", "compaction":
-                for name in ("content", "encrypted_content"):
-                    if name in delta.__dict__:
-                        block.__dict__[name] = delta.__dict__[name]
-                fields = {"type": "compaction", "content": block.content}
-                return [event, build(CompactionEvent, {**delta.__dict__, **fields})]
-        return [event]
+                fields = {name: told.get(name) for name in ("content", "encrypted_content")}
+                block.__dict__.update(fields)
+                return [event, build(CompactionEvent, {"type": "compaction", **fields})]
+            case _:
+                return [event]
 
     def _grow(self, index: int, block: Any, field: str, piece: str) -> Any:
         growing = self._growing.get(index)
@@ -144,33 +160,48 @@ class Fold:
     def _input(self, index: int, block: Any, piece: str) -> Any:
         growing = self._growing.get(index)
         if not isinstance(growing, GrowingInput):
-            growing = self._growing[index] = GrowingInput(block.input, keep_cut_text=self._keep_cut_text)
+            start = block.__dict__.get("input")
+            growing = self._growing[index] = GrowingInput(start, keep_cut_text=self._keep_cut_text)
         return InputJsonEvent.growing(piece, growing.add(piece))
 
+    def _settle(self, index: int) -> None:
+        """Nothing grows there any more."""
+        growing = self._growing.pop(index, None)
+        if growing is not None:
+            growing.put_into(self._blocks[index])
+
     def _stop(self, event: Any) -> Any:
-        block = self._block(event.index)
+        block = self._block(event)
         if block is None:
             return event
-        growing = self._growing.pop(event.index, None)
-        if growing is not None:
-            growing.put_into(block)
-        if block.type == "text" and self._output_format is not None and is_given(self._output_format):
+        self._settle(event.index)
+        if block.__dict__.get("type") == "text" and self._output_format is not None and is_given(self._output_format):
             block.parsed_output = parse_text(block.text, self._output_format)
         return build(self._shapes.block_stop, {**event.__dict__, "content_block": block})
 
     def _ending(self, event: Any) -> None:
         message = self._message
-        delta = event.delta.__dict__
-        message.stop_reason = delta.get("stop_reason")
-        message.stop_sequence = delta.get("stop_sequence")
-        message.stop_details = delta.get("stop_details")
-        if delta.get("container") is not None:
-            message.container = delta["container"]
+        told = event.__dict__
+        if isinstance(told.get("delta"), Record):
+            delta = told["delta"].__dict__
+            for name in ("stop_reason", "stop_sequence", "stop_details"):
+                setattr(message, name, delta.get(name))
+            if delta.get("container") is not None:
+                message.container = delta["container"]
         for name in ("context_management", "input_transformations"):
-            if event.__dict__.get(name) is not None:
-                message.__dict__[name] = event.__dict__[name]
-        usage = event.__dict__.get("usage")
-        if isinstance(usage, Record) and isinstance(message.__dict__.get("usage"), Record):
-            message.usage.__dict__.update(
-                {name: usage.__dict__[name] for name in USAGE if usage.__dict__.get(name) is not None}
-            )
+            if told.get(name) is not None:
+                setattr(message, name, told[name])
+        if isinstance(told.get("usage"), Record):
+            self._count(told["usage"].__dict__)
+
+    def _count(self, counts: dict[str, Any]) -> None:
+        message = self._message
+        if not isinstance(message.__dict__.get("usage"), Record):
+            message.usage = build(self._shapes.message, {"usage": {}}).usage
+        message.usage.__dict__.update({name: counts[name] for name in USAGE if counts.get(name) is not None})
+
+
+def _model_of(block: Any, model: Any) -> Any:
+    """The model that a `fallback` block names; `model` where it names none."""
+    to = getattr(block, "to", None)
+    return (to.get("model") if is_object(to) else getattr(to, "model", None)) or model

@@ -4,7 +4,7 @@ The module of the client's class says which of the two it is: names of exception
 """
 
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
 from types import ModuleType, TracebackType
 from typing import Any, Self
@@ -17,7 +17,9 @@ from dragoman.http.base import (
     ReplyBroken,
     ReplyTooLarge,
     Request,
+    RequestInvalid,
     SendTimeout,
+    encoded_header,
     host_of,
 )
 
@@ -34,11 +36,13 @@ def _module(client: Any) -> ModuleType:
 
 
 def _request(module: ModuleType, client: Any, request: Request) -> Any:
+    """Raises RequestInvalid for a header that HTTP does not allow: their error would show it, and it may be a key."""
+    host = host_of(request.url)
     limits = request.timeouts
     return client.build_request(
         request.method,
         request.url,
-        headers=request.headers,
+        headers=[encoded_header(name, value, host) for name, value in request.headers],
         content=request.body,
         timeout=module.Timeout(
             connect=limits.connect_s, read=limits.first_byte_s, write=limits.write_s, pool=limits.connect_s
@@ -47,7 +51,7 @@ def _request(module: ModuleType, client: Any, request: Request) -> Any:
 
 
 @contextmanager
-def _translated(module: ModuleType, host: str, *, has_begun: bool) -> Iterator[None]:
+def _translated(module: ModuleType, host: str, *, has_begun: bool) -> Generator[None, None, None]:
     """Their exceptions as ours."""
     try:
         yield
@@ -62,7 +66,9 @@ def _translated(module: ModuleType, host: str, *, has_begun: bool) -> Iterator[N
         raise late(host, "the reply stood still for too long") from error
     except module.ConnectError as error:
         raise ConnectFailed(host, f"cannot connect: {error}") from error
-    except module.TransportError as error:
+    except (module.UnsupportedProtocol, module.LocalProtocolError, module.InvalidURL) as error:
+        raise RequestInvalid(host, f"cannot be asked: {type(error).__name__}") from error
+    except module.RequestError as error:
         raise ReplyBroken(host, f"{type(error).__name__}: {error}") from error
     except RuntimeError as error:  # the client was closed
         if "closed" not in str(error):
@@ -86,7 +92,9 @@ class ForeignSyncTransport:
     def send(self, request: Request) -> "_SyncReply":
         host = host_of(request.url)
         with _translated(self._module, host, has_begun=False):
-            reply = self._client.send(_request(self._module, self._client, request), stream=True)
+            reply = self._client.send(
+                _request(self._module, self._client, request), stream=True, follow_redirects=False
+            )
         return _SyncReply(self._module, host, reply)
 
     def close(self) -> None:
@@ -160,7 +168,9 @@ class ForeignTransport:
     async def send(self, request: Request) -> "_AsyncReply":
         host = host_of(request.url)
         with _translated(self._module, host, has_begun=False):
-            reply = await self._client.send(_request(self._module, self._client, request), stream=True)
+            reply = await self._client.send(
+                _request(self._module, self._client, request), stream=True, follow_redirects=False
+            )
         return _AsyncReply(self._module, host, reply)
 
     async def aclose(self) -> None:

@@ -1,10 +1,11 @@
 """Arguments that were not given, where None means something of its own."""
 
-from typing import Any, Final, Literal, TypeGuard, TypeVar, final
+from typing import Final, Literal, TypeGuard, TypeVar, final
 
-__all__ = ["NOT_GIVEN", "NotGiven", "Omit", "is_given", "not_given", "omit"]
+__all__ = ["NOT_GIVEN", "NoneType", "NotGiven", "Omit", "is_given", "not_given", "omit"]
 
 T = TypeVar("T")
+NoneType = type(None)  # `cast_to` of a reply that nobody looks at
 
 
 @final
@@ -39,6 +40,6 @@ def is_given(value: "T | NotGiven | Omit") -> TypeGuard[T]:
     return not (isinstance(value, NotGiven | Omit) or _is_foreign(value))
 
 
-def _is_foreign(value: Any) -> bool:
+def _is_foreign(value: object) -> bool:
     kind = type(value)
     return kind.__name__ in ("NotGiven", "Omit") and not kind.__module__.startswith("builtins")

@@ -6,11 +6,11 @@ when a gateway begins.
 
 import asyncio
 import atexit
-import concurrent.futures.thread  # noqa: F401 (whose end of threads must come after ours: `_end_all`)
+import concurrent.futures.thread  # noqa: F401 (its threads must end after ours) # pyright: ignore[reportUnusedImport]
 import os
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -86,8 +86,12 @@ class Home:
     @property
     def is_alive(self) -> bool:
         """It works, or is about to."""
-        is_over = self._is_stopping or self._is_over
-        return not is_over and not (self.loop is not None and self.loop.is_closed())
+        return not (self._is_stopping or self._is_over or self._is_stranded)
+
+    @property
+    def _is_stranded(self) -> bool:
+        """Its loop was closed before it could end: somebody did not use `asyncio.run`."""
+        return self.loop is not None and self.loop.is_closed() and self._thread is None
 
     # -- ending --
 
@@ -101,18 +105,18 @@ class Home:
     def end(self) -> None:
         """`stop`, and wait for it, unless this is the thread that would have to do it."""
         self.stop()
-        if self.thread_id == threading.get_ident():
-            return
-        self._ended.result()
-        self._join()
+        if self.thread_id != threading.get_ident() and not self._is_stranded:
+            self._ended.result()
+            self._join()
 
     async def aend(self) -> None:
         """As `end`."""
         self.stop()
-        if self.loop is not asyncio.get_running_loop() and self.thread_id == threading.get_ident():
-            return  # its loop does not run, nor will it while this one does
-        await asyncio.shield(asyncio.wrap_future(self._ended))
-        self._join()
+        # A loop of this thread, but not the one that runs, does not run as long as that does.
+        can_end = self.thread_id != threading.get_ident() or self.loop is asyncio.get_running_loop()
+        if can_end and not self._is_stranded:
+            await asyncio.shield(asyncio.wrap_future(self._ended))
+            self._join()
 
     def _join(self, timeout_s: float | None = None) -> None:
         """The thread has little or nothing left to do."""
@@ -179,7 +183,7 @@ class Home:
                     await self._stop.wait()
 
     @asynccontextmanager
-    async def _open(self) -> AsyncIterator[None]:
+    async def _open(self) -> AsyncGenerator[None, None]:
         """Connections come in. In the end requests at work are hung up, and waited for: what they hold of the gateway
         is closed after this."""
         server = None
@@ -204,7 +208,7 @@ class Tenancy:
         self._handle = handle
         self._count = 0
         # The collector may end a transport, and so call `leave`, in the middle of another method here.
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
 
     @classmethod
     def of(cls, handle: "GatewayHandle") -> "Tenancy":
@@ -215,12 +219,12 @@ class Tenancy:
             return handle.tenancy  # type: ignore[no-any-return]
 
     def enter(self) -> None:
-        with self._lock:
+        with self.lock:
             self._count += 1
 
     def leave(self) -> Home | None:
         """The home that nobody needs any more, if it is that; it has been told to stop."""
-        with self._lock:
+        with self.lock:
             self._count -= 1
             if self._count or self.home is None:
                 return None
@@ -230,7 +234,7 @@ class Tenancy:
 
     def at_home(self, begin: Callable[[Home], None]) -> Home:
         """The home; a new one, which has begun, when there is none."""
-        with self._lock:
+        with self.lock:
             if self.home is None or not self.home.is_alive:
                 self.home = Home(self._handle)
                 begin(self.home)
@@ -239,7 +243,7 @@ class Tenancy:
     def forget(self) -> None:
         """After a fork: home is where the parent is."""
         self.home = None
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
 
 
 _lock = threading.RLock()

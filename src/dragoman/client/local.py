@@ -155,7 +155,7 @@ class LocalTransport:
 
     def _leads_home(self, piped: _Piped) -> bool:
         home = self._tenancy.home
-        return piped.home is home and home.is_alive and piped.loop is asyncio.get_running_loop()
+        return home is not None and piped.home is home and home.is_alive and piped.loop is asyncio.get_running_loop()
 
     async def _open(self, request: Request) -> _Piped:
         self._must_be_open(request)
@@ -214,7 +214,7 @@ class LocalSyncTransport:
 
     def _leads_home(self, piped: _Piped) -> bool:
         home = self._tenancy.home
-        return piped.home is home and home.is_alive
+        return home is not None and piped.home is home and home.is_alive
 
     def _open(self, request: Request) -> _Piped:
         self._must_be_open(request)
@@ -226,10 +226,11 @@ class LocalSyncTransport:
             )
         home.wait_until_ready()
         assert home.loop is not None
-        piped = _Piped(home, home.loop, self)
-        self._piped = piped
-        self._must_be_open(request)
-        return piped
+        with self._tenancy.lock:  # several threads may come at once
+            self._must_be_open(request)
+            if self._piped is None or not self._leads_home(self._piped):
+                self._piped = _Piped(home, home.loop, self)
+            return self._piped
 
     def _must_be_open(self, request: Request) -> None:
         if self._is_closed:
@@ -315,7 +316,7 @@ class _SyncReply:
     """SyncResponse over a fetch; its own iterator of pieces."""
 
     def __init__(self, piped: _Piped, request: Request) -> None:
-        self._is_ended = self._is_closed = False
+        self._is_ended, self._is_closed = False, True  # until there is something to close
         self._host = host_of(request.url)
         limits = request.timeouts
         self._idle_s = limits.idle_s
@@ -323,6 +324,7 @@ class _SyncReply:
         # The time in which the thread does not ask is not the reply's: so idleness is measured here.
         limits = msgspec.structs.replace(limits, idle_s=None)
         self._fetch = _Fetch(piped, msgspec.structs.replace(request, timeouts=limits))
+        self._is_closed = False
         head = self._get(None)
         self.status: int = head.status
         self.headers: list[tuple[str, str]] = head.headers
@@ -360,6 +362,10 @@ class _SyncReply:
         self._is_closed = True
         self._fetch.cancel()
         self._fetch.arrived.put(ReplyBroken(self._host, "the reply was closed while it was read"))
+
+    def __del__(self) -> None:
+        """A reply that nobody can read any more would stay under way."""
+        self.close()
 
     def __enter__(self) -> Self:
         return self

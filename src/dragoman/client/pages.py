@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from .call import Call
+from .given import NOT_GIVEN
 from .record import Record
 
 __all__ = ["AsyncPage", "AsyncPageCursor", "AsyncPages", "PageInfo", "SyncPage", "SyncPageCursor"]
@@ -14,9 +15,11 @@ T = TypeVar("T")
 
 
 class PageInfo:
-    """What to ask for the next page: query parameters over those of this one."""
+    """What to ask for the next page: query parameters over those of this one. (`url` and `json` are never given.)"""
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, *, url: Any = NOT_GIVEN, json: Any = NOT_GIVEN, params: Any = NOT_GIVEN) -> None:
+        self.url = url
+        self.json = json
         self.params = params
 
     def __repr__(self) -> str:
@@ -26,7 +29,7 @@ class PageInfo:
 class _Page(Record, Generic[T]):
     __slots__ = ("_next",)
 
-    _next: Any  # client and call that it came from
+    _next: tuple[Any, Call]  # the client and the call that it came from
     data: list[T]
 
     def next_page_info(self) -> PageInfo | None:
@@ -41,7 +44,7 @@ class _Page(Record, Generic[T]):
         if info is None:
             raise RuntimeError("this is the last page; ask has_next_page() before")
         _, call = self._next
-        query = {**(call.query or {}), **info.params}
+        query: dict[str, Any] = {**(call.query or {}), **info.params}
         return Call(
             call.method,
             call.path,
@@ -66,8 +69,8 @@ class _ById(_Page[T], Generic[T]):
     def next_page_info(self) -> PageInfo | None:
         _, call = self._next
         if (call.query or {}).get("before_id"):
-            return PageInfo({"before_id": self.first_id}) if self.first_id else None
-        return PageInfo({"after_id": self.last_id}) if self.last_id else None
+            return PageInfo(params={"before_id": self.first_id}) if self.first_id else None
+        return PageInfo(params={"after_id": self.last_id}) if self.last_id else None
 
 
 class _ByCursor(_Page[T], Generic[T]):
@@ -77,7 +80,7 @@ class _ByCursor(_Page[T], Generic[T]):
         return self.next_page_info() is not None
 
     def next_page_info(self) -> PageInfo | None:
-        return PageInfo({"page": self.next_page}) if self.next_page else None
+        return PageInfo(params={"page": self.next_page}) if self.next_page else None
 
 
 class _Sync(_Page[T], Generic[T]):
@@ -86,17 +89,18 @@ class _Sync(_Page[T], Generic[T]):
         for page in self.iter_pages():
             yield from page.data
 
-    def iter_pages(self) -> Iterator[Any]:
-        page: Any = self
+    def iter_pages(self) -> Iterator[Self]:
+        page = self
         while True:
             yield page
             if not page.has_next_page():
                 return
             page = page.get_next_page()
 
-    def get_next_page(self) -> Any:
+    def get_next_page(self) -> Self:
         client, _ = self._next
-        return client.perform(self._next_call())
+        page: Self = client.perform(self._next_call())
+        return page
 
 
 class _Async(_Page[T], Generic[T]):
@@ -105,17 +109,18 @@ class _Async(_Page[T], Generic[T]):
             for item in page.data:
                 yield item
 
-    async def iter_pages(self) -> AsyncIterator[Any]:
-        page: Any = self
+    async def iter_pages(self) -> AsyncIterator[Self]:
+        page = self
         while True:
             yield page
             if not page.has_next_page():
                 return
             page = await page.get_next_page()
 
-    async def get_next_page(self) -> Any:
+    async def get_next_page(self) -> Self:
         client, _ = self._next
-        return await client.perform(self._next_call())
+        page: Self = await client.perform(self._next_call())
+        return page
 
 
 class SyncPage(_Sync[T], _ById[T], Generic[T]):
@@ -134,7 +139,10 @@ class AsyncPageCursor(_Async[T], _ByCursor[T], Generic[T]):
     pass
 
 
-class AsyncPages(Generic[T]):
+P = TypeVar("P", bound=_Async[Any])
+
+
+class AsyncPages(Generic[T, P]):
     """What a list of an asyncio client returns: await it for the first page, or iterate over all items."""
 
     def __init__(self, client: Any, call: Call, mode: int) -> None:
@@ -142,8 +150,9 @@ class AsyncPages(Generic[T]):
         self._call = call
         self._mode = mode
 
-    def __await__(self) -> Generator[Any, None, Any]:
-        return self._client.perform(self._call, self._mode).__await__()  # type: ignore[no-any-return]
+    def __await__(self) -> Generator[Any, None, P]:
+        page: Generator[Any, None, P] = self._client.perform(self._call, self._mode).__await__()
+        return page
 
     async def __aiter__(self) -> AsyncIterator[T]:
         page = await self

@@ -9,6 +9,7 @@ from typing import Any
 
 from .exceptions import AnthropicError
 from .given import is_given
+from .guards import is_mapping
 
 __all__ = ["OutputFormatError", "format_of", "parse_text", "transform_schema"]
 
@@ -76,13 +77,13 @@ TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
 VARIANTS = {"anyOf": "anyOf", "oneOf": "anyOf", "allOf": "allOf"}  # as it is called -> as the API takes it
 
 
-def transform_schema(model: Any) -> Schema:
+def transform_schema(json_schema: Any) -> Schema:
     """A schema in the subset that the API takes for structured outputs, of a schema or a type. The schema stays.
 
     Objects take no fields but their own, `oneOf` becomes `anyOf`; constraints that the API does not enforce are told
     to the model in the description. Raises ValueError where a part says nothing that the API takes.
     """
-    return _strict(model if isinstance(model, Mapping) else _type_schema(model))
+    return _strict(json_schema if is_mapping(json_schema) else _type_schema(json_schema))
 
 
 def _strict(schema: Mapping[str, Any]) -> Schema:
@@ -114,7 +115,7 @@ def _strict(schema: Mapping[str, Any]) -> Schema:
 def _take_values(rest: Schema) -> Schema:
     """`enum` and `const` of plain values, taken out of `rest`."""
     values: Schema = {}
-    enum = rest.get("enum")
+    enum: list[Any] | None = rest.get("enum")
     if isinstance(enum, list) and enum and all(_is_plain(value) for value in enum):
         values["enum"] = list(rest.pop("enum"))
     if "const" in rest and _is_plain(rest["const"]):

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
+from functools import wraps
 from os import PathLike
 from types import TracebackType
-from typing import Any, Generic, ParamSpec, TypeVar, cast
+from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from .call import Call, Raw
 from .reply import Headers, Response, SentRequest
-from .results import Into
+from .results import Binary, Into
 
 __all__ = [
     "APIResponse",
@@ -18,14 +19,15 @@ __all__ = [
     "BinaryAPIResponse",
     "OpenResponse",
     "async_raw",
+    "async_seen",
     "async_streaming",
     "raw",
-    "raw_pages",
+    "seen",
     "streaming",
-    "streaming_pages",
 ]
 
 T = TypeVar("T")
+S = TypeVar("S")
 P = ParamSpec("P")
 
 
@@ -96,11 +98,15 @@ class _Seen(Generic[T]):
 class APIResponse(_Seen[T]):
     """A reply of a blocking client."""
 
-    def parse(self, *, to: Any = None) -> T:
+    @overload
+    def parse(self) -> T: ...
+    @overload
+    def parse(self, *, to: type[S]) -> S: ...
+    def parse(self, *, to: Any = None) -> Any:
         """What the call without `with_raw_response` would have returned; or the JSON as `to`, a record class."""
         if not self._call.is_stream:
             self.read()
-        return cast(T, self._result(to))
+        return self._result(to)
 
     def read(self) -> bytes:
         return self.http_response.read()
@@ -127,12 +133,16 @@ class APIResponse(_Seen[T]):
 
 
 class AsyncAPIResponse(_Seen[T]):
-    """A reply of an asyncio client."""
+    """As APIResponse, for asyncio: what reads the body is awaited."""
 
-    async def parse(self, *, to: Any = None) -> T:
+    @overload
+    async def parse(self) -> T: ...
+    @overload
+    async def parse(self, *, to: type[S]) -> S: ...
+    async def parse(self, *, to: Any = None) -> Any:
         if not self._call.is_stream:
             await self.read()
-        return cast(T, self._result(to))
+        return self._result(to)
 
     async def read(self) -> bytes:
         return await self.http_response.aread()
@@ -228,9 +238,20 @@ class AsyncOpenResponse(Generic[T]):
             await self._response.close()
 
 
+def seen(call: Call, response: Response, client: Any) -> APIResponse[Any]:
+    """What a caller of `with_raw_response` gets."""
+    cls: type[APIResponse[Any]] = BinaryAPIResponse if isinstance(call.result, Binary) else APIResponse
+    return cls(call, response, client)
+
+
+def async_seen(call: Call, response: Response, client: Any) -> AsyncAPIResponse[Any]:
+    cls: type[AsyncAPIResponse[Any]] = AsyncBinaryAPIResponse if isinstance(call.result, Binary) else AsyncAPIResponse
+    return cls(call, response, client)
+
+
 def _in(mode: int, method: Any) -> Any:
     """The same method of the same resource, in another mode."""
-    return getattr(method.__self__.in_mode(mode), method.__name__)
+    return getattr(method.__self__._in_mode(mode), method.__name__)
 
 
 def raw(method: Callable[P, T]) -> Callable[P, APIResponse[T]]:
@@ -241,21 +262,21 @@ def async_raw(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[AsyncA
     return cast("Callable[P, Awaitable[AsyncAPIResponse[T]]]", _in(Raw.READ, method))
 
 
-def raw_pages(method: Callable[P, Any]) -> Callable[P, Awaitable[AsyncAPIResponse[Any]]]:
-    """Of a method that is no coroutine, but returns what can be awaited."""
-    return cast("Callable[P, Awaitable[AsyncAPIResponse[Any]]]", _in(Raw.READ, method))
-
-
-def streaming_pages(method: Callable[P, Any]) -> Callable[P, AsyncOpenResponse[Any]]:
-    opened = _in(Raw.OPEN, method)
-    return lambda *args, **kwargs: AsyncOpenResponse(lambda: opened(*args, **kwargs))
-
-
 def streaming(method: Callable[P, T]) -> Callable[P, OpenResponse[T]]:
     opened = _in(Raw.OPEN, method)
-    return lambda *args, **kwargs: OpenResponse(lambda: opened(*args, **kwargs))
+
+    @wraps(method)
+    def to_be_entered(*args: P.args, **kwargs: P.kwargs) -> OpenResponse[T]:
+        return OpenResponse(lambda: opened(*args, **kwargs))
+
+    return to_be_entered
 
 
 def async_streaming(method: Callable[P, Awaitable[T]]) -> Callable[P, AsyncOpenResponse[T]]:
     opened = _in(Raw.OPEN, method)
-    return lambda *args, **kwargs: AsyncOpenResponse(lambda: opened(*args, **kwargs))
+
+    @wraps(method)
+    def to_be_entered(*args: P.args, **kwargs: P.kwargs) -> AsyncOpenResponse[T]:
+        return AsyncOpenResponse(lambda: opened(*args, **kwargs))
+
+    return to_be_entered

@@ -24,6 +24,8 @@ from typing import (
 
 import msgspec
 
+from .guards import LIST, OBJECT, is_list, is_mapping, is_object
+
 __all__ = ["Record", "build", "encode", "plain", "read_as"]
 
 Reader = Callable[[Any], Any]  # a decoded JSON value -> what stands in its place; a value of another kind stays
@@ -225,9 +227,9 @@ class _Dump:
         if isinstance(value, Record):
             fields = value.__dict__ if self._exclude_unset else value._all()
             return {name: self.of(item) for name, item in fields.items() if self.takes(type(value), name, item)}
-        if isinstance(value, dict):
+        if is_object(value):
             return {name: self.of(item) for name, item in value.items()}
-        if isinstance(value, list | tuple):
+        if is_list(value):
             return [self.of(item) for item in value]
         if isinstance(value, datetime) and self._as_json:
             return _time_text(value)
@@ -250,9 +252,9 @@ def build(cls: type[R], fields: dict[str, Any]) -> R:
 
 def _copied(value: Any) -> Any:
     """JSON as another object, whose parts may become records while the caller's stay as they are."""
-    if type(value) is dict:
+    if type(value) is OBJECT:
         return {name: _copied(item) for name, item in value.items()}
-    return [_copied(item) for item in value] if type(value) is list else value
+    return [_copied(item) for item in value] if type(value) is LIST else value
 
 
 def _fill(record: Record, fields: dict[str, Any]) -> None:
@@ -326,7 +328,7 @@ def _make_reader(annotation: Any) -> Reader | None:
     if annotation is datetime:
         return _time
     if isinstance(annotation, type) and issubclass(annotation, Record):
-        return lambda value: build(annotation, value) if type(value) is dict else value
+        return lambda value: build(annotation, value) if type(value) is OBJECT else value
     return None
 
 
@@ -334,14 +336,14 @@ def _list_reader(item: Any) -> Reader | None:
     read = reader_of(item)
     if read is None:
         return None
-    return lambda value: [read(each) for each in value] if type(value) is list else value
+    return lambda value: [read(each) for each in value] if type(value) is LIST else value
 
 
 def _dict_reader(item: Any) -> Reader | None:
     read = reader_of(item)
     if read is None:
         return None
-    return lambda value: {name: read(each) for name, each in value.items()} if type(value) is dict else value
+    return lambda value: {name: read(each) for name, each in value.items()} if type(value) is OBJECT else value
 
 
 def _union_reader(members: tuple[Any, ...]) -> Reader | None:
@@ -358,7 +360,7 @@ def _union_reader(members: tuple[Any, ...]) -> Reader | None:
     untagged = next((each for each in records if hasattr(each, "type")), otherwise)  # its tag may be missing
 
     def read(value: Any) -> Any:
-        if type(value) is dict:
+        if type(value) is OBJECT:
             tag = value.get("type")
             return build(tagged.get(tag, otherwise) if isinstance(tag, str) else untagged, value)
         for other in rest:
@@ -416,11 +418,11 @@ def plain(value: Any) -> Any:
         return value.model_dump(mode="json", by_alias=True, exclude_unset=True)
     if isinstance(value, PathLike) or hasattr(value, "read"):
         return _file_text(value)
-    if isinstance(value, Mapping):
+    if is_mapping(value):
         return dict(value)
     if hasattr(value, "to_dict"):  # a tool
         return value.to_dict()
-    if isinstance(value, Iterable):
+    if hasattr(value, "__iter__"):
         return list(value)
     raise TypeError(f"a request cannot hold a {type(value).__name__}")
 
@@ -430,7 +432,7 @@ def _file_text(value: Any) -> str:
     from base64 import b64encode
     from pathlib import Path
 
-    content = Path(value).read_bytes() if isinstance(value, PathLike) else value.read()
+    content = value.read() if hasattr(value, "read") else Path(value).read_bytes()
     return b64encode(content if isinstance(content, bytes) else content.encode()).decode()
 
 

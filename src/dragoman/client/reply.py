@@ -18,7 +18,7 @@ from dragoman.http.base import Response as AsyncReply
 
 from .exceptions import APIConnectionError, APITimeoutError
 
-__all__ = ["Headers", "Response", "SentRequest", "connection_error"]
+__all__ = ["Headers", "Response", "SentRequest", "connection_error", "lenient_json"]
 
 CHARSET = re.compile(r"charset\s*=\s*\"?([\w.:-]+)", re.IGNORECASE)
 ANY_SIZE = 1 << 62
@@ -51,9 +51,11 @@ class Headers(Mapping[str, str]):
         hidden = ("authorization", "x-api-key")
         return f"Headers({[(name, '[secret]' if name.lower() in hidden else value) for name, value in self.raw]})"
 
-    def get_list(self, name: str) -> list[str]:
-        name = name.lower()
-        return [value for each, value in self.raw if each.lower() == name]
+    def get_list(self, key: str, split_commas: bool = False) -> list[str]:
+        """The values of all lines of a name; with `split_commas` of the lists in them too."""
+        key = key.lower()
+        values = [value for name, value in self.raw if name.lower() == key]
+        return [part.strip() for value in values for part in value.split(",")] if split_commas else values
 
     def multi_items(self) -> list[tuple[str, str]]:
         return list(self.raw)
@@ -98,10 +100,14 @@ class Response:
         self.is_closed = False
         self.is_stream_consumed = False
         self._sent = request
-        self._reply = reply
+        self._reply: Any = reply  # of the kind that the client has; None in a pickled copy
         self._content: bytes | None = None
         self._started = started  # seconds, monotonic
         self._elapsed_s: float | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """An error is pickled with its response; a connection stays in its process."""
+        return {**self.__dict__, "_reply": None, "is_closed": True}
 
     def __repr__(self) -> str:
         return f"<Response [{self.status_code} {self.reason_phrase}]>"
@@ -126,8 +132,24 @@ class Response:
         return 200 <= self.status_code <= 299
 
     @property
+    def is_informational(self) -> bool:
+        return self.status_code <= 199
+
+    @property
+    def is_redirect(self) -> bool:
+        return 300 <= self.status_code <= 399
+
+    @property
     def is_error(self) -> bool:
         return self.status_code >= 400
+
+    @property
+    def is_client_error(self) -> bool:
+        return 400 <= self.status_code <= 499
+
+    @property
+    def is_server_error(self) -> bool:
+        return self.status_code >= 500
 
     @property
     def elapsed(self) -> timedelta:
@@ -157,8 +179,8 @@ class Response:
         """The body as JSON. Raises ValueError when it is none."""
         try:
             return msgspec.json.decode(self.content)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise ValueError(f"the body is no JSON: {error}") from error
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return lenient_json(self.content)
 
     def finish(self, content: bytes) -> None:
         """The body is here; the drivers say so."""
@@ -175,7 +197,7 @@ class Response:
         if self._content is None:
             self._must_be_unread()
             try:
-                self.finish(self._reply.read(ANY_SIZE))  # type: ignore[arg-type]
+                self.finish(self._reply.read(ANY_SIZE))
             except TransportError as error:
                 self.is_closed = True
                 raise connection_error(error, self._sent) from error
@@ -189,7 +211,7 @@ class Response:
         self._must_be_unread()
         self.is_stream_consumed = True
         try:
-            yield from self._reply.pieces()  # type: ignore[misc]
+            yield from self._reply.pieces()
         except TransportError as error:
             raise connection_error(error, self._sent) from error
         finally:
@@ -223,7 +245,8 @@ class Response:
     def close(self) -> None:
         """Let go of the connection; at once if the body has not been read to its end."""
         self.is_closed = True
-        self._reply.close()  # type: ignore[union-attr]
+        if self._reply is not None:
+            self._reply.close()
 
     # -- the body on its way: asyncio --
 
@@ -231,7 +254,7 @@ class Response:
         if self._content is None:
             self._must_be_unread()
             try:
-                self.finish(await self._reply.read(ANY_SIZE))  # type: ignore[misc]
+                self.finish(await self._reply.read(ANY_SIZE))
             except TransportError as error:
                 self.is_closed = True
                 raise connection_error(error, self._sent) from error
@@ -244,7 +267,7 @@ class Response:
         self._must_be_unread()
         self.is_stream_consumed = True
         try:
-            async for piece in self._reply.pieces():  # type: ignore[union-attr]
+            async for piece in self._reply.pieces():
                 yield piece
         except TransportError as error:
             raise connection_error(error, self._sent) from error
@@ -282,12 +305,26 @@ class Response:
 
     async def aclose(self) -> None:
         self.is_closed = True
-        with suppress(TransportError):
-            await self._reply.aclose()  # type: ignore[union-attr]
+        if self._reply is not None:
+            with suppress(TransportError):
+                await self._reply.aclose()
 
     def _must_be_unread(self) -> None:
         if self.is_stream_consumed or self.is_closed:
             raise RuntimeError("the body of this reply has been read or closed already")
+
+
+def lenient_json(content: bytes) -> Any:
+    """What other Messages clients read too: a mark of byte order, UTF-16, NaN, half of a surrogate pair.
+
+    Raises ValueError when it is no JSON.
+    """
+    import json
+
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:  # a UnicodeDecodeError is one
+        raise ValueError(str(error)) from error
 
 
 def connection_error(error: TransportError, request: Request) -> APIConnectionError:

@@ -1,4 +1,4 @@
-"""What the reply to a call becomes: a record, a page, a stream, lines, bytes, nothing. Each is a `Result` of a Call."""
+"""What the reply to a call becomes: a record, a page, a stream, lines, bytes. Each is a `Result` of a Call."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Generic, TypeVar, cast
@@ -7,11 +7,11 @@ import msgspec
 
 from .call import Call
 from .exceptions import APIResponseValidationError
-from .record import Record, read_as, reader_of
+from .record import Reader, Record, read_as, reader_of
 from .reply import Response
 from .stream import AsyncStream, Stream
 
-__all__ = ["AsyncLines", "Binary", "Events", "Into", "JsonLines", "Lines", "Nothing", "Page"]
+__all__ = ["AsyncLines", "Binary", "Events", "Into", "JsonLines", "Lines", "Page"]
 
 T = TypeVar("T")
 
@@ -42,7 +42,9 @@ class Into:
             return response.text
         if annotation is bytes:
             return response.content
-        if annotation is Response:
+        if annotation is type(None):
+            return None
+        if annotation is Response or _is_of_httpx(annotation):
             return response
         value = json_of(response)
         found = read_as(annotation, value)
@@ -53,11 +55,13 @@ class Into:
         return found if self._post is None else self._post(found)
 
 
-class Nothing:
-    """For replies without a body."""
+def _is_of_httpx(annotation: Any) -> bool:
+    """The Response of httpx or httpx2: what is asked for is as good as one."""
+    return getattr(annotation, "__name__", "") == "Response" and annotation.__module__.startswith("httpx")
 
-    def __call__(self, call: Call, response: Response, client: Any) -> None:
-        return None
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 class Events:
@@ -69,8 +73,8 @@ class Events:
         self._annotation = annotation
 
     def __call__(self, call: Call, response: Response, client: Any) -> Any:
-        read = reader_of(self._annotation) or (lambda value: value)
-        return AsyncStream(response, read) if client.is_async else Stream(response, read)
+        read: Reader = reader_of(self._annotation) or _as_it_is
+        return AsyncStream(response, read) if client._is_async else Stream(response, read)
 
 
 class Page:
@@ -84,8 +88,8 @@ class Page:
         self._item = item
 
     def __call__(self, call: Call, response: Response, client: Any) -> Any:
-        page = Into(self._async_page if client.is_async else self._page)(call, response, client)
-        read = reader_of(self._item) or (lambda value: value)
+        page = Into(self._async_page if client._is_async else self._page)(call, response, client)
+        read: Reader = reader_of(self._item) or _as_it_is
         page.data = [read(item) for item in page.__dict__.get("data") or ()]
         page._next = (client, call)
         return page
@@ -100,8 +104,9 @@ class JsonLines:
         self._annotation = annotation
 
     def __call__(self, call: Call, response: Response, client: Any) -> Any:
-        read = reader_of(self._annotation) or (lambda value: value)
-        return AsyncLines(response, read) if client.is_async else Lines(response, read)
+        read: Reader = reader_of(self._annotation) or _as_it_is
+        cls: type[AsyncLines[Any] | Lines[Any]] = AsyncLines if client._is_async else Lines
+        return cls(response, read)
 
 
 class Lines(Generic[T]):
@@ -161,5 +166,5 @@ class Binary:
     def __call__(self, call: Call, response: Response, client: Any) -> Any:
         from .raw import AsyncBinaryAPIResponse, BinaryAPIResponse
 
-        cls = AsyncBinaryAPIResponse if client.is_async else BinaryAPIResponse
+        cls = AsyncBinaryAPIResponse if client._is_async else BinaryAPIResponse
         return cls(call, response, client)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from dragoman import __version__
 
 from .given import NOT_GIVEN, NotGiven, Omit
+from .guards import is_list, is_mapping
 from .timeouts import DEFAULT_TIMEOUT, Timeout, timeout_of
 
 __all__ = ["API_VERSION", "DEFAULT_MAX_RETRIES", "Settings", "query_text"]
@@ -67,6 +68,8 @@ class Settings:
 
         Raises TypeError and ValueError for what cannot be meant.
         """
+        if api_key is not None and auth_token is not None:
+            raise ValueError("`api_key` and `auth_token` exclude each other: both say who calls")
         if api_key is None and auth_token is None:
             api_key = env.get("ANTHROPIC_API_KEY") or None
             auth_token = None if api_key else env.get("ANTHROPIC_AUTH_TOKEN") or None
@@ -78,7 +81,7 @@ class Settings:
             base_url=_checked_url(str(base_url)),
             timeout=timeout_of(timeout, DEFAULT_TIMEOUT),
             max_retries=checked_retries(max_retries),
-            headers=_header_lines(env.get("ANTHROPIC_CUSTOM_HEADERS", "")) | dict(default_headers or {}),
+            headers=_layered(_header_lines(env.get("ANTHROPIC_CUSTOM_HEADERS", "")), default_headers or {}),
             query=dict(default_query or {}),
             is_async=is_async,
         )
@@ -110,7 +113,7 @@ class Settings:
             base_url=self.base_url if base_url is None else _checked_url(str(base_url)),
             timeout=timeout_of(timeout, self.timeout),
             max_retries=self.max_retries if isinstance(max_retries, NotGiven) else checked_retries(max_retries),
-            headers={**headers, **(default_headers or {})},
+            headers=_layered(headers, default_headers or {}),
             query={**query, **(default_query or {})},
             is_async=self.is_async,
         )
@@ -135,22 +138,39 @@ class Settings:
         headers = {
             "accept": "application/json",
             "content-type": "application/json",
-            "user-agent": self._user_agent(),
+            "user-agent": self.user_agent(),
             "anthropic-version": API_VERSION,
             "x-stainless-retry-count": str(retries_taken),
         }
-        token = self.api_key if self.auth_token is None else self.auth_token
+        token = self.auth_token if self.api_key is None else self.api_key
         if token is not None:
-            headers["authorization"] = f"Bearer {token}"
+            headers["authorization"] = _header_text(f"Bearer {token}")
         if not self.headers and not extra:
             if token is None:
                 raise TypeError(NO_CREDENTIALS)
             return list(headers.items())
         return _merged(headers, self.headers, extra or {})
 
-    def _user_agent(self) -> str:
+    def user_agent(self) -> str:
         name = "AsyncDragoman" if self.is_async else "Dragoman"
         return f"{name}/Python {__version__} (Python {sys.version_info[0]}.{sys.version_info[1]})"
+
+
+def _layered(*layers: Mapping[str, Any]) -> dict[str, HeaderValue]:
+    """The headers of all layers, named as they were given. A later one wins, whatever its case."""
+    named: dict[str, str] = {}
+    headers: dict[str, HeaderValue] = {}
+    for name, value in ((name, value) for layer in layers for name, value in layer.items() if value is not None):
+        headers.pop(named.get(name.lower(), ""), None)
+        named[name.lower()] = name
+        headers[name] = value
+    return headers
+
+
+def _header_text(value: Any) -> str:
+    """The value as it is handed to a transport: a character for each byte. What is not ASCII goes out as UTF-8."""
+    text = value if isinstance(value, str) else str(value)
+    return text if text.isascii() else text.encode().decode("latin-1")
 
 
 def _merged(ours: dict[str, str], *layers: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -165,7 +185,7 @@ def _merged(ours: dict[str, str], *layers: Mapping[str, Any]) -> list[tuple[str,
                 headers.pop(name, None)
                 omitted.add(name)
             else:
-                headers[name] = value if isinstance(value, str) else str(value)
+                headers[name] = _header_text(value)
                 omitted.discard(name)
     known = ("authorization", "x-api-key")
     if not any(headers.get(name) for name in known) and not omitted.intersection(known):
@@ -183,9 +203,9 @@ def query_text(query: Mapping[str, Any]) -> str:
 def _pairs(name: str, value: Any) -> list[tuple[str, str]]:
     if value is None or isinstance(value, NotGiven | Omit):
         return []
-    if isinstance(value, Mapping):
+    if is_mapping(value):
         return [pair for key, item in value.items() for pair in _pairs(f"{name}[{key}]", item)]
-    if isinstance(value, list | tuple):
+    if is_list(value):
         return [pair for item in value for pair in _pairs(f"{name}[]", item)]
     if isinstance(value, bool):
         return [(name, "true" if value else "false")]

@@ -9,11 +9,14 @@ import msgspec
 from dragoman.wire.sse import EventTooLarge, SSEDecoder
 
 from .exceptions import APIResponseValidationError, status_error
-from .reply import Response
+from .guards import OBJECT
+from .reply import Response, lenient_json
 
 __all__ = ["AsyncStream", "Stream"]
 
 T = TypeVar("T")
+
+SHOWN_BYTES = 10_000  # of a reply that is no event stream, in its error
 
 
 class _Reader(Generic[T]):
@@ -22,36 +25,62 @@ class _Reader(Generic[T]):
     def __init__(self, response: Response, read: Callable[[Any], T]) -> None:
         self._response = response
         self._read = read
-        self._decoder = SSEDecoder()
+        self._decoder = SSEDecoder(nameless="")  # "message" is a name that gateways give
+        self._before = b""  # the beginning of what came while there was no event
+        self._has_event = False
 
     def feed(self, piece: bytes) -> Iterator[T]:
         try:
             events = self._decoder.feed(piece)
         except EventTooLarge as error:
             raise APIResponseValidationError(self._response, None, message=str(error)) from error
+        if events:
+            self._has_event = True
+        elif not self._has_event:
+            self._before = (self._before + piece)[:SHOWN_BYTES]
         for name, data, _, _ in events:
             if name == "error":
                 raise _stream_error(self._response, data)
-            if name in ("ping", "message") or not data:  # "message" is an event without a name
+            if name == "ping" or not name or not data:
                 continue
-            yield self._read(self._json(name, data))
+            yield self._read(self._object(name, data))
 
-    def _json(self, name: str, data: bytes) -> Any:
-        try:
-            return msgspec.json.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            text = data.decode("utf-8", "replace")
+    def end(self) -> None:
+        """The body is over. Raises APIResponseValidationError when it was something else than events."""
+        comments_apart = [line for line in self._before.splitlines() if line.strip() and not line.startswith(b":")]
+        if comments_apart and not self._has_event:
+            kind = self._response.headers.get("content-type", "none")
+            text = self._before.decode("utf-8", "replace")
             raise APIResponseValidationError(
-                self._response, text, message=f"the event {name!r} holds no JSON: {error}"
-            ) from error
+                self._response, text, message=f"The reply is no event stream (content-type: {kind})."
+            )
+
+    def _object(self, name: str, data: bytes) -> dict[str, Any]:
+        try:
+            found = _json(data)
+        except ValueError as error:
+            raise self._wrong(data, f"the event {name!r} holds no JSON: {error}") from error
+        if type(found) is not OBJECT:
+            raise self._wrong(data, f"the event {name!r} holds JSON, but no object")
+        return found
+
+    def _wrong(self, data: bytes, message: str) -> APIResponseValidationError:
+        return APIResponseValidationError(self._response, data.decode("utf-8", "replace"), message=message)
+
+
+def _json(data: bytes) -> Any:
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return lenient_json(data)
 
 
 def _stream_error(response: Response, data: bytes) -> Exception:
     """The status is that of the reply, 200: STR-51."""
     try:
-        body = msgspec.json.decode(data)
+        body = _json(data)
         return status_error(response, message=str(body), body=body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except ValueError:
         text = data.decode("utf-8", "replace")
         return status_error(response, message=text or f"Error code: {response.status_code}", body=text)
 
@@ -96,6 +125,7 @@ def _events(response: Response, read: Callable[[Any], T]) -> Iterator[T]:
     try:
         for piece in response.iter_raw():
             yield from reader.feed(piece)
+        reader.end()
     finally:
         response.close()
 
@@ -135,5 +165,6 @@ async def _async_events(response: Response, read: Callable[[Any], T]) -> AsyncIt
         async for piece in response.aiter_raw():
             for event in reader.feed(piece):
                 yield event
+        reader.end()
     finally:
         await response.aclose()

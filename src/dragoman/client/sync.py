@@ -1,18 +1,21 @@
 """The client for threads: does what `flow.perform` says, and waits for it. Loads no asyncio."""
 
+# What a call becomes is known to its `Result`, at run time.
+# mypy: disable-error-code="no-any-return"
+
 from collections.abc import Generator, Mapping
 from functools import cached_property
 from time import sleep
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from dragoman.http.base import SyncTransport, TransportError
 
 from . import flow
-from .base import ClientBase, is_proxied
+from .base import NO_OPTIONS, BinaryTypes, ClientBase, RequestOptions, is_proxied
 from .call import Call, Raw
 from .given import NOT_GIVEN, NotGiven
-from .raw import APIResponse
+from .raw import seen
 from .reply import Response
 from .settings import DEFAULT_MAX_RETRIES, Settings
 from .timeouts import Timeout
@@ -24,10 +27,12 @@ if TYPE_CHECKING:
     from .resources.files import Files
     from .resources.messages import Messages
     from .resources.models import Models
+    from .resources.views import ClientWithRawResponse, ClientWithStreamingResponse
 
 __all__ = ["Client"]
 
 T = TypeVar("T")
+S = TypeVar("S")
 
 
 class Client(ClientBase):
@@ -91,7 +96,7 @@ class Client(ClientBase):
         response = self._run(flow.perform(call, self._settings, whole=whole))
         if mode == Raw.PARSED:
             return call.result(call, response, self)
-        return APIResponse(call, response, self)
+        return seen(call, response, self)
 
     def _run(self, steps: Generator[flow.Step, Any, Response]) -> Response:
         try:
@@ -104,7 +109,7 @@ class Client(ClientBase):
                 else:
                     step = steps.send(came)
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+            return end.value
 
     def _do(self, step: flow.Step) -> Any:
         match step:
@@ -117,23 +122,135 @@ class Client(ClientBase):
             case flow.Sleep(seconds):
                 return sleep(seconds)
 
-    def get(self, path: str, *, cast_to: Any, options: Mapping[str, Any] = {}, stream: bool = False) -> Any:
-        """Ask a path that this client knows nothing of: SDK-45."""
-        return self.perform(self._free_call("GET", path, cast_to, None, options, is_stream=stream))
-
-    def post(
-        self, path: str, *, cast_to: Any, body: object = None, options: Mapping[str, Any] = {}, stream: bool = False
+    @overload
+    def get(
+        self,
+        path: str,
+        *,
+        cast_to: type[T],
+        options: RequestOptions = NO_OPTIONS,
+        stream: Literal[False] = False,
+    ) -> T: ...
+    @overload
+    def get(
+        self,
+        path: str,
+        *,
+        cast_to: Any,
+        options: RequestOptions = NO_OPTIONS,
+        stream: Literal[True],
+        stream_cls: type[S],
+    ) -> S: ...
+    @overload
+    def get(
+        self,
+        path: str,
+        *,
+        cast_to: Any,
+        options: RequestOptions = NO_OPTIONS,
+        stream: bool = False,
+        stream_cls: Any = None,
+    ) -> Any: ...
+    def get(
+        self,
+        path: str,
+        *,
+        cast_to: Any,
+        options: RequestOptions = NO_OPTIONS,
+        stream: bool = False,
+        stream_cls: Any = None,
     ) -> Any:
-        return self.perform(self._free_call("POST", path, cast_to, body, options, is_stream=stream))
+        """Ask a path that this client knows nothing of: SDK-45. The reply's JSON becomes `cast_to`.
 
-    def put(self, path: str, *, cast_to: Any, body: object = None, options: Mapping[str, Any] = {}) -> Any:
-        return self.perform(self._free_call("PUT", path, cast_to, body, options, is_stream=False))
+        With `stream`, its events become it, or what `stream_cls` names: `Stream[dict]`.
+        """
+        call = self._free_call("GET", path, cast_to, options, is_stream=stream, stream_cls=stream_cls)
+        return self.perform(call)
 
-    def patch(self, path: str, *, cast_to: Any, body: object = None, options: Mapping[str, Any] = {}) -> Any:
-        return self.perform(self._free_call("PATCH", path, cast_to, body, options, is_stream=False))
+    @overload
+    def post(
+        self,
+        path: str,
+        *,
+        cast_to: type[T],
+        body: object = None,
+        content: BinaryTypes | None = None,
+        options: RequestOptions = NO_OPTIONS,
+        stream: Literal[False] = False,
+    ) -> T: ...
+    @overload
+    def post(
+        self,
+        path: str,
+        *,
+        cast_to: Any,
+        body: object = None,
+        content: BinaryTypes | None = None,
+        options: RequestOptions = NO_OPTIONS,
+        stream: Literal[True],
+        stream_cls: type[S],
+    ) -> S: ...
+    @overload
+    def post(
+        self,
+        path: str,
+        *,
+        cast_to: Any,
+        body: object = None,
+        content: BinaryTypes | None = None,
+        options: RequestOptions = NO_OPTIONS,
+        stream: bool = False,
+        stream_cls: Any = None,
+    ) -> Any: ...
+    def post(
+        self,
+        path: str,
+        *,
+        cast_to: Any,
+        body: object = None,
+        content: BinaryTypes | None = None,
+        options: RequestOptions = NO_OPTIONS,
+        stream: bool = False,
+        stream_cls: Any = None,
+    ) -> Any:
+        """As `get`. `body` is sent as JSON, `content` as it is."""
+        call = self._free_call(
+            "POST", path, cast_to, options, body=body, content=content, is_stream=stream, stream_cls=stream_cls
+        )
+        return self.perform(call)
 
-    def delete(self, path: str, *, cast_to: Any, body: object = None, options: Mapping[str, Any] = {}) -> Any:
-        return self.perform(self._free_call("DELETE", path, cast_to, body, options, is_stream=False))
+    def put(
+        self,
+        path: str,
+        *,
+        cast_to: type[T],
+        body: object = None,
+        content: BinaryTypes | None = None,
+        options: RequestOptions = NO_OPTIONS,
+    ) -> T:
+        return self.perform(self._free_call("PUT", path, cast_to, options, body=body, content=content))
+
+    def patch(
+        self,
+        path: str,
+        *,
+        cast_to: type[T],
+        body: object = None,
+        content: BinaryTypes | None = None,
+        options: RequestOptions = NO_OPTIONS,
+    ) -> T:
+        return self.perform(self._free_call("PATCH", path, cast_to, options, body=body, content=content))
+
+    def delete(
+        self,
+        path: str,
+        *,
+        cast_to: type[T],
+        body: object = None,
+        content: BinaryTypes | None = None,
+        options: RequestOptions = NO_OPTIONS,
+    ) -> T:
+        return self.perform(self._free_call("DELETE", path, cast_to, options, body=body, content=content))
 
     # -- what can be asked --
 
@@ -160,6 +277,20 @@ class Client(ClientBase):
         from .resources.beta import Beta
 
         return Beta(self)
+
+    @cached_property
+    def with_raw_response(self) -> "ClientWithRawResponse":
+        """The same resources, whose methods return replies as they came: SDK-42."""
+        from .resources.views import ClientWithRawResponse
+
+        return ClientWithRawResponse(self)
+
+    @cached_property
+    def with_streaming_response(self) -> "ClientWithStreamingResponse":
+        """The same, to be entered: the body is read when it is asked for."""
+        from .resources.views import ClientWithStreamingResponse
+
+        return ClientWithStreamingResponse(self)
 
     # -- its end --
 

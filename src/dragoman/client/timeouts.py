@@ -6,7 +6,7 @@ from dragoman.http.base import Timeouts
 
 from .given import NOT_GIVEN, NotGiven
 
-__all__ = ["DEFAULT_TIMEOUT", "Timeout", "timeout_of"]
+__all__ = ["DEFAULT_TIMEOUT", "Timeout", "for_transport", "timeout_of"]
 
 
 class Timeout:
@@ -48,11 +48,15 @@ class Timeout:
     def _parts(self) -> tuple[Any, ...]:
         return (self.connect, self.read, self.write, self.pool)
 
-    def for_transport(self) -> Timeouts:
-        return Timeouts(connect_s=self.connect, write_s=self.write, first_byte_s=self.read, idle_s=self.read)
+    def as_dict(self) -> dict[str, float | None]:
+        return {"connect": self.connect, "read": self.read, "write": self.write, "pool": self.pool}
 
 
 DEFAULT_TIMEOUT = Timeout(600.0, connect=5.0)
+
+
+def for_transport(limits: Timeout) -> Timeouts:
+    return Timeouts(connect_s=limits.connect, write_s=limits.write, first_byte_s=limits.read, idle_s=limits.read)
 
 
 def timeout_of(value: Any, default: Timeout) -> Timeout:

@@ -40,27 +40,28 @@ def _field(boundary: str, name: str, value: Any) -> bytes:
     return f'--{boundary}\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'.encode()
 
 
-def _parts(file: Any) -> tuple[str, bytes, str, Mapping[str, str]]:
+def _parts(file: FileTypes) -> tuple[str, bytes, str, Mapping[str, str]]:
     """Name, bytes, media type and further headers of a file in any of its forms."""
     name: str | None = None
     media_type: str | None = None
     headers: Mapping[str, str] = {}
-    content = file
-    if isinstance(file, tuple):
-        name, content, *rest = file
-        media_type = rest[0] if rest else None
-        headers = rest[1] if len(rest) > 1 else {}
+    if not isinstance(file, tuple):
+        content = file
+    else:
+        name, content = file[:2]
+        media_type = file[2] if len(file) > 2 else None
+        headers = file[3] if len(file) > 3 else {}
     if name is None:
         name = _name_of(content)
     return name, _bytes_of(content), media_type or guess_type(name)[0] or "application/octet-stream", headers
 
 
-def _name_of(content: Any) -> str:
-    named = content if isinstance(content, os.PathLike) else getattr(content, "name", None)
+def _name_of(content: FileContent) -> str:
+    named: Any = content if isinstance(content, os.PathLike) else getattr(content, "name", None)
     return os.path.basename(os.fspath(named)) if isinstance(named, str | os.PathLike) else "upload"
 
 
-def _bytes_of(content: Any) -> bytes:
+def _bytes_of(content: FileContent) -> bytes:
     if isinstance(content, bytes | bytearray):
         return bytes(content)
     if isinstance(content, os.PathLike):

@@ -27,6 +27,10 @@ PASSED_ON = {name.encode(): name for name in ("anthropic-version", "anthropic-be
 NOT_CONTENT = frozenset({"message_start", "ping"})
 
 
+def _passed_on(headers: Headers) -> list[tuple[str, str]]:
+    return [*headers.pick(PASSED_ON), ("content-type", "application/json")]
+
+
 class _Reply(msgspec.Struct):
     """What is read of a whole reply."""
 
@@ -66,8 +70,7 @@ class Messages:
     def prepare(self, operation: Operation, envelope: Envelope, headers: Headers, *, target: Target) -> UpstreamRequest:
         """The caller's bytes, but for the model where it is renamed."""
         same_model = envelope.model() == target.model
-        out = headers.pick(PASSED_ON)
-        out.append(("content-type", "application/json"))
+        out = headers.once(_passed_on).copy()
         if target.api_key is not None:
             if target.auth == "bearer":
                 out.append(("authorization", f"Bearer {target.api_key}"))

@@ -182,7 +182,7 @@ class _Requests(TypedDict):
 
 
 class _BetaRequests(TypedDict):
-    requests: Iterable[BetaRequest]
+    requests: Iterable[BetaRequest | Request]  # the plain ones have fewer keys
 
 
 class BatchCreateArguments(WorkspaceOptions, _Requests, total=False):

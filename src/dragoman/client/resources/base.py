@@ -20,7 +20,7 @@ class SyncResource:
         self._client = client
         self._mode = Raw.PARSED
 
-    def in_mode(self, mode: int) -> Self:
+    def _in_mode(self, mode: int) -> Self:
         """The same methods, whose replies come raw."""
         twin = copy(self)
         twin._mode = mode
@@ -35,7 +35,7 @@ class AsyncResource:
         self._client = client
         self._mode = Raw.PARSED
 
-    def in_mode(self, mode: int) -> Self:
+    def _in_mode(self, mode: int) -> Self:
         twin = copy(self)
         twin._mode = mode
         return twin
@@ -43,5 +43,5 @@ class AsyncResource:
     async def _perform(self, call: Any) -> Any:
         return await self._client.perform(call, self._mode)
 
-    def _pages(self, call: Any) -> AsyncPages[Any]:
+    def _pages(self, call: Any) -> AsyncPages[Any, Any]:
         return AsyncPages(self._client, call, self._mode)

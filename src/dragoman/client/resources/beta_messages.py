@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
-from dragoman.client.fold import Shapes
+from dragoman.client.beta_message_stream import BetaAsyncMessageStreamManager, BetaMessageStreamManager
 from dragoman.client.given import Omit, omit
-from dragoman.client.message_stream import AsyncMessageStreamManager, MessageStreamManager
 from dragoman.client.parsing import into_parsed
 from dragoman.client.raw import async_raw, async_streaming, raw, streaming
 from dragoman.client.results import Events, Into
 from dragoman.client.stream import AsyncStream, Stream
 from dragoman.types.beta import BetaMessage, BetaMessageTokensCount, BetaRawMessageStreamEvent, ParsedBetaMessage
-from dragoman.types.beta.events import ParsedBetaContentBlockStopEvent, ParsedBetaMessageStopEvent
-from dragoman.types.beta.replies import ParsedBetaContentBlock
+from dragoman.types.generic import T
 
 from . import calls
 from .base import AsyncResource, SyncResource
@@ -47,19 +45,18 @@ if TYPE_CHECKING:
         BetaMessageStreamArguments,
         ToolRunnerArguments,
     )
+    from dragoman.types.beta.messages import BetaMessageBatchIndividualResponse
     from dragoman.types.params.request import JSONOutputFormatParam
 
     Format: TypeAlias = JSONOutputFormatParam | Omit | None
 
 __all__ = ["AsyncBetaMessages", "BetaMessages"]
 
-T = TypeVar("T")
 
 MESSAGE = Into(BetaMessage)
 EVENTS = Events(BetaRawMessageStreamEvent)
 COUNT = Into(BetaMessageTokensCount)
 ARGUMENTS = "BetaMessageCreateArguments"
-SHAPES = Shapes(ParsedBetaMessage, ParsedBetaContentBlock, ParsedBetaMessageStopEvent, ParsedBetaContentBlockStopEvent)
 PARSE_HELPER = {"x-stainless-helper": "beta.messages.parse"}  # SDK-6
 
 
@@ -93,7 +90,7 @@ def _count_tokens(given: Any, output_format: Any) -> Call:
 
 class BetaMessages(SyncResource):
     @cached_property
-    def batches(self) -> Batches:
+    def batches(self) -> Batches[BetaMessageBatchIndividualResponse]:
         return Batches(self._client, is_beta=True)
 
     @overload
@@ -122,10 +119,10 @@ class BetaMessages(SyncResource):
 
     def stream(
         self, *, output_format: type[T] | Omit = omit, **arguments: Unpack[BetaMessageStreamArguments]
-    ) -> MessageStreamManager[T]:
+    ) -> BetaMessageStreamManager[T]:
         """Ask for a message and follow it: `with client.beta.messages.stream(...) as stream`. See `MessageStream`."""
         call = _stream(self._client, arguments, output_format)
-        return MessageStreamManager(lambda: self._client.perform(call), output_format=output_format, shapes=SHAPES)
+        return BetaMessageStreamManager(lambda: self._client.perform(call), output_format=output_format)
 
     def parse(
         self, *, output_format: type[T] | Omit = omit, **arguments: Unpack[BetaMessageStreamArguments]
@@ -178,7 +175,7 @@ class BetaMessages(SyncResource):
         """
         from dragoman.client.tools import runner
 
-        cls = runner.BetaStreamingToolRunner if stream else runner.BetaToolRunner
+        cls: type[Any] = runner.BetaStreamingToolRunner if stream else runner.BetaToolRunner
         return cls(
             client=self._client,
             params=arguments if output_format is omit else {**arguments, "output_format": output_format},
@@ -204,7 +201,7 @@ class BetaMessagesWithRawResponse:
         self.count_tokens = raw(messages.count_tokens)
 
     @property
-    def batches(self) -> BatchesWithRawResponse:
+    def batches(self) -> BatchesWithRawResponse[BetaMessageBatchIndividualResponse]:
         return self._messages.batches.with_raw_response
 
 
@@ -216,13 +213,15 @@ class BetaMessagesWithStreamingResponse:
         self.count_tokens = streaming(messages.count_tokens)
 
     @property
-    def batches(self) -> BatchesWithStreamingResponse:
+    def batches(self) -> BatchesWithStreamingResponse[BetaMessageBatchIndividualResponse]:
         return self._messages.batches.with_streaming_response
 
 
 class AsyncBetaMessages(AsyncResource):
+    """As BetaMessages, for asyncio."""
+
     @cached_property
-    def batches(self) -> AsyncBatches:
+    def batches(self) -> AsyncBatches[BetaMessageBatchIndividualResponse]:
         return AsyncBatches(self._client, is_beta=True)
 
     @overload
@@ -246,9 +245,9 @@ class AsyncBetaMessages(AsyncResource):
 
     def stream(
         self, *, output_format: type[T] | Omit = omit, **arguments: Unpack[BetaMessageStreamArguments]
-    ) -> AsyncMessageStreamManager[T]:
+    ) -> BetaAsyncMessageStreamManager[T]:
         call = _stream(self._client, arguments, output_format)
-        return AsyncMessageStreamManager(lambda: self._client.perform(call), output_format=output_format, shapes=SHAPES)
+        return BetaAsyncMessageStreamManager(lambda: self._client.perform(call), output_format=output_format)
 
     async def parse(
         self, *, output_format: type[T] | Omit = omit, **arguments: Unpack[BetaMessageStreamArguments]
@@ -294,7 +293,7 @@ class AsyncBetaMessages(AsyncResource):
     ) -> Any:
         from dragoman.client.tools import runner
 
-        cls = runner.BetaAsyncStreamingToolRunner if stream else runner.BetaAsyncToolRunner
+        cls: type[Any] = runner.BetaAsyncStreamingToolRunner if stream else runner.BetaAsyncToolRunner
         return cls(
             client=self._client,
             params=arguments if output_format is omit else {**arguments, "output_format": output_format},
@@ -320,7 +319,7 @@ class AsyncBetaMessagesWithRawResponse:
         self.count_tokens = async_raw(messages.count_tokens)
 
     @property
-    def batches(self) -> AsyncBatchesWithRawResponse:
+    def batches(self) -> AsyncBatchesWithRawResponse[BetaMessageBatchIndividualResponse]:
         return self._messages.batches.with_raw_response
 
 
@@ -332,5 +331,5 @@ class AsyncBetaMessagesWithStreamingResponse:
         self.count_tokens = async_streaming(messages.count_tokens)
 
     @property
-    def batches(self) -> AsyncBatchesWithStreamingResponse:
+    def batches(self) -> AsyncBatchesWithStreamingResponse[BetaMessageBatchIndividualResponse]:
         return self._messages.batches.with_streaming_response

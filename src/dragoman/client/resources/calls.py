@@ -1,10 +1,11 @@
 """Arguments of a method -> the call that it makes. Pure, and the same for threads and asyncio."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 from urllib.parse import quote
 
+from dragoman.client import deprecated
 from dragoman.client.call import Call, Result, body_of, must_be_quick
 from dragoman.client.given import NOT_GIVEN, is_given, omit
 from dragoman.client.settings import Settings
@@ -20,6 +21,7 @@ __all__ = [
     "listing",
     "message_stream",
     "required",
+    "version_for",
     "with_format",
 ]
 
@@ -27,6 +29,8 @@ OPTIONS = frozenset({"extra_headers", "extra_query", "extra_body", "timeout"})
 AS_HEADERS = {"user_profile_id": "anthropic-user-profile-id", "workspace_id": "anthropic-workspace-id"}
 NOT_IN_BODY = OPTIONS | frozenset(AS_HEADERS) | {"betas"}
 COUNTING_BETA = "token-counting-2024-11-01"
+SAMPLING = ("temperature", "top_k", "top_p")
+SAMPLING_VERSION = "2023-06-01"  # of the API: the last that has them. MSG-3
 HELPER_STREAM = {"x-stainless-helper-method": "stream", "x-stainless-stream-helper": "messages"}  # SDK-6
 
 
@@ -106,11 +110,22 @@ def create_message(
     checked(method, arguments, given)
     if not stream:
         must_be_quick(given, settings)
+    deprecated.warn_of(given["model"], given.get("thinking"))
     params = with_format(given, output_format)
     if stream:
         params = {**params, "stream": True}
     body = body_of(params, given.get("extra_body"), leave_out=NOT_IN_BODY)
+    headers = {**(headers or {}), **version_for([given], settings)}
     return call("POST", "/v1/messages", result, given, body=body, headers=headers, is_stream=stream)
+
+
+def version_for(requests: Iterable[Mapping[str, Any]], settings: Settings) -> dict[str, str]:
+    """The header that asks for an older version of the API, where only that takes a request; unless the client has one
+    of its own."""
+    if not any(each.get(name) is not None and is_given(each[name]) for each in requests for name in SAMPLING):
+        return {}
+    is_chosen = any(name.lower() == "anthropic-version" for name in settings.headers)
+    return {} if is_chosen else {"anthropic-version": SAMPLING_VERSION}
 
 
 def message_stream(
@@ -159,9 +174,9 @@ def listing(path: str, result: Result, given: Mapping[str, Any], *, arguments: s
 
 
 def required(value: Any, name: str) -> str:
-    """An id, fit for a path. Raises ValueError for an empty one, which would ask for something else."""
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"Expected a non-empty value for `{name}` but received {value!r}")
+    """An id, fit for a path. Raises ValueError for an empty one and for dots, which would ask for something else."""
+    if not isinstance(value, str) or value in ("", ".", ".."):
+        raise ValueError(f"`{name}` must be an id, not {value!r}")
     return quote(value, safe="")
 
 

@@ -16,9 +16,7 @@ from dragoman.client.raw import (
     async_raw,
     async_streaming,
     raw,
-    raw_pages,
     streaming,
-    streaming_pages,
 )
 from dragoman.client.results import Binary, Into, Page
 from dragoman.client.uploads import multipart
@@ -107,10 +105,14 @@ class FilesWithStreamingResponse:
 
 
 class AsyncFiles(AsyncResource):
+    """As Files, for asyncio."""
+
     async def upload(self, **arguments: Unpack[BetaFileUploadArguments]) -> FileMetadata:
         return await self._perform(_upload(arguments))
 
-    def list(self, **arguments: Unpack[BetaFileListArguments]) -> AsyncPages[FileMetadata]:
+    def list(
+        self, **arguments: Unpack[BetaFileListArguments]
+    ) -> AsyncPages[FileMetadata, AsyncPageCursor[FileMetadata]]:
         return self._pages(calls.listing(PATH, FILES, arguments, arguments="BetaFileListArguments"))
 
     async def retrieve_metadata(self, file_id: str, **options: Unpack[BetaOptions]) -> FileMetadata:
@@ -134,7 +136,7 @@ class AsyncFiles(AsyncResource):
 class AsyncFilesWithRawResponse:
     def __init__(self, files: AsyncFiles) -> None:
         self.upload = async_raw(files.upload)
-        self.list = raw_pages(files.list)
+        self.list = async_raw(files.list)
         self.retrieve_metadata = async_raw(files.retrieve_metadata)
         self.download = async_raw(files.download)
         self.delete = async_raw(files.delete)
@@ -143,7 +145,7 @@ class AsyncFilesWithRawResponse:
 class AsyncFilesWithStreamingResponse:
     def __init__(self, files: AsyncFiles) -> None:
         self.upload = async_streaming(files.upload)
-        self.list = streaming_pages(files.list)
+        self.list = async_streaming(files.list)
         self.retrieve_metadata = async_streaming(files.retrieve_metadata)
         self.download = async_streaming(files.download)
         self.delete = async_streaming(files.delete)

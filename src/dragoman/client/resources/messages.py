@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from dragoman.client.given import Omit, omit
 from dragoman.client.message_stream import AsyncMessageStreamManager, MessageStreamManager
@@ -15,6 +15,7 @@ from dragoman.client.raw import async_raw, async_streaming, raw, streaming
 from dragoman.client.results import Events, Into
 from dragoman.client.stream import AsyncStream, Stream
 from dragoman.types import Message, MessageTokensCount, ParsedMessage, RawMessageStreamEvent
+from dragoman.types.generic import T
 
 from . import calls
 from .base import AsyncResource, SyncResource
@@ -32,13 +33,13 @@ if TYPE_CHECKING:
 
     from dragoman.client.call import Call
     from dragoman.types.arguments import MessageCountTokensArguments, MessageCreateArguments, MessageStreamArguments
+    from dragoman.types.messages import MessageBatchIndividualResponse
     from dragoman.types.params.request import JSONOutputFormatParam
 
     Format: TypeAlias = JSONOutputFormatParam | Omit | None
 
 __all__ = ["AsyncMessages", "Messages"]
 
-T = TypeVar("T")
 
 MESSAGE = Into(Message)
 EVENTS = Events(RawMessageStreamEvent)
@@ -76,7 +77,7 @@ def _count_tokens(given: Any, output_format: Any) -> Call:
 
 class Messages(SyncResource):
     @cached_property
-    def batches(self) -> Batches:
+    def batches(self) -> Batches[MessageBatchIndividualResponse]:
         return Batches(self._client)
 
     @overload
@@ -139,7 +140,7 @@ class MessagesWithRawResponse:
         self.count_tokens = raw(messages.count_tokens)
 
     @property
-    def batches(self) -> BatchesWithRawResponse:
+    def batches(self) -> BatchesWithRawResponse[MessageBatchIndividualResponse]:
         return self._messages.batches.with_raw_response
 
 
@@ -151,13 +152,15 @@ class MessagesWithStreamingResponse:
         self.count_tokens = streaming(messages.count_tokens)
 
     @property
-    def batches(self) -> BatchesWithStreamingResponse:
+    def batches(self) -> BatchesWithStreamingResponse[MessageBatchIndividualResponse]:
         return self._messages.batches.with_streaming_response
 
 
 class AsyncMessages(AsyncResource):
+    """As Messages, for asyncio."""
+
     @cached_property
-    def batches(self) -> AsyncBatches:
+    def batches(self) -> AsyncBatches[MessageBatchIndividualResponse]:
         return AsyncBatches(self._client)
 
     @overload
@@ -212,7 +215,7 @@ class AsyncMessagesWithRawResponse:
         self.count_tokens = async_raw(messages.count_tokens)
 
     @property
-    def batches(self) -> AsyncBatchesWithRawResponse:
+    def batches(self) -> AsyncBatchesWithRawResponse[MessageBatchIndividualResponse]:
         return self._messages.batches.with_raw_response
 
 
@@ -224,5 +227,5 @@ class AsyncMessagesWithStreamingResponse:
         self.count_tokens = async_streaming(messages.count_tokens)
 
     @property
-    def batches(self) -> AsyncBatchesWithStreamingResponse:
+    def batches(self) -> AsyncBatchesWithStreamingResponse[MessageBatchIndividualResponse]:
         return self._messages.batches.with_streaming_response

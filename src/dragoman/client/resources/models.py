@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dragoman.client.pages import AsyncPage, AsyncPages, SyncPage
-from dragoman.client.raw import async_raw, async_streaming, raw, raw_pages, streaming, streaming_pages
+from dragoman.client.raw import async_raw, async_streaming, raw, streaming
 from dragoman.client.results import Into, Page
 from dragoman.types import ModelInfo
 
@@ -64,10 +64,12 @@ class ModelsWithStreamingResponse:
 
 
 class AsyncModels(AsyncResource):
+    """As Models, for asyncio."""
+
     async def retrieve(self, model_id: str, **options: Unpack[BetaOptions]) -> ModelInfo:
         return await self._perform(_retrieve(model_id, options))
 
-    def list(self, **arguments: Unpack[BetaModelListArguments]) -> AsyncPages[ModelInfo]:
+    def list(self, **arguments: Unpack[BetaModelListArguments]) -> AsyncPages[ModelInfo, AsyncPage[ModelInfo]]:
         return self._pages(calls.listing(PATH, MODELS, arguments, arguments="BetaModelListArguments"))
 
     @cached_property
@@ -82,10 +84,10 @@ class AsyncModels(AsyncResource):
 class AsyncModelsWithRawResponse:
     def __init__(self, models: AsyncModels) -> None:
         self.retrieve = async_raw(models.retrieve)
-        self.list = raw_pages(models.list)
+        self.list = async_raw(models.list)
 
 
 class AsyncModelsWithStreamingResponse:
     def __init__(self, models: AsyncModels) -> None:
         self.retrieve = async_streaming(models.retrieve)
-        self.list = streaming_pages(models.list)
+        self.list = async_streaming(models.list)

@@ -10,11 +10,11 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, Flag
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin
 from uuid import UUID
 
 import msgspec
@@ -80,6 +80,8 @@ def arguments_of(function: Callable[..., Any]) -> Arguments:
         kind = build.kind(hints.get(parameter.name, Any))
         if parameter.kind is parameter.VAR_KEYWORD:
             others = kind
+        elif _is_of_pydantics(parameter.default):
+            raise Unknown(parameter)
         elif parameter.default is parameter.empty:
             fields.append(Field(parameter.name, kind, is_required=True))
         else:
@@ -114,7 +116,7 @@ class _Builder:
         return self._of_generic(annotation, origin, get_args(annotation))
 
     def _of_class(self, cls: Any) -> Kind:
-        if not isinstance(cls, type) or _is_pydantics(cls):
+        if not inspect.isclass(cls) or _is_pydantics(cls):
             raise Unknown(cls)
         if cls in (bool, int, float, str, bytes, type(None)):
             return Plain(cls)
@@ -122,7 +124,7 @@ class _Builder:
             return Text(cls, _TEXTS[cls])
         if issubclass(cls, Enum) and not issubclass(cls, Flag):
             return Enumeration(cls)
-        if issubclass(cls, dict) and hasattr(cls, "__required_keys__"):  # of typing or typing_extensions
+        if _is_typed_dict(cls):
             return self._object(cls, dict, self._of_typed_dict)
         if dataclasses.is_dataclass(cls):
             return self._object(cls, cls, self._of_dataclass)
@@ -132,7 +134,7 @@ class _Builder:
 
     def _of_generic(self, annotation: Any, origin: Any, arguments: tuple[Any, ...]) -> Kind:
         if origin is Annotated:
-            if any(_is_pydantics(type(note)) for note in arguments[1:]):
+            if any(_is_of_pydantics(note) for note in arguments[1:]):
                 raise Unknown(annotation)
             return self.kind(arguments[0])
         if origin is Literal:
@@ -191,7 +193,7 @@ class _Builder:
         return [self._attribute(field, hints[field.name]) for field in by_name]
 
     def _attribute(self, field: "dataclasses.Field[Any]", hint: Any) -> Field:
-        if _is_pydantics(type(field.default)):
+        if _is_of_pydantics(field.default):
             raise Unknown(field.default)
         has_default = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
         default = ABSENT if field.default is dataclasses.MISSING else _default(field.default)
@@ -216,9 +218,22 @@ def _flat(values: tuple[Any, ...]) -> list[Any]:
 def _default(value: Any) -> Any:
     """As JSON; ABSENT for what JSON does not have."""
     try:
-        return msgspec.json.decode(msgspec.json.encode(sorted(value) if isinstance(value, set | frozenset) else value))
+        return msgspec.json.decode(msgspec.json.encode(sorted(value) if _is_set(value) else value))
     except TypeError:
         return ABSENT
+
+
+def _is_set(value: object) -> TypeGuard[Set[Any]]:
+    return isinstance(value, set | frozenset)
+
+
+def _is_typed_dict(cls: type[Any]) -> bool:
+    """Of typing or of typing_extensions."""
+    return hasattr(cls, "__required_keys__") and issubclass(cls, dict)
+
+
+def _is_of_pydantics(value: object) -> bool:
+    return _is_pydantics(type(value))
 
 
 def _is_pydantics(cls: type) -> bool:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from dragoman.client.guards import is_list, is_object
+
 __all__ = ["Definitions", "Schema"]
 
 Schema = dict[str, Any]
@@ -38,7 +40,7 @@ class Definitions:
         if self._schemas:
             root = {**root, "$defs": {names[each]: schema for each, schema in self._schemas.items()}}
         ordered = _ordered(root)
-        assert isinstance(ordered, dict)
+        assert is_object(ordered)
         return ordered
 
 
@@ -76,9 +78,9 @@ def _long_name(cls: type) -> str:
 
 def _ordered(value: Any, parent: str = "") -> Any:
     """Keys by the alphabet; fields and defaults stay as they are declared."""
-    if isinstance(value, list):
+    if is_list(value):
         return [_ordered(item, parent) for item in value]
-    if not isinstance(value, dict):
+    if not is_object(value):
         return value
     names = value if parent in ("properties", "default") else sorted(value)
     return {name: _ordered(value[name], name) for name in names}

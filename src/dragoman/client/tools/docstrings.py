@@ -90,7 +90,7 @@ def _rest(text: str) -> Docstring:
     description, fields = _split_at(text, re.compile("^:", re.MULTILINE))
     found = _Found()
     has_result = False
-    result_types = set()
+    result_types: set[tuple[str, ...]] = set()
     for chunk in _chunks(fields, ":"):
         head, colon, about = chunk.lstrip(":").partition(":")
         word, *names = head.split() or [""]
@@ -151,7 +151,7 @@ def _google(text: str) -> Docstring:
 
 def _google_sections(text: str) -> dict[str, str]:
     """Bodies by their titles; a later one of the same title takes an earlier one's place."""
-    sections = {}
+    sections: dict[str, str] = {}
     for heading, body in _parts(text, GOOGLE_HEADING):
         unindented = re.search(r"\n\S", body)  # a section that is not known here
         sections[heading.group(1)] = (body if unindented is None else body[: unindented.start()]).strip("\n")

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Generic, TypedDict, TypeVar, Unpack, overload
 
+from dragoman.client.guards import is_object
+
 from . import pydantics
 from .annotations import Unknown, arguments_of, kind_of
 from .docstrings import Docstring, read_docstring
@@ -150,7 +152,7 @@ class BaseFunctionTool(Generic[AnyFunction]):
 
     def _arguments_from(self, given: object) -> Mapping[str, Any]:
         """Raises TypeError and ValueError: the input is the model's, who is told."""
-        if not isinstance(given, dict):
+        if not is_object(given):
             raise TypeError(f"the input of a tool is a dictionary, not {type(given).__name__}")
         try:
             return self._arguments(given)
@@ -209,10 +211,11 @@ def _given_schema(given: Any) -> Json:
 
 def _told(schema: Json, docstring: Docstring) -> Json:
     """With what the docstring says of the parameters, where the annotations do not."""
-    for name, about in docstring.parameters.items():
-        field = schema.get("properties", {}).get(name)
-        if field:
-            field.setdefault("description", about)
+    fields = schema.get("properties", {})
+    for name in fields.keys() & docstring.parameters.keys():
+        if fields[name]:
+            field = {"description": docstring.parameters[name]} | fields[name]
+            fields[name] = {key: field[key] for key in sorted(field)}
     return schema
 
 

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from dragoman.client.guards import is_list, is_mapping
+
 from .definitions import Definitions, Schema
 
 __all__ = [
@@ -65,6 +67,7 @@ class Kind(Protocol):
     @property
     def is_titled(self) -> bool:
         """Whether a field of this kind has a `title` made of its name: not where the schema is a reference."""
+        ...
 
     def schema(self, definitions: "Definitions") -> Schema: ...
 
@@ -134,9 +137,10 @@ _PLAIN_NAMES = {
     str: "a string",
     bytes: "a string",
 }
-_BOOLS = dict.fromkeys(("1", "on", "t", "true", "y", "yes"), True) | dict.fromkeys(
-    ("0", "off", "f", "false", "n", "no"), False
-)
+_BOOLS: dict[str, bool] = {
+    **dict.fromkeys(("1", "on", "t", "true", "y", "yes"), True),
+    **dict.fromkeys(("0", "off", "f", "false", "n", "no"), False),
+}
 _INTEGER = re.compile(r"[+-]?\d+(?:\.0*)?")
 
 
@@ -173,7 +177,7 @@ class Text:
 
     is_titled = True
 
-    def __init__(self, cls: type, schema: Schema) -> None:
+    def __init__(self, cls: type[Any], schema: Schema) -> None:
         self._cls, self._schema = cls, schema
 
     def schema(self, definitions: Definitions) -> Schema:
@@ -306,7 +310,7 @@ class Mapped:
         return schema | {"propertyNames": names} if names else schema
 
     def read(self, value: Any, care: Care) -> dict[Any, Any]:
-        found = {}
+        found: dict[Any, Any] = {}
         for name, item in _dict(value).items():
             key = _read_at(name, self._key, name, Care.LAX)
             found[key] = _read_at(name, self._value, item, care)
@@ -453,7 +457,7 @@ def _field_schema(field: Field, definitions: Definitions) -> Schema:
 
 
 def _read_fields(fields: Sequence[Field], value: Mapping[str, Any], care: Care) -> dict[str, Any]:
-    found = {}
+    found: dict[str, Any] = {}
     for field in fields:
         if field.name in value:
             found[field.name] = _read_at(field.name, field.kind, value[field.name], care)
@@ -473,13 +477,13 @@ def _read_at(step: str | int, kind: Kind, value: Any, care: Care) -> Any:
 
 
 def _list(value: Any) -> Sequence[Any]:
-    if not isinstance(value, list | tuple):
+    if not is_list(value):
         raise Mismatch(f"a list is needed, not {_told(value)}")
     return value
 
 
 def _dict(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
+    if not is_mapping(value):
         raise Mismatch(f"an object is needed, not {_told(value)}")
     return value
 
@@ -500,7 +504,7 @@ _TYPE_NAMES = {str: "string", int: "integer", float: "number", bool: "boolean", 
 
 def _type_of(values: Sequence[Any]) -> Schema:
     """The `type` that all have, if they have one."""
-    types = {type(value) for value in values}
+    types: set[type[Any]] = {type(value) for value in values}
     name = _TYPE_NAMES.get(types.pop()) if len(types) == 1 else None
     return {"type": name} if name is not None else {}
 

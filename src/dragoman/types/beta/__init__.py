@@ -230,6 +230,9 @@ _SAME = """
 _RENAMED = {
     "BETA_BROWSER_MEMBER_NAME_VALUES": ("browser", "BROWSER_MEMBER_NAME_VALUES"),
     "BETA_COMPUTER_MEMBER_NAME_VALUES": ("computer", "COMPUTER_MEMBER_NAME_VALUES"),
+    "BetaBase64PDFBlockParam": ("params.content", "DocumentBlockParam"),  # as 0.74 called it; and so the next two
+    "DeletedFile": ("files", "DeletedFile"),
+    "FileMetadata": ("beta.files", "BetaFileMetadata"),
     "BetaCitationConfig": ("content", "CitationsConfig"),
     "BetaCitationSearchResultLocation": ("content", "CitationsSearchResultLocation"),
     "BetaCitationsConfigParamParam": ("params.content", "CitationsConfigParam"),

@@ -5,6 +5,8 @@ from typing import TypeAlias
 from dragoman import types
 from dragoman.types.params import beta
 
+from . import files
+
 BetaBase64ImageSourceParam: TypeAlias = types.Base64ImageSourceParam
 BetaBase64PDFSource: TypeAlias = types.Base64PDFSource
 BetaBase64PDFSourceParam: TypeAlias = types.Base64PDFSourceParam
@@ -400,10 +402,13 @@ BetaWebSearchToolResultErrorCode: TypeAlias = types.WebSearchToolResultErrorCode
 BetaWebSearchToolResultErrorObject: TypeAlias = types.WebSearchToolResultErrorObject
 BETA_BROWSER_MEMBER_NAME_VALUES = types.BROWSER_MEMBER_NAME_VALUES
 BETA_COMPUTER_MEMBER_NAME_VALUES = types.COMPUTER_MEMBER_NAME_VALUES
+BetaBase64PDFBlockParam: TypeAlias = types.DocumentBlockParam
 BetaCitationConfig: TypeAlias = types.CitationsConfig
 BetaCitationSearchResultLocation: TypeAlias = types.CitationsSearchResultLocation
 BetaCitationsConfigParamParam: TypeAlias = types.CitationsConfigParam
 BetaRequestDocumentBlockParam: TypeAlias = types.DocumentBlockParam
+DeletedFile: TypeAlias = types.DeletedFile
+FileMetadata: TypeAlias = files.BetaFileMetadata
 FileListParams: TypeAlias = beta.BetaFileListParams
 FileUploadParams: TypeAlias = beta.BetaFileUploadParams
 MessageCountTokensParams: TypeAlias = beta.BetaMessageCountTokensParams
