@@ -24,7 +24,12 @@ def upstream():
 
 @pytest.mark.parametrize(
     ("directive", "events"),
-    [("", BURST), ("[mock paced interval_us=100 deltas=7]", 2 + 7 + 3), ("[mock large kb=100]", 2 + 100 + 3), ("[mock large kb=2048 each=2048]", 2 + 1 + 3)],
+    [
+        ("", BURST),
+        ("[mock paced interval_us=100 deltas=7]", 2 + 7 + 3),
+        ("[mock large kb=100]", 2 + 100 + 3),
+        ("[mock large kb=2048 each=2048]", 2 + 1 + 3),
+    ],
 )
 def test_streams_of_the_mock_are_legal(upstream, directive, events):
     status, content = ask(upstream.port, "/v1/messages", content=body(directive, stream=True))

@@ -737,12 +737,13 @@ def test_a_context_manager_that_makes_no_tool_is_left() -> None:
     def session() -> Iterator[Callable[..., str]]:
         try:
             yield positional
-        finally:
-            seen.append("out")
+        except TypeError:
+            seen.append("refused")
+            raise
 
     with pytest.raises(TypeError, match="have names"):
         beta_tool(session)
-    assert seen == ["out"]
+    assert seen == ["refused"]
 
 
 async def test_an_async_tool_out_of_a_context_manager() -> None:

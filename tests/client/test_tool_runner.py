@@ -92,7 +92,14 @@ class Cut:
     events: int
 
 
-Reply = Json | Refusal | Cut
+@dataclass
+class Events:
+    """A stream of just these."""
+
+    events: list[Json]
+
+
+Reply = Json | Refusal | Cut | Events
 
 
 def events_of(reply: Json) -> list[Json]:
@@ -136,6 +143,17 @@ def _block_events(block: Json) -> Iterator[Json]:
     yield {"type": "content_block_stop"}
 
 
+def stream_of(reply: Reply) -> list[Json]:
+    match reply:
+        case Events(events):
+            return events
+        case Cut(whole, count):
+            return events_of(whole)[:count]
+        case dict():
+            return events_of(reply)
+    raise AssertionError(reply)
+
+
 class Server:
     """Gives the replies of a script, one after the other, and keeps the requests."""
 
@@ -161,12 +179,9 @@ class Handler(BaseHTTPRequestHandler):
         if isinstance(reply, Refusal):
             self._send(reply.status, "application/json", json.dumps(reply.body).encode())
         elif body.get("stream"):
-            whole = events_of(reply.reply if isinstance(reply, Cut) else reply)
-            events = whole[: reply.events] if isinstance(reply, Cut) else whole
-            stream = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events)
+            stream = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in stream_of(reply))
             self._send(200, "text/event-stream", stream.encode())
         else:
-            assert not isinstance(reply, Cut)
             self._send(200, "application/json", json.dumps(reply).encode())
 
     def _send(self, status: int, kind: str, body: bytes) -> None:
@@ -329,7 +344,7 @@ def both(flavour: Any, listener: ThreadingHTTPServer) -> Any:
         official = await play(Face(False, *flavour), scene, list(replies), listener)
         ours = await play(Face(True, *flavour), scene, list(replies), listener)
         assert ours.server.bodies == official.server.bodies
-        assert [beta_set(each) for each in ours.server.betas] == [beta_set(each) for each in official.server.betas]
+        assert [listed(each) for each in ours.server.betas] == [listed(each) for each in official.server.betas]
         assert [sorted(tokens(h)) for h in ours.server.headers] == [sorted(tokens(h)) for h in official.server.headers]
         assert ours.shown == official.shown
         assert ours.outcome == official.outcome
@@ -341,13 +356,13 @@ def both(flavour: Any, listener: ThreadingHTTPServer) -> Any:
     return compare
 
 
-def beta_set(header: str | None) -> set[str]:
-    return {each.strip() for each in (header or "").split(",")}
+def listed(header: str | None) -> list[str]:
+    return [each.strip() for each in (header or "").split(",")]
 
 
 def tokens(headers: Json) -> set[str]:
     """SDK-6: the marks of helpers."""
-    return {each.strip() for each in headers.get("x-stainless-helper", "").split(",")} - {"beta.messages.parse", ""}
+    return set(listed(headers.get("x-stainless-helper"))) - {"beta.messages.parse", ""}
 
 
 # -- tools --
@@ -708,6 +723,25 @@ async def test_cache_control_is_not_sent_twice(both: Any) -> None:
     assert replay[4]["content"][0]["content"][0]["cache_control"] == marked, "it was not answered yet"
 
 
+async def test_cache_control_stays_without_threads(both: Any) -> None:
+    """SDK-66: everything is sent as it was."""
+    given = [{"type": "text", "text": "Weather?", "cache_control": {"type": "ephemeral"}}]
+
+    async def scene(p: Play) -> None:
+        await p.each(p.runner(get_weather, messages=[{"role": "user", "content": given}], thread=False))
+
+    ours = await both(scene, CALL, DONE)
+    assert ours.server.bodies[1]["messages"][0]["content"] == given
+
+
+async def test_the_beta_that_the_caller_names_too(both: Any) -> None:
+    async def scene(p: Play) -> None:
+        await p.each(p.runner(get_weather, betas=["message-threads-2026-08-12", "some-beta"]))
+
+    ours = await both(scene, CALL, DONE)
+    assert ours.server.betas == ["message-threads-2026-08-12,some-beta"] * 2
+
+
 async def test_a_container_is_kept(both: Any) -> None:
     """Server tools go on where they ran."""
     container = {"id": "container_1", "expires_at": "2026-01-01T00:00:00Z"}
@@ -747,6 +781,24 @@ async def test_tools_that_change_on_a_thread(both: Any) -> None:
     ours = await both(scene, CALL)
     assert ours.outcome[0] == "AnthropicError"
     assert ours.log == []
+
+
+async def test_a_tool_that_changes_while_it_runs(both: Any) -> None:
+    """As above, and found before the next request."""
+
+    async def scene(p: Play) -> None:
+        tools: list[Any] = []
+
+        def change() -> str:
+            tools[0].description = "Another"
+            return ""
+
+        tools.append(p.tool(change))
+        await p.each(p.runner(*tools))
+
+    ours = await both(scene, message(1, call(1, "change"), stop="tool_use"))
+    assert ours.outcome[0] == "AnthropicError"
+    assert len(ours.log) == 1
 
 
 # -- what the caller changes --
@@ -823,6 +875,61 @@ async def test_append_messages_without_the_reply(both: Any) -> None:
     assert ours.server.bodies[1]["messages"] == [ASK, {"role": "user", "content": "Forget it"}]
 
 
+async def test_append_messages_again_and_again(both: Any) -> None:
+    """A reply that is there already is not sent twice."""
+
+    async def scene(p: Play) -> None:
+        runner = p.runner(get_weather)
+
+        async def handle(_: Any, whole: Any) -> None:
+            response = await settled(runner.generate_tool_call_response())
+            if response is not None:
+                runner.append_messages(whole, whole, response)
+
+        await p.each(runner, handle)
+
+    ours = await both(scene, CALL, DONE, same_calls=False)
+    assert [each["role"] for each in ours.server.bodies[1]["messages"]] == ["user"]
+
+
+async def test_append_messages_in_a_tool(both: Any) -> None:
+    """The results come first, where the API wants them; the reply is there already."""
+
+    async def scene(p: Play) -> None:
+        runners: list[Any] = []
+        replies: list[Any] = []
+
+        def act() -> str:
+            runners[0].append_messages(replies[0], {"role": "user", "content": "By the way"})
+            return "acted"
+
+        runners.append(p.runner(act))
+        await p.each(runners[0], lambda _, whole: replies.append(whole))
+
+    ours = await both(scene, message(1, call(1, "act"), stop="tool_use"), DONE)
+    results, more = ours.server.bodies[1]["messages"]
+    assert results["content"][0]["content"] == "acted"
+    assert more["content"] == "By the way"
+
+
+async def test_append_messages_makes_the_results_anew(both: Any) -> None:
+    """Asked for once more after it, the tools run once more; ours does not run them a third time for nobody."""
+
+    async def scene(p: Play) -> None:
+        runner = p.runner(get_weather)
+
+        async def handle(_: Any, whole: Any) -> None:
+            first = await settled(runner.generate_tool_call_response())
+            if first is not None:
+                runner.append_messages(whole)
+                runner.append_messages(await settled(runner.generate_tool_call_response()))
+
+        await p.each(runner, handle)
+
+    ours = await both(scene, CALL, DONE, same_calls=False)
+    assert len(ours.log) == 2
+
+
 async def test_append_messages_before_the_run(both: Any) -> None:
     async def scene(p: Play) -> None:
         runner = p.runner(get_weather)
@@ -875,6 +982,20 @@ async def test_set_messages_params_with_a_dictionary(both: Any) -> None:
     ours = await both(scene, CALL, DONE)
     assert "metadata" not in ours.server.bodies[1]
     assert "tools" not in ours.server.bodies[1]
+
+
+async def test_set_messages_params_without_a_billing_policy(both: Any) -> None:
+    """For whom a call is stays, unless it was named together with a policy that goes."""
+
+    async def scene(p: Play) -> None:
+        runner = p.runner(get_weather, user_profile_id="up_1", billing_policy={"type": "own"}, thread=False)
+        await p.each(
+            runner,
+            lambda *_: runner.set_messages_params({"model": MODEL, "max_tokens": 7, "messages": [ASK]}),
+        )
+
+    ours = await both(scene, CALL, DONE)
+    assert ["anthropic-user-profile-id" in each for each in ours.server.headers] == [True, False]
 
 
 async def test_set_messages_params_with_other_messages(both: Any) -> None:
@@ -985,6 +1106,21 @@ async def test_tools_that_the_history_takes_away(both: Any) -> None:
     assert ours.log == []
 
 
+async def test_tools_that_a_summary_takes_away(both: Any) -> None:
+    """A compaction block says what became of the tools in the turns that it stands for."""
+    removed = {"type": "tool_removal", "tool": {"type": "tool_reference", "name": "get_weather"}}
+    summary = {"type": "compaction", "content": "Talk", "tool_changes": [removed]}
+
+    async def scene(p: Play) -> None:
+        messages = [{"role": "assistant", "content": [summary]}, ASK]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            await p.each(p.runner(get_weather, messages=messages))
+
+    ours = await both(scene, CALL, DONE)
+    assert ours.log == []
+
+
 async def test_remove_tools_of_a_paused_turn(both: Any) -> None:
     """Such a turn is sent back with nothing after it; the change waits."""
 
@@ -1017,6 +1153,69 @@ async def test_compact_before_next_turn(both: Any) -> None:
     assert not {"stop_sequences", "tool_choice"} & asked.keys()
     assert after["stop_sequences"] == ["x"]
     assert [each["role"] for each in after["messages"]] == ["assistant"]
+
+
+async def test_compact_waits_for_a_paused_turn(both: Any) -> None:
+    """The API cannot compact a turn that is not over."""
+
+    async def scene(p: Play) -> None:
+        runner = p.runner(get_weather)
+        await p.each(runner, lambda _, whole: runner.compact_before_next_turn() if whole.id == "msg_1" else None)
+
+    paused = message(1, text("Wait"), stop="pause_turn")
+    ours = await both(scene, paused, CALL | {"id": "msg_2"}, SUMMARY, message(3, text("Done")))
+    assert ["compaction" in each for each in ours.server.bodies] == [False, False, True, False]
+
+
+async def test_compact_where_threads_are_refused(both: Any) -> None:
+    """What the server says of threads when it compacts holds for the rest of the run."""
+
+    async def scene(p: Play) -> None:
+        runner = p.runner(get_weather)
+        await p.each(runner, lambda _, whole: runner.compact_before_next_turn() if whole.id == "msg_1" else None)
+
+    ours = await both(scene, CALL, unsupported(), SUMMARY, DONE)
+    assert [each.get("thread") for each in ours.server.bodies] == [CREATE, CREATE, None, None]
+
+
+async def test_compact_and_removed_tools(both: Any) -> None:
+    """A tool that the history took away stays away when the history has become a summary."""
+    removed = {"type": "tool_removal", "tool": {"type": "tool_reference", "name": "nothing"}}
+
+    async def scene(p: Play) -> None:
+        runner = p.runner(get_weather, nothing, messages=[{"role": "system", "content": [removed]}, ASK])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            await p.each(runner, lambda _, whole: runner.compact_before_next_turn() if whole.id == "msg_1" else None)
+
+    ours = await both(scene, CALL, SUMMARY, message(2, call(2, "nothing"), stop="tool_use"), message(3, text("Done")))
+    assert [each[0] for each in ours.log] == ["get_weather"]
+
+
+async def test_compact_and_output_format(both: Any) -> None:
+    """A summary has no format; replies after it have."""
+
+    class Answer(pydantic.BaseModel):
+        rain: bool
+
+    async def scene(p: Play) -> None:
+        runner = p.runner(get_weather, output_format=Answer)
+        await p.each(runner, lambda _, whole: runner.compact_before_next_turn() if whole.id == "msg_1" else None)
+
+    first = message(1, call(1, city="x"), stop="tool_use")
+    ours = await both(scene, first, SUMMARY, message(2, text('{"rain":true}')))
+    assert ["output_config" in each for each in ours.server.bodies] == [True, False, True]
+
+
+async def test_compact_after_a_refusal(both: Any) -> None:
+    """A refused turn is not in what is compacted."""
+
+    async def scene(p: Play) -> None:
+        runner = p.runner(get_weather)
+        await p.each(runner, lambda _, whole: runner.compact_before_next_turn() if whole.id == "msg_1" else None)
+
+    ours = await both(scene, message(1, text("No"), stop="refusal"), SUMMARY)
+    assert ours.server.bodies[1]["messages"] == [ASK]
 
 
 async def test_compact_after_the_last_turn(both: Any) -> None:
@@ -1101,6 +1300,7 @@ async def test_a_tool_that_closes_the_runner(both: Any) -> None:
         def stop() -> str:
             if not p.face.is_async:
                 runners[0].close()
+            p.log.append("stopped")
             return "stopped"
 
         runners.append(p.runner(stop))
@@ -1361,6 +1561,44 @@ EAGER = message(
 )
 
 
+def broken_stream(*, stop: str, content: bool = True) -> "Events":
+    """It says how it ended, but not that it did: the second block is open still."""
+    whole = events_of(message(1, call(1, city="x"), text("It will"), stop=stop))
+    ending = whole[-2]
+    open_text = [each for each in whole if each.get("index") == 1 and each["type"] != "content_block_stop"]
+    first = [each for each in whole if each.get("index") == 0]
+    return Events([whole[0], *(first + open_text if content else ()), ending])
+
+
+@pytest.mark.parametrize("stop", ["tool_use", "pause_turn"])
+@pytest.mark.parametrize("content", [True, False])
+async def test_a_stream_that_ends_too_early(both_streams: Any, stop: str, content: bool) -> None:
+    """Text that was not finished is kept, as far as it came. A paused turn is asked for again from its beginning."""
+
+    async def scene(p: Play) -> None:
+        await p.each(p.runner(get_weather))
+
+    replies: list[Any] = [broken_stream(stop=stop, content=content)]
+    if content or stop == "pause_turn":
+        replies.append(DONE)
+    ours = await both_streams(scene, *replies)
+    if stop == "pause_turn":
+        assert ours.server.bodies[1]["messages"] == [ASK]
+    elif content:
+        assert ours.server.bodies[1]["messages"][1]["content"][1]["text"] == "Itwill"
+
+
+async def test_a_stream_that_breaks_off_on_a_thread(both_streams: Any) -> None:
+    """The server holds all of that turn or nothing, so a new thread begins."""
+
+    async def scene(p: Play) -> None:
+        await p.each(p.runner(get_weather))
+
+    second = message(2, call(2, city="x"), stop="tool_use")
+    ours = await both_streams(scene, CALL, Cut(second, len(events_of(second)) - 1), message(3, text("Done")))
+    assert [each["thread"]["type"] for each in ours.server.bodies] == ["create", "continue", "create"]
+
+
 async def test_tools_that_run_while_the_reply_streams(both_streams: Any) -> None:
     """Each when the model has gone on from its call, between two events; none twice."""
 
@@ -1397,6 +1635,12 @@ async def test_eager_calls_that_are_held_back(both_streams: Any) -> None:
             p.log.append([each.id for each in runner.deferred_tool_calls])
             runner.defer_tool_call("toolu_2")
             p.log.append([each.id for each in runner.deferred_tool_calls])
+            response = await settled(runner.generate_tool_call_response())
+            p.log.append([each.id for each in runner.deferred_tool_calls])
+            if response is not None:  # asked for anew, and no call runs a second time
+                runner.append_messages(await settled(stream.get_final_message()))
+                p.log.append(await settled(runner.generate_tool_call_response()) == response)
+                runner.append_messages(response)
 
         await streams(p, runner, handle)
 
@@ -1467,7 +1711,7 @@ async def test_an_eager_tool_that_closes_the_runner(both_streams: Any) -> None:
         runners.append(p.runner(tool, run_tools_eagerly=True))
         await streams(p, runners[0], lambda stream: events(p, stream))
 
-    ours = await both_streams(scene, message(1, call(1, "stop"), text("x"), stop="tool_use"))
+    ours = await both_streams(scene, message(1, call(1, "stop"), text("x " * 5000), stop="tool_use"))
     assert ours.log[-1] == "message_stop"
 
 

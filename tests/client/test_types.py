@@ -332,6 +332,9 @@ def test_an_argument_takes_what_the_official_one_takes(method: Any, ours: Any) -
         for name, hint in hints.items()
         if name in known and name not in TRANSPORT and (kind := bare(told(hint))) != bare(known[name].kind)
     }
+    if ours is arguments.BetaBatchCreateArguments:  # one class serves `messages.batches` and the beta's
+        both = unlike.pop("requests")
+        assert both[1] == both[0].replace("BetaRequest]", "BetaRequest | dragoman.types.params.batches.Request]")
     assert unlike == {}
 
 
@@ -346,18 +349,3 @@ def official_hints(method: Any) -> dict[str, Any]:
     function = inspect.unwrap(method)
     module = sys.modules[function.__module__]
     return typing.get_type_hints(function, {**vars(typing), **vars(module)})
-
-
-# -- what type checkers say --
-
-
-def test_mypy_agrees_with_the_cases() -> None:
-    """`typing_cases.py`: what must be inferred, taken and refused."""
-    root = Path(__file__).parents[2]
-    run = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "tests/client/typing_cases.py"],
-        cwd=root,
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr

@@ -10,19 +10,23 @@ from typing import Any
 import pytest
 from running import Running
 
-__all__ = ["must_have_the_sdk", "run_script"]
+__all__ = ["must_have", "must_have_the_sdk", "run_script"]
 
 FOLDER = Path(__file__).parents[1] / "e2e/typescript"
 TIMEOUT_S = 60
 
 
 def must_have_the_sdk() -> None:
-    """Skip without Node or the SDK's package, but fail where CI is set."""
+    must_have("@anthropic-ai/sdk", FOLDER)
+
+
+def must_have(package: str, folder: Path) -> None:
+    """Skip without Node or this package in `folder`, but fail where CI is set."""
     missing = None
     if shutil.which("node") is None:
         missing = "node is not here"
-    elif not (FOLDER / "node_modules/@anthropic-ai/sdk").is_dir():
-        missing = "the SDK is not installed: run `npm ci` in tests/e2e/typescript"
+    elif not (folder / "node_modules" / package).is_dir():
+        missing = f"{package} is not installed: run `npm ci` in tests/e2e/{folder.name}"
     if missing and os.environ.get("CI"):
         pytest.fail(missing)
     if missing:

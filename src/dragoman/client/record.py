@@ -8,6 +8,7 @@ is built.
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from math import isfinite
 from os import PathLike
 from typing import (
     TYPE_CHECKING,
@@ -63,7 +64,7 @@ class Record:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Record) or type(self) is not type(other):
             return NotImplemented
-        return self.__dict__ == other.__dict__ or self._all() == other._all()
+        return self.__dict__ == other.__dict__ or Record._all(self) == Record._all(other)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -72,7 +73,7 @@ class Record:
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         """Pairs of names and values, so that `dict(record)` is what one expects."""
-        return iter(self._all().items())
+        return iter(Record._all(self).items())
 
     def _all(self) -> Fields:
         """What came, and what is read for what did not: declared fields first."""
@@ -96,8 +97,8 @@ class Record:
 
         `mode="json"` has times as text. `use_api_names` and `warnings` change nothing here.
         """
-        return self.model_dump(
-            mode=mode, exclude_unset=exclude_unset, exclude_defaults=exclude_defaults, exclude_none=exclude_none
+        return Record.model_dump(
+            self, mode=mode, exclude_unset=exclude_unset, exclude_defaults=exclude_defaults, exclude_none=exclude_none
         )
 
     def to_json(
@@ -110,8 +111,8 @@ class Record:
         exclude_none: bool = False,
         warnings: bool = True,
     ) -> str:
-        return self.model_dump_json(
-            indent=indent, exclude_unset=exclude_unset, exclude_defaults=exclude_defaults, exclude_none=exclude_none
+        return Record.model_dump_json(
+            self, indent=indent, exclude_unset=exclude_unset, exclude_defaults=exclude_defaults, exclude_none=exclude_none
         )
 
     def model_dump(
@@ -131,7 +132,7 @@ class Record:
         `include` and `exclude` are sets of this record's own names. Further options of Pydantic's are taken and
         change nothing.
         """
-        fields = self.__dict__ if exclude_unset else self._all()
+        fields = self.__dict__ if exclude_unset else Record._all(self)
         rules = _Dump(mode == "json", exclude_unset, exclude_defaults, exclude_none)
         return {
             name: rules.of(value)
@@ -144,7 +145,7 @@ class Record:
     def model_dump_json(self, *, indent: int | None = None, **options: Any) -> str:
         """As `model_dump`, as JSON text."""
         options["mode"] = "json"
-        text = msgspec.json.encode(self.model_dump(**options))
+        text = msgspec.json.encode(Record.model_dump(self, **options))
         return (text if indent is None else msgspec.json.format(text, indent=indent)).decode()
 
     def dict(self, **options: Any) -> Fields:
@@ -225,7 +226,7 @@ class _Dump:
 
     def of(self, value: Any) -> Any:
         if isinstance(value, Record):
-            fields = value.__dict__ if self._exclude_unset else value._all()
+            fields = value.__dict__ if self._exclude_unset else Record._all(value)
             return {name: self.of(item) for name, item in fields.items() if self.takes(type(value), name, item)}
         if is_object(value):
             return {name: self.of(item) for name, item in value.items()}
@@ -414,13 +415,17 @@ def plain(value: Any) -> Any:
         return {name: item for name, item in fields.items() if name not in unsent} if unsent else fields
     if isinstance(value, datetime):
         return _time_text(value)
-    if hasattr(value, "model_dump"):  # a Pydantic model, such as a block of another client
+    for kind, bare in BARE:
+        if isinstance(value, kind):
+            return bare(value)
+    # Asked of the class: an object that makes up its attributes, such as a mock, has no end of them.
+    if hasattr(type(value), "model_dump"):  # a Pydantic model, such as a block of another client
         return value.model_dump(mode="json", by_alias=True, exclude_unset=True)
     if isinstance(value, PathLike) or hasattr(value, "read"):
         return _file_text(value)
     if is_mapping(value):
         return dict(value)
-    if hasattr(value, "to_dict"):  # a tool
+    if hasattr(type(value), "to_dict"):  # a tool
         return value.to_dict()
     if hasattr(value, "__iter__"):
         return list(value)
@@ -436,4 +441,34 @@ def _file_text(value: Any) -> str:
     return b64encode(content if isinstance(content, bytes) else content.encode()).decode()
 
 
-encode = msgspec.json.Encoder(enc_hook=plain).encode
+# Classes that extend these, numpy's float64 and Markup for instance -> the value alone.
+BARE: tuple[tuple[type, Callable[[Any], Any]], ...] = (
+    (str, str.__str__),
+    (int, int.__int__),
+    (float, float.__float__),
+)
+
+_encode = msgspec.json.Encoder(enc_hook=plain).encode
+
+
+def encode(value: Any) -> bytes:
+    """`value` as JSON. Raises TypeError for what it cannot hold, ValueError for NaN and infinity, RecursionError for
+    what is in itself."""
+    body = _encode(value)
+    if b"null" in body:  # which NaN would have become without a word
+        _must_be_finite(value)
+    return body
+
+
+def _must_be_finite(value: Any) -> None:
+    due = [value]
+    while due:
+        each = due.pop()
+        if isinstance(each, float) and not isfinite(each):
+            raise ValueError(f"a request cannot hold {float(each)}: JSON has no such number")
+        if isinstance(each, Record):
+            due.extend(each.__dict__.values())
+        elif is_mapping(each):
+            due.extend(each.values())
+        elif isinstance(each, list | tuple | set | frozenset):
+            due.extend(each)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from dragoman.client.pages import AsyncPage, AsyncPageCursor, SyncPage, SyncPageCursor
+from dragoman.client.results import Into, Page
+from dragoman.types.beta import BetaFileMetadata, BetaModelInfo
+
 from .beta_messages import AsyncBetaMessages, BetaMessages
-from .files import AsyncFiles, Files
-from .models import AsyncModels, Models
+from .files import AsyncFilesOf, FilesOf
+from .models import AsyncModelsOf, ModelsOf
 
 if TYPE_CHECKING:
     from dragoman.client.aio import AsyncClient
@@ -32,7 +36,29 @@ if TYPE_CHECKING:
         ModelsWithStreamingResponse,
     )
 
-__all__ = ["AsyncBeta", "Beta"]
+__all__ = ["AsyncBeta", "AsyncBetaFiles", "AsyncBetaModels", "Beta", "BetaFiles", "BetaModels"]
+
+
+class BetaModels(ModelsOf[BetaModelInfo]):
+    _one = Into(BetaModelInfo)
+    _page = Page(SyncPage, AsyncPage, BetaModelInfo)
+
+
+class AsyncBetaModels(AsyncModelsOf[BetaModelInfo]):
+    """As BetaModels, for asyncio."""
+
+    _one, _page = BetaModels._one, BetaModels._page
+
+
+class BetaFiles(FilesOf[BetaFileMetadata]):
+    _file = Into(BetaFileMetadata)
+    _page = Page(SyncPageCursor, AsyncPageCursor, BetaFileMetadata)
+
+
+class AsyncBetaFiles(AsyncFilesOf[BetaFileMetadata]):
+    """As BetaFiles, for asyncio."""
+
+    _file, _page = BetaFiles._file, BetaFiles._page
 
 
 class Beta:
@@ -44,12 +70,12 @@ class Beta:
         return BetaMessages(self._client)
 
     @cached_property
-    def models(self) -> Models:
-        return Models(self._client)
+    def models(self) -> BetaModels:
+        return BetaModels(self._client)
 
     @cached_property
-    def files(self) -> Files:
-        return Files(self._client)
+    def files(self) -> BetaFiles:
+        return BetaFiles(self._client)
 
     @cached_property
     def with_raw_response(self) -> BetaWithRawResponse:
@@ -69,11 +95,11 @@ class BetaWithRawResponse:
         return self._beta.messages.with_raw_response
 
     @property
-    def models(self) -> ModelsWithRawResponse:
+    def models(self) -> ModelsWithRawResponse[BetaModelInfo]:
         return self._beta.models.with_raw_response
 
     @property
-    def files(self) -> FilesWithRawResponse:
+    def files(self) -> FilesWithRawResponse[BetaFileMetadata]:
         return self._beta.files.with_raw_response
 
 
@@ -86,11 +112,11 @@ class BetaWithStreamingResponse:
         return self._beta.messages.with_streaming_response
 
     @property
-    def models(self) -> ModelsWithStreamingResponse:
+    def models(self) -> ModelsWithStreamingResponse[BetaModelInfo]:
         return self._beta.models.with_streaming_response
 
     @property
-    def files(self) -> FilesWithStreamingResponse:
+    def files(self) -> FilesWithStreamingResponse[BetaFileMetadata]:
         return self._beta.files.with_streaming_response
 
 
@@ -103,12 +129,12 @@ class AsyncBeta:
         return AsyncBetaMessages(self._client)
 
     @cached_property
-    def models(self) -> AsyncModels:
-        return AsyncModels(self._client)
+    def models(self) -> AsyncBetaModels:
+        return AsyncBetaModels(self._client)
 
     @cached_property
-    def files(self) -> AsyncFiles:
-        return AsyncFiles(self._client)
+    def files(self) -> AsyncBetaFiles:
+        return AsyncBetaFiles(self._client)
 
     @cached_property
     def with_raw_response(self) -> AsyncBetaWithRawResponse:
@@ -128,11 +154,11 @@ class AsyncBetaWithRawResponse:
         return self._beta.messages.with_raw_response
 
     @property
-    def models(self) -> AsyncModelsWithRawResponse:
+    def models(self) -> AsyncModelsWithRawResponse[BetaModelInfo]:
         return self._beta.models.with_raw_response
 
     @property
-    def files(self) -> AsyncFilesWithRawResponse:
+    def files(self) -> AsyncFilesWithRawResponse[BetaFileMetadata]:
         return self._beta.files.with_raw_response
 
 
@@ -145,9 +171,9 @@ class AsyncBetaWithStreamingResponse:
         return self._beta.messages.with_streaming_response
 
     @property
-    def models(self) -> AsyncModelsWithStreamingResponse:
+    def models(self) -> AsyncModelsWithStreamingResponse[BetaModelInfo]:
         return self._beta.models.with_streaming_response
 
     @property
-    def files(self) -> AsyncFilesWithStreamingResponse:
+    def files(self) -> AsyncFilesWithStreamingResponse[BetaFileMetadata]:
         return self._beta.files.with_streaming_response

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from dragoman.client.given import is_given
 from dragoman.client.pages import AsyncPageCursor, AsyncPages, SyncPageCursor
@@ -31,20 +31,19 @@ if TYPE_CHECKING:
     from dragoman.client.call import Call
     from dragoman.types.arguments import BetaFileListArguments, BetaFileUploadArguments, BetaOptions
 
-__all__ = ["AsyncFiles", "Files"]
+__all__ = ["AsyncFiles", "AsyncFilesOf", "Files", "FilesOf"]
 
+F = TypeVar("F")  # what a file is told as: the beta tells more
 PATH = "/v1/files"
-FILE = Into(FileMetadata)
 DELETED = Into(DeletedFile)
 BYTES = Binary()
-FILES = Page(SyncPageCursor, AsyncPageCursor, FileMetadata)
 
 
-def _upload(given: Any) -> Call:
+def _upload(result: Into, given: Any) -> Call:
     calls.checked("upload", "BetaFileUploadArguments", given)
     fields = {name: value for name, value in given.items() if name not in calls.NOT_IN_BODY and is_given(value)}
     body, content_type = multipart("file", fields.pop("file"), {**fields, **(given.get("extra_body") or {})})
-    return calls.call("POST", PATH, FILE, given, body=body, headers={"content-type": content_type})
+    return calls.call("POST", PATH, result, given, body=body, headers={"content-type": content_type})
 
 
 def _one(method: str, file_id: str, result: Into, given: Any, name: str) -> Call:
@@ -56,18 +55,23 @@ def _download(file_id: str, given: Any) -> Call:
     return calls.by_id("GET", path, BYTES, given, name="download", headers={"accept": "application/binary"})
 
 
-class Files(SyncResource):
-    def upload(self, **arguments: Unpack[BetaFileUploadArguments]) -> FileMetadata:
+class FilesOf(SyncResource, Generic[F]):
+    """`client.files` and that of the beta: `_file` and `_page` are what replies become."""
+
+    _file: ClassVar[Into]
+    _page: ClassVar[Page]
+
+    def upload(self, **arguments: Unpack[BetaFileUploadArguments]) -> F:
         """`file` is bytes, an open file, a path, or a tuple of a name, one of these, a media type and headers."""
-        return self._perform(_upload(arguments))
+        return self._perform(_upload(self._file, arguments))
 
-    def list(self, **arguments: Unpack[BetaFileListArguments]) -> SyncPageCursor[FileMetadata]:
+    def list(self, **arguments: Unpack[BetaFileListArguments]) -> SyncPageCursor[F]:
         """The newest first."""
-        return self._perform(calls.listing(PATH, FILES, arguments, arguments="BetaFileListArguments"))
+        return self._perform(calls.listing(PATH, self._page, arguments, arguments="BetaFileListArguments"))
 
-    def retrieve_metadata(self, file_id: str, **options: Unpack[BetaOptions]) -> FileMetadata:
+    def retrieve_metadata(self, file_id: str, **options: Unpack[BetaOptions]) -> F:
         """Name, size and type, not the bytes."""
-        return self._perform(_one("GET", file_id, FILE, options, "retrieve_metadata"))
+        return self._perform(_one("GET", file_id, self._file, options, "retrieve_metadata"))
 
     def download(self, file_id: str, **options: Unpack[BetaOptions]) -> BinaryAPIResponse:
         """Only files that the API made can be had."""
@@ -78,16 +82,16 @@ class Files(SyncResource):
         return self._perform(_one("DELETE", file_id, DELETED, options, "delete"))
 
     @cached_property
-    def with_raw_response(self) -> FilesWithRawResponse:
+    def with_raw_response(self) -> FilesWithRawResponse[F]:
         return FilesWithRawResponse(self)
 
     @cached_property
-    def with_streaming_response(self) -> FilesWithStreamingResponse:
+    def with_streaming_response(self) -> FilesWithStreamingResponse[F]:
         return FilesWithStreamingResponse(self)
 
 
-class FilesWithRawResponse:
-    def __init__(self, files: Files) -> None:
+class FilesWithRawResponse(Generic[F]):
+    def __init__(self, files: FilesOf[F]) -> None:
         self.upload = raw(files.upload)
         self.list = raw(files.list)
         self.retrieve_metadata = raw(files.retrieve_metadata)
@@ -95,8 +99,8 @@ class FilesWithRawResponse:
         self.delete = raw(files.delete)
 
 
-class FilesWithStreamingResponse:
-    def __init__(self, files: Files) -> None:
+class FilesWithStreamingResponse(Generic[F]):
+    def __init__(self, files: FilesOf[F]) -> None:
         self.upload = streaming(files.upload)
         self.list = streaming(files.list)
         self.retrieve_metadata = streaming(files.retrieve_metadata)
@@ -104,19 +108,20 @@ class FilesWithStreamingResponse:
         self.delete = streaming(files.delete)
 
 
-class AsyncFiles(AsyncResource):
-    """As Files, for asyncio."""
+class AsyncFilesOf(AsyncResource, Generic[F]):
+    """As FilesOf, for asyncio."""
 
-    async def upload(self, **arguments: Unpack[BetaFileUploadArguments]) -> FileMetadata:
-        return await self._perform(_upload(arguments))
+    _file: ClassVar[Into]
+    _page: ClassVar[Page]
 
-    def list(
-        self, **arguments: Unpack[BetaFileListArguments]
-    ) -> AsyncPages[FileMetadata, AsyncPageCursor[FileMetadata]]:
-        return self._pages(calls.listing(PATH, FILES, arguments, arguments="BetaFileListArguments"))
+    async def upload(self, **arguments: Unpack[BetaFileUploadArguments]) -> F:
+        return await self._perform(_upload(self._file, arguments))
 
-    async def retrieve_metadata(self, file_id: str, **options: Unpack[BetaOptions]) -> FileMetadata:
-        return await self._perform(_one("GET", file_id, FILE, options, "retrieve_metadata"))
+    def list(self, **arguments: Unpack[BetaFileListArguments]) -> AsyncPages[F, AsyncPageCursor[F]]:
+        return self._pages(calls.listing(PATH, self._page, arguments, arguments="BetaFileListArguments"))
+
+    async def retrieve_metadata(self, file_id: str, **options: Unpack[BetaOptions]) -> F:
+        return await self._perform(_one("GET", file_id, self._file, options, "retrieve_metadata"))
 
     async def download(self, file_id: str, **options: Unpack[BetaOptions]) -> AsyncBinaryAPIResponse:
         return await self._perform(_download(file_id, options))
@@ -125,16 +130,16 @@ class AsyncFiles(AsyncResource):
         return await self._perform(_one("DELETE", file_id, DELETED, options, "delete"))
 
     @cached_property
-    def with_raw_response(self) -> AsyncFilesWithRawResponse:
+    def with_raw_response(self) -> AsyncFilesWithRawResponse[F]:
         return AsyncFilesWithRawResponse(self)
 
     @cached_property
-    def with_streaming_response(self) -> AsyncFilesWithStreamingResponse:
+    def with_streaming_response(self) -> AsyncFilesWithStreamingResponse[F]:
         return AsyncFilesWithStreamingResponse(self)
 
 
-class AsyncFilesWithRawResponse:
-    def __init__(self, files: AsyncFiles) -> None:
+class AsyncFilesWithRawResponse(Generic[F]):
+    def __init__(self, files: AsyncFilesOf[F]) -> None:
         self.upload = async_raw(files.upload)
         self.list = async_raw(files.list)
         self.retrieve_metadata = async_raw(files.retrieve_metadata)
@@ -142,10 +147,21 @@ class AsyncFilesWithRawResponse:
         self.delete = async_raw(files.delete)
 
 
-class AsyncFilesWithStreamingResponse:
-    def __init__(self, files: AsyncFiles) -> None:
+class AsyncFilesWithStreamingResponse(Generic[F]):
+    def __init__(self, files: AsyncFilesOf[F]) -> None:
         self.upload = async_streaming(files.upload)
         self.list = async_streaming(files.list)
         self.retrieve_metadata = async_streaming(files.retrieve_metadata)
         self.download = async_streaming(files.download)
         self.delete = async_streaming(files.delete)
+
+
+class Files(FilesOf[FileMetadata]):
+    _file = Into(FileMetadata)
+    _page = Page(SyncPageCursor, AsyncPageCursor, FileMetadata)
+
+
+class AsyncFiles(AsyncFilesOf[FileMetadata]):
+    """As Files, for asyncio."""
+
+    _file, _page = Files._file, Files._page

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from dragoman.client.pages import AsyncPage, AsyncPages, SyncPage
 from dragoman.client.raw import async_raw, async_streaming, raw, streaming
@@ -22,72 +22,90 @@ if TYPE_CHECKING:
     from dragoman.client.call import Call
     from dragoman.types.arguments import BetaModelListArguments, BetaOptions
 
-__all__ = ["AsyncModels", "Models"]
+__all__ = ["AsyncModels", "AsyncModelsOf", "Models", "ModelsOf"]
 
+M = TypeVar("M")  # what a model is told as: the beta tells more
 PATH = "/v1/models"
-MODEL = Into(ModelInfo)
-MODELS = Page(SyncPage, AsyncPage, ModelInfo)
 
 
-def _retrieve(model_id: str, given: Any) -> Call:
-    return calls.by_id("GET", f"{PATH}/{calls.required(model_id, 'model_id')}", MODEL, given)
+def _retrieve(model_id: str, result: Into, given: Any) -> Call:
+    return calls.by_id("GET", f"{PATH}/{calls.required(model_id, 'model_id')}", result, given)
 
 
-class Models(SyncResource):
-    def retrieve(self, model_id: str, **options: Unpack[BetaOptions]) -> ModelInfo:
+class ModelsOf(SyncResource, Generic[M]):
+    """`client.models` and that of the beta: `_one` and `_page` are what replies become."""
+
+    _one: ClassVar[Into]
+    _page: ClassVar[Page]
+
+    def retrieve(self, model_id: str, **options: Unpack[BetaOptions]) -> M:
         """A model, by its id or an alias."""
-        return self._perform(_retrieve(model_id, options))
+        return self._perform(_retrieve(model_id, self._one, options))
 
-    def list(self, **arguments: Unpack[BetaModelListArguments]) -> SyncPage[ModelInfo]:
+    def list(self, **arguments: Unpack[BetaModelListArguments]) -> SyncPage[M]:
         """The newest first."""
-        return self._perform(calls.listing(PATH, MODELS, arguments, arguments="BetaModelListArguments"))
+        return self._perform(calls.listing(PATH, self._page, arguments, arguments="BetaModelListArguments"))
 
     @cached_property
-    def with_raw_response(self) -> ModelsWithRawResponse:
+    def with_raw_response(self) -> ModelsWithRawResponse[M]:
         return ModelsWithRawResponse(self)
 
     @cached_property
-    def with_streaming_response(self) -> ModelsWithStreamingResponse:
+    def with_streaming_response(self) -> ModelsWithStreamingResponse[M]:
         return ModelsWithStreamingResponse(self)
 
 
-class ModelsWithRawResponse:
-    def __init__(self, models: Models) -> None:
+class ModelsWithRawResponse(Generic[M]):
+    def __init__(self, models: ModelsOf[M]) -> None:
         self.retrieve = raw(models.retrieve)
         self.list = raw(models.list)
 
 
-class ModelsWithStreamingResponse:
-    def __init__(self, models: Models) -> None:
+class ModelsWithStreamingResponse(Generic[M]):
+    def __init__(self, models: ModelsOf[M]) -> None:
         self.retrieve = streaming(models.retrieve)
         self.list = streaming(models.list)
 
 
-class AsyncModels(AsyncResource):
-    """As Models, for asyncio."""
+class AsyncModelsOf(AsyncResource, Generic[M]):
+    """As ModelsOf, for asyncio."""
 
-    async def retrieve(self, model_id: str, **options: Unpack[BetaOptions]) -> ModelInfo:
-        return await self._perform(_retrieve(model_id, options))
+    _one: ClassVar[Into]
+    _page: ClassVar[Page]
 
-    def list(self, **arguments: Unpack[BetaModelListArguments]) -> AsyncPages[ModelInfo, AsyncPage[ModelInfo]]:
-        return self._pages(calls.listing(PATH, MODELS, arguments, arguments="BetaModelListArguments"))
+    async def retrieve(self, model_id: str, **options: Unpack[BetaOptions]) -> M:
+        return await self._perform(_retrieve(model_id, self._one, options))
+
+    def list(self, **arguments: Unpack[BetaModelListArguments]) -> AsyncPages[M, AsyncPage[M]]:
+        return self._pages(calls.listing(PATH, self._page, arguments, arguments="BetaModelListArguments"))
 
     @cached_property
-    def with_raw_response(self) -> AsyncModelsWithRawResponse:
+    def with_raw_response(self) -> AsyncModelsWithRawResponse[M]:
         return AsyncModelsWithRawResponse(self)
 
     @cached_property
-    def with_streaming_response(self) -> AsyncModelsWithStreamingResponse:
+    def with_streaming_response(self) -> AsyncModelsWithStreamingResponse[M]:
         return AsyncModelsWithStreamingResponse(self)
 
 
-class AsyncModelsWithRawResponse:
-    def __init__(self, models: AsyncModels) -> None:
+class AsyncModelsWithRawResponse(Generic[M]):
+    def __init__(self, models: AsyncModelsOf[M]) -> None:
         self.retrieve = async_raw(models.retrieve)
         self.list = async_raw(models.list)
 
 
-class AsyncModelsWithStreamingResponse:
-    def __init__(self, models: AsyncModels) -> None:
+class AsyncModelsWithStreamingResponse(Generic[M]):
+    def __init__(self, models: AsyncModelsOf[M]) -> None:
         self.retrieve = async_streaming(models.retrieve)
         self.list = async_streaming(models.list)
+
+
+class Models(ModelsOf[ModelInfo]):
+    _one = Into(ModelInfo)
+    _page = Page(SyncPage, AsyncPage, ModelInfo)
+
+
+class AsyncModels(AsyncModelsOf[ModelInfo]):
+    """As Models, for asyncio."""
+
+    _one, _page = Models._one, Models._page

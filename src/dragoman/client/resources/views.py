@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dragoman.client.aio import AsyncClient
     from dragoman.client.sync import Client
+    from dragoman.types import FileMetadata, ModelInfo
 
     from .beta import (
         AsyncBetaWithRawResponse,
@@ -50,11 +51,11 @@ class ClientWithRawResponse:
         return self._client.messages.with_raw_response
 
     @property
-    def models(self) -> ModelsWithRawResponse:
+    def models(self) -> ModelsWithRawResponse[ModelInfo]:
         return self._client.models.with_raw_response
 
     @property
-    def files(self) -> FilesWithRawResponse:
+    def files(self) -> FilesWithRawResponse[FileMetadata]:
         return self._client.files.with_raw_response
 
     @property
@@ -71,11 +72,11 @@ class ClientWithStreamingResponse:
         return self._client.messages.with_streaming_response
 
     @property
-    def models(self) -> ModelsWithStreamingResponse:
+    def models(self) -> ModelsWithStreamingResponse[ModelInfo]:
         return self._client.models.with_streaming_response
 
     @property
-    def files(self) -> FilesWithStreamingResponse:
+    def files(self) -> FilesWithStreamingResponse[FileMetadata]:
         return self._client.files.with_streaming_response
 
     @property
@@ -92,11 +93,11 @@ class AsyncClientWithRawResponse:
         return self._client.messages.with_raw_response
 
     @property
-    def models(self) -> AsyncModelsWithRawResponse:
+    def models(self) -> AsyncModelsWithRawResponse[ModelInfo]:
         return self._client.models.with_raw_response
 
     @property
-    def files(self) -> AsyncFilesWithRawResponse:
+    def files(self) -> AsyncFilesWithRawResponse[FileMetadata]:
         return self._client.files.with_raw_response
 
     @property
@@ -113,11 +114,11 @@ class AsyncClientWithStreamingResponse:
         return self._client.messages.with_streaming_response
 
     @property
-    def models(self) -> AsyncModelsWithStreamingResponse:
+    def models(self) -> AsyncModelsWithStreamingResponse[ModelInfo]:
         return self._client.models.with_streaming_response
 
     @property
-    def files(self) -> AsyncFilesWithStreamingResponse:
+    def files(self) -> AsyncFilesWithStreamingResponse[FileMetadata]:
         return self._client.files.with_streaming_response
 
     @property

@@ -115,7 +115,6 @@ class Conversation:
     def set_messages(self, messages: Iterable[Any]) -> None:
         """A history that goes on from what the server holds is staged; any other begins a new thread."""
         params = [to_param(message) for message in messages]
-        replies = [entry for entry in (*self._stored, *self._staged) if entry.reply is not None]
         if not _begins_with(params, [entry.param for entry in self._stored]):
             self._stored = []
             if self.is_threaded:
@@ -123,8 +122,7 @@ class Conversation:
         self._staged = []
         for param in params[len(self._stored) :]:
             if not self._repeats_reply(param):
-                known = (entry for entry in reversed(replies) if is_same(param, entry.param))
-                self._staged.append(next(known, Entry(param)))
+                self._staged.append(Entry(param))
 
     def add_results(self, results: Any) -> None:
         """The turn of tool results stands right after the last reply, where the API wants it."""
@@ -262,10 +260,8 @@ class Conversation:
         return [*(_without_cache_control(as_sent(each)) for each in messages[:answered]), *messages[answered:]]
 
     def replied(self, message: Any) -> None:
-        """A whole reply has come. A refused turn is no part of the history, and ends its thread."""
+        """A whole reply has come. On a thread, a refused turn is no part of the history."""
         if message.stop_reason == "refusal" and not isinstance(self._position, Off):
-            if isinstance(self._position, At):
-                self._position = Fresh()
             return
         self._store(Entry(to_param(message), reply=message))
         position = self._position
@@ -279,9 +275,6 @@ class Conversation:
 
     def broke_off(self, message: Any, finished_blocks: int) -> None:
         """A stream ended before its message did. The server holds all of it or nothing, so a new thread begins."""
-        if message.stop_reason == "refusal" and not isinstance(self._position, Off):
-            self.replied(message)
-            return
         content = _usable(message.content, finished_blocks)
         if content:
             partial = message.model_copy(update={"content": content})

@@ -274,8 +274,6 @@ class Loop:
         if self._edited is not None:
             self._edited = list(new["messages"])
             new["messages"] = self._conversation.messages
-        if "tools" in new and new["tools"] == current.get("tools"):
-            new["tools"] = self._conversation.tools  # as they were handed out
         before = _names(self._conversation.definitions)
         self._conversation.set_params(new)
         if "tools" in new:
@@ -308,7 +306,7 @@ class Loop:
         apart.fields = _for_compaction(apart.fields) | {"compaction": compaction}
         apart.output_format = None
         self._compaction, self._is_compacting = None, True
-        last, count = self.last_message, len(self._conversation.messages)
+        last = self.last_message
         try:
             message = yield from self._turn(apart)
         finally:
@@ -319,9 +317,7 @@ class Loop:
             self.last_message = last  # there is no summary: the conversation stays as it is
             return
         self._tools = {name: tool for name, tool in self._tools.items() if name in self._available()}
-        summary = to_param(message)
-        later = [each for each in self._conversation.messages[count:] if not is_same(each, summary)]
-        self._conversation.set_messages([summary, *later])
+        self._conversation.set_messages([to_param(message)])
 
     def _may_compact(self, message: Any) -> bool:
         """A conversation that ends with calls nobody answered cannot be compacted."""
