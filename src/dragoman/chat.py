@@ -230,7 +230,7 @@ def _base_url(given: str | None, env: Mapping[str, str]) -> str:
     if value is None:
         return DEFAULT_BASE_URL
     try:
-        return config_values.base_url(value)
+        return config_values.messages_url(value)
     except config_values.Refused as refused:
         subject = "the value" if refused.hidden else config_values.shown(value)
         raise ConfigError(f"{origin}: {subject} {refused.why}. {refused.remedy}") from refused

@@ -349,7 +349,11 @@ SERVER, PROVIDER = "[server]\n", '[providers.a]\nbase_url = "http://a"\n'
         ('retired = "no"', 1, ['retired: "no" is not one of the words', 'Write "serve" or "refuse".']),
         ("unknown_betas = true", 1, ["unknown_betas: true is not", '"accept" or "refuse"']),
         (PROVIDER + 'auth = "token"', 3, ["providers.a.auth:", '"token"', '"x-api-key" or "bearer"']),
-        (PROVIDER + 'dialect = "openai_chat"', 3, ["dialect:", '"openai_chat"', '"messages" or "offline"']),
+        (
+            PROVIDER + 'dialect = "telepathy"',
+            3,
+            ["dialect:", '"telepathy"', '"messages" or "openai_chat" or "offline"'],
+        ),
         # numbers
         (SERVER + 'body_limit_mb = "32"', 2, ["server.body_limit_mb:", "whole number from 1 to 1024"]),
         (SERVER + "body_limit_mb = 0", 2, ["0 is not a whole number"]),

@@ -73,7 +73,9 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     origin: str
-    dialect: Annotated[Literal["messages", "offline"], read.choice("messages", OFFLINE)] = "messages"
+    dialect: Annotated[
+        Literal["messages", "openai_chat", "offline"], read.choice("messages", "openai_chat", OFFLINE)
+    ] = "messages"
     base_url: Annotated[str, read.base_url] = ""  # no slash at its end; empty only when `dialect` is "offline"
     api_key: Annotated[Secret | None, read.secret] = None
     auth: Annotated[Literal["x-api-key", "bearer"], read.choice("x-api-key", "bearer")] = "x-api-key"
@@ -315,6 +317,8 @@ def _provider(sheet: Sheet, name: str, env_key: Secret | None) -> ProviderConfig
         sheet.note(path, "this is no name for a provider", "Use a-z, 0-9, - and _ only.")
     if name == OFFLINE:
         values.setdefault("dialect", OFFLINE)
+    if values.get("dialect") == "openai_chat":
+        values.setdefault("auth", "bearer")
     if name == "anthropic" and values.get("dialect") != OFFLINE:
         values = _with_anthropic_defaults(values, table, env_key)
     if "threads" not in table and _host(values.get("base_url", "")) == _ANTHROPIC_HOST:
@@ -355,6 +359,8 @@ def _check_messages(sheet: Sheet, path: KeyPath, provider: ProviderConfig) -> No
     for name in OFFLINE_ONLY:
         if name in table:
             sheet.note((*path, name), "only the offline engine knows it", "Take the line away.")
+    if provider.dialect == "messages" and provider.base_url:
+        sheet.check((*path, "base_url"), provider.base_url, read.messages_url)
     if "base_url" not in table and not provider.base_url:
         sheet.note(path, "base_url is missing", 'Add base_url = "https://...".')
     if _host(provider.base_url) == _ANTHROPIC_HOST and "api_key" not in table and not provider.api_key:

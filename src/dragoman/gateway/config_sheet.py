@@ -94,6 +94,13 @@ class Sheet:
         where = f"{self._file}:{line}: {dotted(path)}" if self._file else dotted(path)
         self._problems.append((line, f"{where}: {what}. {remedy}"))
 
+    def check(self, path: KeyPath, value: Any, reader: Callable[[object], object]) -> None:
+        """Note a problem with a value that was read, and that a stricter reader refuses."""
+        try:
+            reader(value)
+        except Refused as refused:
+            self._note_refused(path, value, refused)
+
     def origin(self, path: KeyPath) -> str:
         return f"{self._file}:{self._lines.of(path)}" if self._file else dotted(path)
 

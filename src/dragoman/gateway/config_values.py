@@ -25,6 +25,7 @@ __all__ = [
     "database_url",
     "expand",
     "listen_address",
+    "messages_url",
     "nearest",
     "path",
     "per_second",
@@ -232,7 +233,7 @@ def database_url(value: object) -> str:
 
 
 def base_url(value: object) -> str:
-    """The URL that `/v1/messages` is appended to: scheme in lower case, no slash at its end."""
+    """The URL that a dialect's paths are appended to: scheme in lower case, no slash at its end."""
     remedy = 'Write "http://host:port" or "https://host/prefix".'
     if not isinstance(value, str):
         raise Refused("is not text", remedy)
@@ -251,10 +252,15 @@ def base_url(value: object) -> str:
         raise Refused("has credentials in it", "Take them out and set api_key.", hidden=True)
     if parts.query or parts.fragment or value.endswith(("?", "#")):
         raise Refused("has a ? or # in it, but a path follows", "Keep what stands before it.", hidden=True)
-    path = parts.path.rstrip("/")
-    if path.endswith(("/v1", "/v1/messages")):
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+
+def messages_url(value: object) -> str:
+    """As `base_url`, of a server that speaks the Messages API: the URL that `/v1/messages` is appended to."""
+    url = base_url(value)
+    if url.endswith(("/v1", "/v1/messages")):
         raise Refused("ends in a path that dragoman adds by itself (/v1/messages)", "Remove /v1 and what follows it.")
-    return f"{parts.scheme}://{parts.netloc}{path}"
+    return url
 
 
 def secret(value: object) -> Secret:

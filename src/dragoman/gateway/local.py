@@ -1,9 +1,7 @@
 """Asks an engine of our own: validates the request, and turns the engine's events into the reply."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import TypeVar
 
 import msgspec
 
@@ -14,19 +12,15 @@ from dragoman.wire.codec import plain, read
 from dragoman.wire.events import BlockDelta, BlockStart, Event, Fold, MessageDelta, MessageStart, encode_events
 from dragoman.wire.models import Model
 from dragoman.wire.sse import encode_sse
-from dragoman.wire.types import CountTokensRequest, MessagesRequest, Usage
-from dragoman.wire.validate import validate_count, validate_messages
+from dragoman.wire.types import Usage
 
 from .accounting import Entry
 from .call import Answer, Asked
+from .checked import counted, off_loop, validated
 from .files import Files
 from .routing import Route
 
 __all__ = ["Local"]
-
-LARGE_BODY_BYTES = 256 * 1024  # above this, a body is parsed and checked in a thread, off the event loop
-
-T = TypeVar("T")
 
 
 class Local:
@@ -43,7 +37,7 @@ class Local:
         assert model is not None
         if asked.call.operation is Operation.COUNT_TOKENS:
             return await self._count(asked, model, engine)
-        request = await _off_loop(asked, lambda: self._validated(asked, model))
+        request = await off_loop(asked, lambda: validated(asked, model))
         request = await self._files.in_request(request, asked)
         generation = Generation(
             request=request,
@@ -64,18 +58,13 @@ class Local:
             return Answer(stream=stream)
         return Answer(body=await self._folded(events, entry))
 
-    def _validated(self, asked: Asked, model: Model) -> MessagesRequest:
-        return validate_messages(asked.envelope.parse(), model, version=asked.version, betas=asked.betas)
-
     async def _count(self, asked: Asked, model: Model, engine: Engine) -> Answer:
-        def validated() -> CountTokensRequest:
-            return validate_count(asked.envelope.parse(), model, version=asked.version, betas=asked.betas)
-
-        request = await self._files.in_request(await _off_loop(asked, validated), asked)
-        counted = await engine.count(request, model, workspace_id=asked.principal.workspace_id)
-        told: dict[str, object] = {"input_tokens": counted.input_tokens}
-        if counted.original_input_tokens is not None:
-            told["context_management"] = {"original_input_tokens": counted.original_input_tokens}
+        checked = await off_loop(asked, lambda: counted(asked, model))
+        request = await self._files.in_request(checked, asked)
+        count = await engine.count(request, model, workspace_id=asked.principal.workspace_id)
+        told: dict[str, object] = {"input_tokens": count.input_tokens}
+        if count.original_input_tokens is not None:
+            told["context_management"] = {"original_input_tokens": count.original_input_tokens}
         return Answer(body=msgspec.json.encode(told))
 
     async def _folded(self, events: AsyncGenerator[list[Event], None], entry: Entry) -> bytes:
@@ -119,10 +108,3 @@ def _note(events: Sequence[Event], entry: Entry) -> None:
                 entry.usage = read(Usage, {**plain(entry.usage), **plain(usage)})
             case _:
                 continue
-
-
-async def _off_loop(asked: Asked, work: Callable[[], T]) -> T:
-    """Do the work, in a thread when the body is large: other requests must not wait for it."""
-    if len(asked.call.body) <= LARGE_BODY_BYTES:
-        return work()
-    return await asyncio.to_thread(work)

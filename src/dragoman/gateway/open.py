@@ -50,6 +50,7 @@ def open_gateway(
     `script` is for the offline engine, in place of what is configured; `file_folder` in place of the database's.
     """
     from dragoman.providers.anthropic import Messages
+    from dragoman.providers.openai_chat import ChatCompletions
 
     from .pipeline import Gateway
 
@@ -64,6 +65,7 @@ def open_gateway(
             each.name: _engine(each, secret, script) for each in config.providers.values() if each.dialect == OFFLINE
         },
         adapters={Messages.name: Messages()},
+        translators={ChatCompletions.name: ChatCompletions()},
         transport_of=_transport,
     )
 

@@ -18,7 +18,7 @@ import msgspec
 from dragoman.engines.base import Engine
 from dragoman.errors import ApiError, BodyTimedOut, CutOff, InternalError, PermissionDenied
 from dragoman.http.base import Transport
-from dragoman.providers.base import Adapter, Operation
+from dragoman.providers.base import Adapter, Operation, Translator
 from dragoman.store.base import Store
 from dragoman.store.files import FileFolder
 from dragoman.wire.headers import Headers, base58
@@ -64,6 +64,7 @@ class Gateway:
         auth: Auth,
         engines: Mapping[str, Engine],  # of our own, by the names of their providers
         adapters: Mapping[str, Adapter],
+        translators: Mapping[str, Translator],
         transport_of: Callable[[ProviderConfig], Transport],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -99,7 +100,9 @@ class Gateway:
             limit_bytes=config.server.body_limit_bytes,
         )
         # An upstream that is silent for `ping_after_s` gets its caller a ping, so from then on it is a stream.
-        self.upstream = Upstream(adapters, transport_of=transport_of, hold_s=config.server.ping_after_s)
+        self.upstream = Upstream(
+            adapters, translators, transport_of=transport_of, hold_s=config.server.ping_after_s, new_id=new_id
+        )
 
     @classmethod
     def open(cls, config: "Config | Mapping[str, Any] | str | os.PathLike[str] | None" = None) -> "GatewayHandle":

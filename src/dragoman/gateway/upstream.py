@@ -12,13 +12,23 @@ from functools import lru_cache
 
 import msgspec
 
-from dragoman.errors import ApiError, UpstreamFailed, UpstreamTimeout, status_of
+from dragoman.errors import ApiError, InvalidRequest, RateLimited, UpstreamFailed, UpstreamTimeout, status_of
 from dragoman.http.base import Request, Response, TimedOut, Timeouts, Transport, TransportError
-from dragoman.providers.base import Adapter, Target
+from dragoman.providers.base import (
+    Adapter,
+    Operation,
+    Question,
+    Reading,
+    StreamReader,
+    Target,
+    Translator,
+    UpstreamRequest,
+)
 from dragoman.wire.sse import encode_sse
 
 from .accounting import Entry
 from .call import Answer, Asked, Stream, Write
+from .checked import counted, estimated_tokens, foreign, off_loop, validated
 from .config import ProviderConfig
 from .routing import LONGEST_KEPT, Route
 
@@ -44,11 +54,15 @@ class Upstream:
     def __init__(
         self,
         adapters: Mapping[str, Adapter],
+        translators: Mapping[str, Translator],
         *,
         transport_of: Callable[[ProviderConfig], Transport],
         hold_s: float,
+        new_id: Callable[[str], str],
     ) -> None:
         self._adapters = adapters
+        self._translators = translators
+        self._new_id = new_id
         self._transport_of = transport_of
         self._providers: dict[str, _Provider] = {}
         self._hold_s = hold_s
@@ -58,7 +72,13 @@ class Upstream:
         """Raises ConfigError, for certificates or a proxy that cannot be used."""
         self._loop = asyncio.get_running_loop()
         for each in providers:
-            self._providers[each.name] = _Provider(each, self._adapters[each.dialect], self._transport_of(each))
+            self._providers[each.name] = _Provider(
+                each,
+                self._transport_of(each),
+                adapter=self._adapters.get(each.dialect),
+                translator=self._translators.get(each.dialect),
+                new_id=self._new_id,
+            )
 
     async def aclose(self) -> None:
         for drain in self._drains:
@@ -69,7 +89,10 @@ class Upstream:
 
     async def ask(self, asked: Asked, route: Route, entry: Entry) -> Answer:
         """The provider's answer, errors of its own included. Raises ApiError where there is none."""
-        exchange = _Exchange(self._providers[route.provider.name], asked, route, entry)
+        provider = self._providers[route.provider.name]
+        if provider.translator is not None and asked.call.operation is Operation.COUNT_TOKENS:
+            return await _estimated_count(asked, route)
+        exchange = _Exchange(provider, asked, route, entry)
         try:
             if asked.stream:
                 return await _Relay(exchange, loop=self._loop, drain=self._drain).begun(within_s=self._hold_s)
@@ -87,9 +110,19 @@ class Upstream:
 class _Provider:
     """What is the same for each request to a provider."""
 
-    def __init__(self, config: ProviderConfig, adapter: Adapter, transport: Transport) -> None:
-        self.adapter = adapter
+    def __init__(
+        self,
+        config: ProviderConfig,
+        transport: Transport,
+        *,
+        adapter: Adapter | None,
+        translator: Translator | None,
+        new_id: Callable[[str], str],
+    ) -> None:
+        self.adapter = adapter  # one of the two
+        self.translator = translator
         self.transport = transport
+        self.new_id = new_id
         self.timeouts = Timeouts(
             connect_s=config.connect_timeout_s,
             first_byte_s=config.first_byte_timeout_s,
@@ -124,11 +157,12 @@ class _Refused(Exception):
 class _Exchange:
     """One request to an upstream and its reply on the way through."""
 
-    __slots__ = ("_own_id", "_provider", "_response", "_route", "adapter", "asked", "entry", "headers")
+    __slots__ = ("_own_id", "_provider", "_refusal", "_response", "_route", "asked", "entry", "headers", "reading")
 
     def __init__(self, provider: _Provider, asked: Asked, route: Route, entry: Entry) -> None:
-        self.adapter = provider.adapter
         self.asked = asked
+        self.reading: Reading | None = provider.adapter  # of a translated request: once it is translated
+        self._refusal: Callable[[int, bytes], ApiError] | None = None  # what a translated reply's error means
         self.entry = entry
         self.headers: list[tuple[str, str]] = []  # of the reply, for the caller; empty until it begins
         self._own_id: str | None = None  # the upstream's own id of the request
@@ -153,7 +187,8 @@ class _Exchange:
         """The reply to a request that is not streamed. Raises ApiError, or _Refused."""
         try:
             response = await self.open()
-            answered = self.adapter.read(self.asked.call.operation, await self._body(response, REPLY_LIMIT_BYTES))
+            assert self.reading is not None
+            answered = self.reading.read(self.asked.call.operation, await self._body(response, REPLY_LIMIT_BYTES))
         except BaseException:
             await self.aclose()
             raise
@@ -167,9 +202,11 @@ class _Exchange:
     async def open(self) -> Response:
         """Send the request; the reply, when it is one. Raises ApiError, or _Refused for an error of the upstream."""
         provider, asked = self._provider, self.asked
-        prepared = self.adapter.prepare(
-            asked.call.operation, asked.envelope, asked.call.headers, target=provider.target(self._route.model_name)
-        )
+        target = provider.target(self._route.model_name)
+        if provider.adapter is not None:
+            prepared = provider.adapter.prepare(asked.call.operation, asked.envelope, asked.call.headers, target=target)
+        else:
+            prepared = await self._translated(target)
         request = Request("POST", prepared.url, prepared.headers, prepared.body, provider.timeouts)
         try:
             response = self._response = await provider.transport.send(request)
@@ -184,6 +221,33 @@ class _Exchange:
         if response.status != 200:
             raise _Refused(await self._error(response))
         return response
+
+    async def _translated(self, target: Target) -> UpstreamRequest:
+        """The request in the provider's dialect; what it loses stands in a header. Raises InvalidRequest."""
+        provider, asked, route = self._provider, self.asked, self._route
+        assert provider.translator is not None
+        translate = provider.translator.translate
+
+        def work() -> Question:
+            request = validated(asked, route.model or foreign(route.model_name))
+            return Question(
+                request=request,
+                target=target,
+                message_id=provider.new_id("msg"),
+                input_tokens=estimated_tokens(request),
+                new_tool_id=lambda: provider.new_id("toolu"),
+            )
+
+        question = await off_loop(asked, work)
+        translated = await off_loop(asked, lambda: translate(question))
+        self.reading = translated
+        self._refusal = translated.refusal
+        if translated.lost:
+            lost = ", ".join(translated.lost)
+            if asked.call.headers.get("dragoman-strict") == "true":
+                raise InvalidRequest(f"dragoman-strict: {route.provider.name} cannot carry: {lost}")
+            self.headers.append(("dragoman-lost", lost))
+        return translated.request
 
     def refused(self, status: int, envelope: bytes) -> Answer:
         """An error of the upstream as a reply: its bytes, and the request id that they name (ERR-2)."""
@@ -200,7 +264,14 @@ class _Exchange:
                 f"The upstream answered with status {response.status}, which no reply of its kind has."
             )
         body = await self._body(response, ERROR_LIMIT_BYTES)
-        return self.refused(response.status, self.adapter.read_error(response.status, body, request_id=self.request_id))
+        if self._refusal is not None:
+            error = self._refusal(response.status, body)
+            if isinstance(error, RateLimited):
+                error.retry_after = _seconds(response)
+            raise error
+        adapter = self._provider.adapter
+        assert adapter is not None
+        return self.refused(response.status, adapter.read_error(response.status, body, request_id=self.request_id))
 
     async def _body(self, response: Response, limit_bytes: int) -> bytes:
         try:
@@ -226,7 +297,7 @@ class _Relay:
     ) -> None:
         self._exchange = exchange
         self._loop = loop
-        self._reader = exchange.adapter.stream()
+        self._reader: StreamReader | None = None  # until the reply begins
         self._drain = drain
         self._response: Response | None = None
         self._pieces: AsyncIterator[bytes] | None = None
@@ -277,7 +348,7 @@ class _Relay:
             return encode_sse("error", msgspec.json.encode(error.body(self._request_id)))
 
     async def aclose(self) -> None:
-        if not self.is_over:
+        if not self.is_over and self._reader is not None:
             self._exchange.entry.usage = self._reader.usage
         self.is_over = True
         self._early.clear()
@@ -298,13 +369,15 @@ class _Relay:
         if not kind.lower().startswith("text/event-stream"):
             raise UpstreamFailed("The upstream answered a streamed request with something that is no event stream.")
         self._pieces = response.pieces()
+        assert self._exchange.reading is not None
+        reader = self._reader = self._exchange.reading.stream()
         while True:
             self._early.append(await self._next())
-            if not self._reader.has_content and not self._is_committed:
+            if not reader.has_content and not self._is_committed:
                 continue
-            if self._reader.error is not None and self._reader.failed_first and not self._is_committed:
+            if reader.error is not None and reader.failed_first and not self._is_committed:
                 # As it would have been a moment earlier (STR-6).
-                raise _Refused(self._exchange.refused(status_of(_kind_of(self._reader.error)), self._reader.error))
+                raise _Refused(self._exchange.refused(status_of(_kind_of(reader.error)), reader.error))
             return self._taken()
 
     def _taken(self) -> bytes:
@@ -314,8 +387,9 @@ class _Relay:
 
     async def _next(self) -> bytes:
         """Whole events, as soon as there are any. Raises UpstreamFailed for a stream that ends before its message."""
-        assert self._pieces is not None
         reader, entry = self._reader, self._exchange.entry
+        assert self._pieces is not None
+        assert reader is not None
         if reader.failure is not None:
             raise reader.failure
         try:
@@ -330,12 +404,15 @@ class _Relay:
                     return ready
         except TransportError as error:
             raise failure(error, self._exchange.asked.call.request_id) from error
-        raise UpstreamFailed("The upstream's stream ended before its message did.")
+        ready = reader.close()
+        self._end()
+        return ready
 
     async def _flow(self, write: Write) -> bytes:
         """As `_next`, of a stream that runs: events go to `write` as long as it takes them and nothing has ended."""
         forward = getattr(self._pieces, "forward", None)
         reader = self._reader
+        assert reader is not None
         if forward is None or not reader.has_content or reader.failure is not None:
             return await self._next()
 
@@ -361,10 +438,11 @@ class _Relay:
     def _end(self) -> None:
         """The message is complete, or has failed: nothing of what may still come is handed on."""
         self.is_over = True
-        entry, response = self._exchange.entry, self._response
-        entry.usage = self._reader.usage
-        if self._reader.error is not None:
-            entry.outcome, entry.error = "cut", _kind_of(self._reader.error)
+        entry, response, reader = self._exchange.entry, self._response, self._reader
+        assert reader is not None
+        entry.usage = reader.usage
+        if reader.error is not None:
+            entry.outcome, entry.error = "cut", _kind_of(reader.error)
         if response is not None and not response.is_complete:
             self._exchange.let_go()
             self._drain(response)
@@ -411,6 +489,19 @@ def failure(error: TransportError, request_id: str) -> ApiError:
     if isinstance(error, TimedOut):
         return UpstreamTimeout("The upstream did not answer in time. Please try again.")
     return UpstreamFailed("The upstream could not be reached, or broke off its reply. Please try again.")
+
+
+async def _estimated_count(asked: Asked, route: Route) -> Answer:
+    """The tokens of a request to a provider that counts none before it answers. How they were counted is told."""
+    request = await off_loop(asked, lambda: counted(asked, route.model or foreign(route.model_name)))
+    body = msgspec.json.encode({"input_tokens": estimated_tokens(request)})
+    return Answer(body=body, headers=[("dragoman-count", "estimate")])
+
+
+def _seconds(response: Response) -> int | None:
+    """The whole seconds of a `retry-after`."""
+    said = next((value for name, value in response.headers if name == "retry-after"), "")
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 9 else None
 
 
 def _kind_of(envelope: bytes) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from dragoman.errors import UpstreamFailed, status_of
+from dragoman.errors import ApiError, UpstreamFailed, status_of
 from dragoman.wire.codec import WireError, read
 from dragoman.wire.envelope import Envelope
 from dragoman.wire.headers import Headers
@@ -127,7 +127,7 @@ class _Stream:
         self.is_done = False
         self.error: bytes | None = None
         self.failed_first = False
-        self.failure: UpstreamFailed | None = None
+        self.failure: ApiError | None = None
         self._told: dict[str, Any] = {}  # usage, field by field
         self._decoder = SSEDecoder()
         self._held: list[bytes] = []  # pieces of an event that has not ended yet: joined once, however many
@@ -142,6 +142,9 @@ class _Stream:
         if self.failure is not None and not ready:
             raise self.failure
         return ready
+
+    def close(self) -> bytes:
+        raise self.failure or UpstreamFailed("The upstream's stream ended before its message did.")
 
     def _read(self, chunk: bytes) -> bytes:
         if not self._decoder.pending:

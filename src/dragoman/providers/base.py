@@ -3,17 +3,29 @@
 An adapter never sends, retries, logs or counts. Imports only `wire` and the error tree.
 """
 
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from dragoman.errors import UpstreamFailed
+from dragoman.errors import ApiError
 from dragoman.wire.envelope import Envelope
 from dragoman.wire.headers import Headers
-from dragoman.wire.types import Usage
+from dragoman.wire.types import MessagesRequest, Usage
 
-__all__ = ["Adapter", "Answered", "Operation", "StreamReader", "Target", "UpstreamRequest"]
+__all__ = [
+    "Adapter",
+    "Answered",
+    "Operation",
+    "Question",
+    "Reading",
+    "StreamReader",
+    "Target",
+    "Translated",
+    "Translator",
+    "UpstreamRequest",
+]
 
 
 class Operation(Enum):
@@ -61,7 +73,9 @@ class StreamReader(Protocol):
     is_done: bool  # message_stop or an error has been seen
     error: bytes | None  # the envelope of the error event, if one was seen
     failed_first: bool  # it came before any content
-    failure: UpstreamFailed | None  # what is behind the events that were handed out last is no stream of this dialect
+    failure: (
+        ApiError | None
+    )  # what follows the events that were handed out last: no stream of this dialect, or an error
 
     @property
     def usage(self) -> Usage | None:
@@ -69,12 +83,28 @@ class StreamReader(Protocol):
         ...
 
     def feed(self, chunk: bytes) -> bytes:
-        """Raises UpstreamFailed for bytes that are no stream of this dialect."""
+        """Raises UpstreamFailed for bytes that are no stream of this dialect, ApiError for an error in its place."""
+        ...
+
+    def close(self) -> bytes:
+        """The body has ended: what there is still to say. Raises UpstreamFailed when the message is not whole."""
         ...
 
 
-class Adapter(Protocol):
-    """One dialect."""
+class Reading(Protocol):
+    """What is made of the reply to one request."""
+
+    def read(self, operation: Operation, body: bytes) -> Answered:
+        """A whole reply of status 200. Raises UpstreamFailed for bytes that are none."""
+        ...
+
+    def stream(self) -> StreamReader:
+        """A reader for one streamed reply."""
+        ...
+
+
+class Adapter(Reading, Protocol):
+    """A dialect that is the Messages API itself: requests go through it unparsed, and any reply is read alike."""
 
     name: str
 
@@ -82,14 +112,42 @@ class Adapter(Protocol):
         """The provider's request. Raises InvalidRequest for one that the dialect cannot carry."""
         ...
 
-    def read(self, operation: Operation, body: bytes) -> Answered:
-        """A whole reply of status 200. Raises UpstreamFailed for bytes that are none."""
-        ...
-
     def read_error(self, status: int, body: bytes, *, request_id: str) -> bytes:
         """The envelope of a reply that is an error; `request_id` is for one that has none."""
         ...
 
-    def stream(self) -> StreamReader:
-        """A reader for one streamed reply."""
+
+class Question(Struct, frozen=True, kw_only=True):
+    """A request that was parsed and checked, and what the reply to it needs."""
+
+    request: MessagesRequest
+    target: Target
+    message_id: str
+    input_tokens: int  # our estimate: message_start tells it, the provider's own count corrects it at the end
+    new_tool_id: Callable[[], str]
+
+
+class Translated(Reading, Protocol):
+    """A request in another dialect."""
+
+    @property
+    def request(self) -> UpstreamRequest: ...
+
+    @property
+    def lost(self) -> Sequence[str]:
+        """What the dialect cannot carry, by the names of the Messages API, each once."""
+        ...
+
+    def refusal(self, status: int, body: bytes) -> ApiError:
+        """What a reply with an error status means."""
+        ...
+
+
+class Translator(Protocol):
+    """Another dialect: requests are translated, and the reply to each is read in its own way."""
+
+    name: str
+
+    def translate(self, question: Question) -> Translated:
+        """Raises InvalidRequest for what can neither be carried nor left out."""
         ...

@@ -1,0 +1,128 @@
+"""A request in its typed form, checked by the rules: for whoever translates it or answers it himself.
+
+Names no provider. For models of other makers, which the catalogue does not know, only the rules of the form hold.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import msgspec
+
+from dragoman.engines.offline import tokens
+from dragoman.wire.codec import plain
+from dragoman.wire.models import CAPABILITIES, EFFORTS, Model, ThinkingRules
+from dragoman.wire.types import (
+    CountTokensRequest,
+    Document,
+    Image,
+    MessagesRequest,
+    PlainText,
+    Text,
+    ToolResult,
+    ToolUse,
+)
+from dragoman.wire.validate import validate_count, validate_messages
+
+from .call import Asked
+
+__all__ = ["counted", "estimated_tokens", "foreign", "off_loop", "validated"]
+
+T = TypeVar("T")
+
+LARGE_BODY_BYTES = 256 * 1024  # above this, a body is parsed and checked in a thread, off the event loop
+NO_LIMIT = 100_000_000  # tokens: what a foreign model takes is its provider's to say
+IMAGE_TOKENS = 1000
+FILE_TOKENS = 1600
+TURN_TOKENS = 4  # what stands around a message
+
+
+def validated(asked: Asked, model: Model) -> MessagesRequest:
+    """Raises InvalidRequest."""
+    return validate_messages(asked.envelope.parse(), model, version=asked.version, betas=asked.betas)
+
+
+def counted(asked: Asked, model: Model) -> CountTokensRequest:
+    """As `validated`, of a request to count tokens."""
+    return validate_count(asked.envelope.parse(), model, version=asked.version, betas=asked.betas)
+
+
+async def off_loop(asked: Asked, work: Callable[[], T]) -> T:
+    """Do the work, in a thread when the body is large: other requests must not wait for it."""
+    if len(asked.call.body) <= LARGE_BODY_BYTES:
+        return work()
+    return await asyncio.to_thread(work)
+
+
+def foreign(name: str) -> Model:
+    """A model that takes all that the API has, within no limits of ours."""
+    return Model(
+        id=name,
+        display_name=name,
+        line=None,
+        created_at="1970-01-01T00:00:00Z",
+        lifecycle="active",
+        max_input_tokens=NO_LIMIT,
+        max_tokens=NO_LIMIT,
+        context_overflow="stop",
+        tokenizer="claude-3",
+        cache_minimum_tokens=1024,
+        tool_prompt_tokens=(0, 0),
+        thinking=ThinkingRules(
+            default="off",
+            enabled=True,
+            adaptive=True,
+            disabled="yes",
+            between_tools=True,
+            display="summarized",
+            manual_interleaved=True,
+            keeps_earlier_turns=True,
+        ),
+        effort=EFFORTS,
+        sampling="any",
+        prefill=True,
+        system_turns=True,
+        forced_tools=True,
+        inference_geo=True,
+        fast=True,
+        high_resolution_images=True,
+        capabilities=CAPABILITIES,
+    )
+
+
+def estimated_tokens(request: CountTokensRequest) -> int:
+    """About how many tokens of input a request is for a model whose tokenizer is not known here. Linear in its text."""
+    total = _of_content(request.system) + _of_values(request.tools or ())
+    for message in request.messages:
+        total += TURN_TOKENS + _of_content(message.content)
+    return max(1, total)
+
+
+def _of_values(values: Iterable[Any]) -> int:
+    return sum(_of_text(msgspec.json.encode(plain(value)).decode()) for value in values)
+
+
+def _of_text(text: str) -> int:
+    return tokens.count(text, "claude-3")
+
+
+def _of_content(content: Any) -> int:
+    if content is None or isinstance(content, str):
+        return _of_text(content or "")
+    return sum(_of_block(block) for block in content)
+
+
+def _of_block(block: Any) -> int:
+    match block:
+        case Text(text=text):
+            return _of_text(text)
+        case ToolUse(name=name, input=value):
+            return _of_text(name) + _of_values([value])
+        case ToolResult(content=content):
+            return TURN_TOKENS + _of_content(content)
+        case Image():
+            return IMAGE_TOKENS
+        case Document(source=source):
+            return _of_text(source.data) if isinstance(source, PlainText) else FILE_TOKENS
+        case _:
+            return _of_values([block])

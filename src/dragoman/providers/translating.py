@@ -1,0 +1,141 @@
+"""What all translated dialects share: their replies as events of a message, streamed or whole, from one machine.
+
+A dialect has one state machine, its `Machine`, which is fed what the provider says and writes with a `BlockWriter`. A
+whole reply is given to the same machine and its events are folded, so that the two ways cannot differ. Pure.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from dragoman.errors import ApiError, UpstreamFailed
+from dragoman.wire.codec import plain, read
+from dragoman.wire.events import (
+    BlockDelta,
+    BlockStart,
+    Event,
+    Fold,
+    MessageDelta,
+    MessageStart,
+    MessageStop,
+    encode_events,
+)
+from dragoman.wire.sse import EventTooLarge, SSEDecoder
+from dragoman.wire.types import Usage
+
+from .base import Answered
+
+__all__ = ["Machine", "TranslatedStream", "json_object", "whole_reply"]
+
+BROKEN = "The upstream's reply cannot be read."
+
+
+class Machine(Protocol):
+    """One reply of a provider, told piece by piece -> events of the message that it is."""
+
+    def event(self, data: Mapping[str, Any]) -> Sequence[Event]:
+        """One JSON object of a stream. Raises UpstreamFailed for what is none of this dialect, and for an error that
+        stands in its place ApiError."""
+        ...
+
+    def whole(self, reply: Mapping[str, Any]) -> Sequence[Event]:
+        """A reply that was not streamed, with its end. Raises as `event` does."""
+        ...
+
+    def end(self) -> Sequence[Event]:
+        """The stream is over: what closes the message. Raises UpstreamFailed where it was cut short."""
+        ...
+
+
+class TranslatedStream:
+    """StreamReader over a machine, for providers that stream server-sent events.
+
+    `last` is the data of an event that ends the stream, such as Chat Completions' [DONE]; without one the end of the
+    body does, which the gateway tells by `close`.
+    """
+
+    def __init__(self, machine: Machine, *, last: bytes | None = None) -> None:
+        self.has_content = False
+        self.is_done = False
+        self.error: bytes | None = None
+        self.failed_first = False
+        self.failure: ApiError | None = None
+        self._machine = machine
+        self._last = last
+        self._decoder = SSEDecoder()
+        self._usage: Usage | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        return self._usage
+
+    def feed(self, chunk: bytes) -> bytes:
+        if self.is_done:
+            return b""
+        if self.failure is not None:
+            raise self.failure
+        events: list[Event] = []
+        try:
+            for said in self._decoder.feed(chunk):
+                if said.data == self._last:
+                    events += self._machine.end()
+                    break
+                events += self._machine.event(json_object(said.data))
+        except EventTooLarge as error:
+            self.failure = UpstreamFailed(f"The upstream's stream cannot be read: {error}.")
+        except ApiError as error:
+            self.failure = error
+        ready = self._noted(events)
+        if self.failure is not None and not self.has_content:
+            raise self.failure
+        return ready
+
+    def close(self) -> bytes:
+        if self.failure is not None:
+            raise self.failure
+        return self._noted(self._machine.end())
+
+    def _noted(self, events: Sequence[Event]) -> bytes:
+        for event in events:
+            match event:
+                case BlockDelta():
+                    continue
+                case BlockStart():
+                    self.has_content = True
+                case MessageStart(message=message):
+                    self._usage = message.usage
+                case MessageDelta(usage=usage):
+                    self.has_content = True
+                    self._usage = _with(self._usage, plain(usage))
+                case MessageStop():
+                    self.is_done = True
+                case _:
+                    continue
+        return encode_events(events)
+
+
+def _with(usage: Usage | None, told: dict[str, Any]) -> Usage | None:
+    if usage is None:
+        return None
+    return read(Usage, {**plain(usage), **{name: value for name, value in told.items() if value is not None}})
+
+
+def whole_reply(machine: Machine, body: bytes) -> Answered:
+    """A reply that was not streamed, as the message that it is. Raises UpstreamFailed; for an error in it, ApiError."""
+    fold = Fold()
+    for event in machine.whole(json_object(body)):
+        fold.add(event)
+    message = fold.value()
+    return Answered(body=msgspec.json.encode(message), usage=read(Usage, message["usage"]))
+
+
+def json_object(data: bytes) -> dict[str, Any]:
+    """Raises UpstreamFailed for anything else."""
+    try:
+        value = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UpstreamFailed(BROKEN) from error
+    if not isinstance(value, dict):
+        raise UpstreamFailed(BROKEN)
+    return value
