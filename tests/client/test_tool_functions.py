@@ -129,7 +129,7 @@ def models(guests: list[Guest], by_name: dict[str, Guest] = {}, maybe: Guest | N
 def model_and_others(guest: Guest, place: Place, unit: Unit = Unit.CELSIUS, more: Options = {}) -> str: ...  # noqa: B006
 def field(count: Annotated[int, pydantic.Field(ge=1, le=9, description="How many")], word: str = "x") -> str: ...
 def field_default(count: int = pydantic.Field(default=3, description="How many", examples=[1])) -> str: ...
-def constrained(a: pydantic.PositiveInt, b: pydantic.EmailStr | None = None) -> str: ...
+def constrained(a: pydantic.PositiveInt, b: Annotated[str, pydantic.Field(max_length=3)] = "x") -> str: ...
 def path(a: Path, b: pydantic.HttpUrl) -> str: ...
 def unpacked(**options: Unpack[Options]) -> str: ...
 
@@ -383,7 +383,7 @@ FUNCTIONS: list[Callable[..., Any]] = [
     Service().method, Service.class_method, Service.static_method, wrapped, lambda city: "",
 ]  # fmt: skip
 WITH_PYDANTIC: list[Callable[..., Any]] = [
-    model, models, model_and_others, field, field_default, path, unpacked, described_twice
+    model, models, model_and_others, field, field_default, constrained, path, unpacked, described_twice
 ]  # fmt: skip
 
 
@@ -799,6 +799,7 @@ CONTENTS: list[Any] = [
     [],
     [{"type": "text", "text": "No"}, {"type": "text", "text": "luck"}],
     [{"type": "text", "text": "See"}, {"type": "image", "source": {}}, {}],
+    [{"type": "text", "text": ""}],
 ]
 
 

@@ -1293,23 +1293,61 @@ async def test_close_in_the_middle(both: Any) -> None:
     await both(scene, CALL)
 
 
+def closing_tool(p: Play, runners: list[Any]) -> Any:
+    """A tool that closes the first runner."""
+
+    def stop() -> str:
+        p.log.append("closing")
+        runners[0].close()
+        p.log.append("closed")
+        return "stopped"
+
+    async def stop_later() -> str:
+        p.log.append("closing")
+        await runners[0].close()
+        p.log.append("closed")
+        return "stopped"
+
+    if p.face.is_async:
+        return p.face.sdk.beta_async_tool(stop_later, name="stop")
+    return p.face.sdk.beta_tool(stop)
+
+
 async def test_a_tool_that_closes_the_runner(both: Any) -> None:
+    """The tool goes on to its end; its result is not sent."""
+
     async def scene(p: Play) -> None:
         runners: list[Any] = []
+        runners.append(p.runner(closing_tool(p, runners)))
+        await p.each(runners[0])
 
-        def stop() -> str:
-            if not p.face.is_async:
-                runners[0].close()
-            p.log.append("stopped")
-            return "stopped"
+    ours = await both(scene, message(1, call(1, "stop"), stop="tool_use"))
+    assert ours.log == ["closing", "closed"]
 
-        runners.append(p.runner(stop))
-        if p.face.is_async:
-            await p.each(runners[0], lambda *_: runners[0].close())
-        else:
-            await p.each(runners[0])
 
-    await both(scene, message(1, call(1, "stop"), stop="tool_use"))
+async def test_asked_while_another_task_closes_it(listener: ThreadingHTTPServer) -> None:
+    """There is nothing more, and no error."""
+
+    async def scene(p: Play) -> None:
+        runner = p.runner(get_weather)
+        await anext(runner)
+        is_leaving, may_leave = asyncio.Event(), asyncio.Event()
+
+        async def leave() -> None:
+            is_leaving.set()
+            await may_leave.wait()
+
+        with patch.object(runner, "_leave", leave):
+            async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+                group.create_task(runner.close())
+                await is_leaving.wait()
+                with pytest.raises(StopAsyncIteration):
+                    await anext(runner)
+                may_leave.set()
+        p.log.append("over")
+
+    played = await play(Face(True, True, False), scene, [CALL], listener)
+    assert played.log == ["over"]
 
 
 async def test_break_and_go_on(both: Any) -> None:
@@ -1362,6 +1400,23 @@ async def test_tools_of_the_wrong_flavour(both: Any) -> None:
 
     ours = await both(scene)
     assert ours.outcome == ("TypeError", None)
+
+
+@pytest.mark.parametrize("given", [{"foo": 1}, {"run_later": True}], ids=str)
+async def test_arguments_that_there_are_not(both: Any, given: Json) -> None:
+    """Told when the runner is made; nothing is sent."""
+
+    async def scene(p: Play) -> None:
+        p.runner(get_weather, **given)
+
+    assert (await both(scene)).outcome == ("TypeError", None)
+
+
+async def test_arguments_that_are_needed(both: Any) -> None:
+    async def scene(p: Play) -> None:
+        p.client.beta.messages.tool_runner(tools=[], model=MODEL, max_tokens=1)
+
+    assert (await both(scene)).outcome == ("TypeError", None)
 
 
 async def test_eager_needs_a_stream(listener: ThreadingHTTPServer) -> None:
@@ -1696,19 +1751,7 @@ async def test_an_eager_tool_that_closes_the_runner(both_streams: Any) -> None:
 
     async def scene(p: Play) -> None:
         runners: list[Any] = []
-
-        def stop() -> str:
-            p.log.append("closing")
-            runners[0].close()
-            return "stopped"
-
-        async def stop_later() -> str:
-            p.log.append("closing")
-            await runners[0].close()
-            return "stopped"
-
-        tool = p.face.sdk.beta_async_tool(stop_later, name="stop") if p.face.is_async else p.face.sdk.beta_tool(stop)
-        runners.append(p.runner(tool, run_tools_eagerly=True))
+        runners.append(p.runner(closing_tool(p, runners), run_tools_eagerly=True))
         await streams(p, runners[0], lambda stream: events(p, stream))
 
     ours = await both_streams(scene, message(1, call(1, "stop"), text("x " * 5000), stop="tool_use"))

@@ -321,6 +321,6 @@ def _transport(base_url: str, http_client: Any, gateway: Any) -> Transport:
         from .foreign import ForeignTransport
 
         return ForeignTransport(http_client)
-    from dragoman.http.aio import FastTransport
+    from .loops import LoopTransport
 
-    return FastTransport()
+    return LoopTransport()

@@ -27,7 +27,7 @@ LONGEST_DELAY_S = 8.0
 LONGEST_WAIT_S = 4_000_000.0  # of a `retry-after`: what every platform can sleep
 MOST_REDIRECTS = 20
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-SECRETS = frozenset({"authorization", "x-api-key", "cookie"})
+SECRETS = frozenset({"authorization", "proxy-authorization", "x-api-key", "cookie"})
 
 
 class Send(msgspec.Struct, frozen=True):

@@ -100,7 +100,7 @@ class Fold:
         told = getattr(event, "message", None)
         if not isinstance(told, Record):
             return
-        self._message = build(self._shapes.message, told.to_dict())
+        self._message = build(self._shapes.message, Record.to_dict(told))
         content: list[Any] | None = self._message.__dict__.get("content")
         if not isinstance(content, list):
             content = self._message.content = []
@@ -110,7 +110,7 @@ class Fold:
         told = getattr(event, "content_block", None)
         if not isinstance(told, Record):
             return
-        block = read_as(self._shapes.block, told.to_dict())
+        block = read_as(self._shapes.block, Record.to_dict(told))
         self._message.content.append(block)
         if isinstance(index := getattr(event, "index", None), int):
             self._settle(index)
@@ -130,7 +130,8 @@ class Fold:
         if block is None or not isinstance(delta, Record):
             return [event]
         told = delta.__dict__
-        match told.get("type"), block.__dict__.get("type"):
+        kind = block.__dict__.get("type")
+        match told.get("type"), kind if isinstance(kind, str) else None:
             case "text_delta", "text" if isinstance(piece := told.get("text"), str):
                 return [event, TextEvent.growing(piece, self._grow(event.index, block, "text", piece))]
             case "thinking_delta", "thinking" if isinstance(piece := told.get("thinking"), str):
@@ -138,7 +139,8 @@ class Fold:
             case "input_json_delta", kind if kind in TOOL_INPUTS and isinstance(told.get("partial_json"), str):
                 return [event, self._input(event.index, block, told["partial_json"])]
             case "citations_delta", "text" if "citation" in told:
-                block.citations = citations = [*(block.citations or ()), told["citation"]]
+                before = block.__dict__.get("citations")
+                block.citations = citations = [*(before if isinstance(before, list) else ()), told["citation"]]
                 grown = CitationEvent.model_construct(type="citation", citation=told["citation"], snapshot=citations)
                 return [event, grown]
             case "signature_delta", "thinking" if "signature" in told:
@@ -154,7 +156,8 @@ class Fold:
     def _grow(self, index: int, block: Any, field: str, piece: str) -> Any:
         growing = self._growing.get(index)
         if not isinstance(growing, GrowingText):
-            growing = self._growing[index] = GrowingText(field, getattr(block, field, "") or "")
+            start = block.__dict__.get(field)
+            growing = self._growing[index] = GrowingText(field, start if isinstance(start, str) else "")
         return growing.add(piece)
 
     def _input(self, index: int, block: Any, piece: str) -> Any:

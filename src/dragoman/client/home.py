@@ -60,6 +60,7 @@ class Home:
         self._thread: threading.Thread | None = None
         self._task: asyncio.Task[None] | None = None
         self._connections: Any = None  # server.protocol.Connections
+        self._waiting: set[Callable[[], None]] = set()
 
     # -- beginning --
 
@@ -143,6 +144,18 @@ class Home:
         else:
             end.begin(self._connections())
 
+    # -- threads that wait for it --
+
+    def expect(self, give_up: Callable[[], None]) -> None:
+        """Have `give_up` called when it ends, in any thread; at once if it has. What a loop was told to do is not done
+        when it ends before, and who waits for that would wait for ever."""
+        self._waiting.add(give_up)
+        if self._is_over:
+            give_up()
+
+    def no_longer_expect(self, give_up: Callable[[], None]) -> None:
+        self._waiting.discard(give_up)
+
     # -- living --
 
     def _run(self) -> None:
@@ -159,6 +172,8 @@ class Home:
     def _settle(self, error: BaseException | None) -> None:
         """What prevented the beginning is told to those who wait for it, what went wrong at the end to who ended it."""
         self._is_over = True
+        for give_up in list(self._waiting):
+            give_up()
         _in_threads.discard(self)
         if not self._ready.done():
             self._ready.set_exception(error or ConnectFailed(HOST, "the gateway was closed as it began"))

@@ -253,6 +253,7 @@ class _Fetch:
         self._is_full = False
         self._room: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
+        piped.home.expect(self._give_up)
         if not post(piped.loop, self._begin):
             raise ConnectFailed(host_of(request.url), "the event loop of the gateway has ended")
 
@@ -266,6 +267,10 @@ class _Fetch:
     def cancel(self) -> None:
         post(self._piped.loop, self._cancel)
 
+    def _give_up(self) -> None:
+        """What has arrived in full is not spoilt by it."""
+        self.arrived.put(ReplyBroken(host_of(self._request.url), "the gateway was closed before the reply ended"))
+
     # -- in the loop --
 
     @property
@@ -275,7 +280,11 @@ class _Fetch:
     def _begin(self) -> None:
         self._task = self._piped.loop.create_task(self._run())
         self._piped.fetches.add(self._task)
-        self._task.add_done_callback(self._piped.fetches.discard)
+        self._task.add_done_callback(self._end)
+
+    def _end(self, task: "asyncio.Task[None]") -> None:
+        self._piped.fetches.discard(task)
+        self._piped.home.no_longer_expect(self._give_up)
 
     def _cancel(self) -> None:
         if self._task is not None:

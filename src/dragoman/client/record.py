@@ -34,11 +34,28 @@ R = TypeVar("R", bound="Record")
 Fields = dict[str, Any]
 
 
+class FieldError(TypeError, ValueError):
+    """A record cannot be made of this: fields are missing, or it is no dictionary."""
+
+
+class _PydanticSerializer:
+    """Made for a class when Pydantic first asks, as it does for a value of which its model says only `Any`."""
+
+    def __get__(self, record: Any, cls: "type[Record]") -> Any:
+        try:
+            from .pydantic_schema import serializer_for
+        except ImportError as error:
+            raise AttributeError("__pydantic_serializer__: Pydantic is not there") from error
+        cls.__pydantic_serializer__ = serializer = serializer_for(cls)
+        return serializer
+
+
 @dataclass_transform(kw_only_default=True, eq_default=False)
 class Record:
     """Base of all replies. Attributes may be changed; equality is by class and fields.
 
-    A declared field that did not come reads as its default, and as None where it has none: SDK-40.
+    A declared field that did not come reads as its default, and as None where it has none: SDK-40. A field with the
+    name of a method hides it; so methods here ask the class for one another.
     """
 
     __slots__ = ("__dict__", "__weakref__", "_request_id")
@@ -48,10 +65,10 @@ class Record:
     __unsent__: ClassVar[frozenset[str]] = frozenset()  # fields of ours: in no dump and in no request
 
     def __init__(self, /, **fields: Any) -> None:
-        """Dictionaries become records where records are declared. Raises TypeError for a missing field."""
+        """Dictionaries become records where records are declared. Raises FieldError for a missing field."""
         missing = [name for name in _fields(type(self)) if name not in fields and not hasattr(type(self), name)]
         if missing:
-            raise TypeError(f"{type(self).__name__}: missing {', '.join(missing)}")
+            raise FieldError(f"{type(self).__name__}: missing {', '.join(missing)}")
         _fill(self, _copied(fields))
 
     if not TYPE_CHECKING:  # a type checker is to refuse what is not declared
@@ -64,7 +81,7 @@ class Record:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Record) or type(self) is not type(other):
             return NotImplemented
-        return self.__dict__ == other.__dict__ or Record._all(self) == Record._all(other)
+        return self.__dict__ == other.__dict__ or type(self)._all(self) == type(other)._all(other)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -73,7 +90,7 @@ class Record:
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         """Pairs of names and values, so that `dict(record)` is what one expects."""
-        return iter(Record._all(self).items())
+        return iter(type(self)._all(self).items())
 
     def _all(self) -> Fields:
         """What came, and what is read for what did not: declared fields first."""
@@ -97,7 +114,7 @@ class Record:
 
         `mode="json"` has times as text. `use_api_names` and `warnings` change nothing here.
         """
-        return Record.model_dump(
+        return type(self).model_dump(
             self, mode=mode, exclude_unset=exclude_unset, exclude_defaults=exclude_defaults, exclude_none=exclude_none
         )
 
@@ -111,8 +128,12 @@ class Record:
         exclude_none: bool = False,
         warnings: bool = True,
     ) -> str:
-        return Record.model_dump_json(
-            self, indent=indent, exclude_unset=exclude_unset, exclude_defaults=exclude_defaults, exclude_none=exclude_none
+        return type(self).model_dump_json(
+            self,
+            indent=indent,
+            exclude_unset=exclude_unset,
+            exclude_defaults=exclude_defaults,
+            exclude_none=exclude_none,
         )
 
     def model_dump(
@@ -129,23 +150,22 @@ class Record:
     ) -> Fields:
         """A dictionary of plain values, nothing of it shared with the record.
 
-        `include` and `exclude` are sets of this record's own names. Further options of Pydantic's are taken and
-        change nothing.
+        `include` and `exclude` are sets of names, or dictionaries that say what is meant of a part. Further options of
+        Pydantic's are taken and change nothing.
         """
-        fields = self.__dict__ if exclude_unset else Record._all(self)
+        fields = self.__dict__ if exclude_unset else type(self)._all(self)
         rules = _Dump(mode == "json", exclude_unset, exclude_defaults, exclude_none)
-        return {
-            name: rules.of(value)
-            for name, value in fields.items()
-            if rules.takes(type(self), name, value)
-            and (include is None or name in include)
-            and (exclude is None or name not in exclude)
-        }
+        dumped = {name: rules.of(value) for name, value in fields.items() if rules.takes(type(self), name, value)}
+        if include is None and exclude is None:
+            return dumped
+        from .picks import picked
+
+        return picked(dumped, include, exclude)  # type: ignore[no-any-return]
 
     def model_dump_json(self, *, indent: int | None = None, **options: Any) -> str:
         """As `model_dump`, as JSON text."""
         options["mode"] = "json"
-        text = msgspec.json.encode(Record.model_dump(self, **options))
+        text = msgspec.json.encode(type(self).model_dump(self, **options))
         return (text if indent is None else msgspec.json.format(text, indent=indent)).decode()
 
     def dict(self, **options: Any) -> Fields:
@@ -178,11 +198,11 @@ class Record:
 
     @classmethod
     def model_validate(cls, obj: Any, **_: Any) -> Self:
-        """A record of a dictionary, or this record itself. Raises TypeError for a missing field, or anything else."""
+        """A record of a dictionary, or this record itself. Raises FieldError for a missing field, or anything else."""
         if isinstance(obj, cls):
             return obj
         if not isinstance(obj, Mapping):
-            raise TypeError(f"{cls.__name__}: needs a dictionary, not {type(obj).__name__}")
+            raise FieldError(f"{cls.__name__}: needs a dictionary, not {type(obj).__name__}")
         return cls(**obj)
 
     @classmethod
@@ -197,15 +217,20 @@ class Record:
         new.__dict__ = {**new.__dict__, **(update or {})}
         return new
 
+    __pydantic_serializer__: ClassVar[Any] = _PydanticSerializer()
+
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         """Lets a Pydantic model hold records, made from dictionaries and dumped to them."""
-        from pydantic_core import core_schema
+        from .pydantic_schema import schema_for
 
-        return core_schema.no_info_plain_validator_function(
-            cls.model_validate,
-            serialization=core_schema.plain_serializer_function_ser_schema(lambda record: record.to_dict()),
-        )
+        return schema_for(cls, _fields(cls), tags_of(cls))
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> Fields:
+        from .pydantic_schema import json_schema
+
+        return json_schema(cls, _fields(cls))
 
 
 class _Dump:
@@ -226,7 +251,7 @@ class _Dump:
 
     def of(self, value: Any) -> Any:
         if isinstance(value, Record):
-            fields = value.__dict__ if self._exclude_unset else Record._all(value)
+            fields = value.__dict__ if self._exclude_unset else type(value)._all(value)
             return {name: self.of(item) for name, item in fields.items() if self.takes(type(value), name, item)}
         if is_object(value):
             return {name: self.of(item) for name, item in value.items()}

@@ -18,7 +18,7 @@ from dragoman.http.base import Response as AsyncReply
 
 from .exceptions import APIConnectionError, APITimeoutError
 
-__all__ = ["Headers", "Response", "SentRequest", "connection_error", "lenient_json"]
+__all__ = ["Headers", "Response", "SentRequest", "any_json", "connection_error"]
 
 CHARSET = re.compile(r"charset\s*=\s*\"?([\w.:-]+)", re.IGNORECASE)
 ANY_SIZE = 1 << 62
@@ -170,17 +170,17 @@ class Response:
     @property
     def text(self) -> str:
         found = CHARSET.search(self.headers.get("content-type", ""))
+        charset = found[1] if found else "utf-8"
+        if charset.lower().endswith("escape"):  # of Python's literals: it would warn of the body
+            charset = "utf-8"
         try:
-            return self.content.decode(found[1] if found else "utf-8", "replace")
-        except LookupError:  # a charset that Python does not know
+            return self.content.decode(charset, "replace")
+        except (LookupError, UnicodeError):  # unknown to Python; or one such as "idna", which replaces nothing
             return self.content.decode("utf-8", "replace")
 
     def json(self) -> Any:
         """The body as JSON. Raises ValueError when it is none."""
-        try:
-            return msgspec.json.decode(self.content)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return lenient_json(self.content)
+        return any_json(self.content)
 
     def finish(self, content: bytes) -> None:
         """The body is here; the drivers say so."""
@@ -314,11 +314,15 @@ class Response:
             raise RuntimeError("the body of this reply has been read or closed already")
 
 
-def lenient_json(content: bytes) -> Any:
-    """What other Messages clients read too: a mark of byte order, UTF-16, NaN, half of a surrogate pair.
+def any_json(content: bytes) -> Any:
+    """JSON, and what other Messages clients read too: a mark of byte order, UTF-16, NaN, half of a surrogate pair.
 
     Raises ValueError when it is no JSON.
     """
+    try:
+        return msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass  # what is read below, or refused there
     import json
 
     try:

@@ -3,12 +3,11 @@
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Generic, TypeVar, cast
 
-import msgspec
-
 from .call import Call
 from .exceptions import APIResponseValidationError
+from .guards import LIST
 from .record import Reader, Record, read_as, reader_of
-from .reply import Response
+from .reply import Response, any_json
 from .stream import AsyncStream, Stream
 
 __all__ = ["AsyncLines", "Binary", "Events", "Into", "JsonLines", "Lines", "Page"]
@@ -90,7 +89,10 @@ class Page:
     def __call__(self, call: Call, response: Response, client: Any) -> Any:
         page = Into(self._async_page if client._is_async else self._page)(call, response, client)
         read: Reader = reader_of(self._item) or _as_it_is
-        page.data = [read(item) for item in page.__dict__.get("data") or ()]
+        items = page.__dict__.get("data") or []
+        if type(items) is not LIST:
+            raise APIResponseValidationError(response, page.to_dict(), message="The reply is a page without a list.")
+        page.data = [read(item) for item in items]
         page._next = (client, call)
         return page
 
@@ -155,8 +157,8 @@ class AsyncLines(Generic[T]):
 
 def _json_line(response: Response, line: str) -> Any:
     try:
-        return msgspec.json.decode(line)
-    except (msgspec.DecodeError, RecursionError) as error:
+        return any_json(line.encode())
+    except ValueError as error:
         raise APIResponseValidationError(response, line, message=f"A line of the reply is no JSON. {error}") from error
 
 

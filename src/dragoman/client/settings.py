@@ -169,6 +169,8 @@ def _layered(*layers: Mapping[str, Any]) -> dict[str, HeaderValue]:
 
 def _header_text(value: Any) -> str:
     """The value as it is handed to a transport: a character for each byte. What is not ASCII goes out as UTF-8."""
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
     text = value if isinstance(value, str) else str(value)
     return text if text.isascii() else text.encode().decode("latin-1")
 
@@ -214,7 +216,7 @@ def _pairs(name: str, value: Any) -> list[tuple[str, str]]:
 
 def checked_retries(value: Any) -> int:
     """SDK-22. Raises TypeError for None, which might be meant as any number, and for what is no number."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:  # the last is NaN
         raise TypeError("max_retries must be a number: 0 for no retries, math.inf for no end of them")
     return value  # type: ignore[return-value]
 

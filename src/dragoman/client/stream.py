@@ -4,13 +4,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-import msgspec
-
 from dragoman.wire.sse import EventTooLarge, SSEDecoder
 
 from .exceptions import APIResponseValidationError, status_error
 from .guards import OBJECT
-from .reply import Response, lenient_json
+from .reply import Response, any_json
 
 __all__ = ["AsyncStream", "Stream"]
 
@@ -57,7 +55,7 @@ class _Reader(Generic[T]):
 
     def _object(self, name: str, data: bytes) -> dict[str, Any]:
         try:
-            found = _json(data)
+            found = any_json(data)
         except ValueError as error:
             raise self._wrong(data, f"the event {name!r} holds no JSON: {error}") from error
         if type(found) is not OBJECT:
@@ -68,17 +66,10 @@ class _Reader(Generic[T]):
         return APIResponseValidationError(self._response, data.decode("utf-8", "replace"), message=message)
 
 
-def _json(data: bytes) -> Any:
-    try:
-        return msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return lenient_json(data)
-
-
 def _stream_error(response: Response, data: bytes) -> Exception:
     """The status is that of the reply, 200: STR-51."""
     try:
-        body = _json(data)
+        body = any_json(data)
         return status_error(response, message=str(body), body=body)
     except ValueError:
         text = data.decode("utf-8", "replace")

@@ -52,11 +52,16 @@ class Timeout:
         return {"connect": self.connect, "read": self.read, "write": self.write, "pool": self.pool}
 
 
+LONGEST_S = 1e9  # and more, even infinity, is no limit: clocks and sockets cannot count so far
+
 DEFAULT_TIMEOUT = Timeout(600.0, connect=5.0)
 
 
 def for_transport(limits: Timeout) -> Timeouts:
-    return Timeouts(connect_s=limits.connect, write_s=limits.write, first_byte_s=limits.read, idle_s=limits.read)
+    connect_s, read_s, write_s, _ = (
+        None if each is not None and each > LONGEST_S else each for each in limits._parts()
+    )
+    return Timeouts(connect_s=connect_s, write_s=write_s, first_byte_s=read_s, idle_s=read_s)
 
 
 def timeout_of(value: Any, default: Timeout) -> Timeout:

@@ -112,13 +112,33 @@ class FastTransport:
             link, is_again = None, True
 
     async def aclose(self) -> None:
+        self.abort()
+        await asyncio.sleep(0)  # the loop closes sockets one turn later
+
+    def abort(self) -> None:
+        """As `aclose`, without waiting for the sockets."""
         self._is_closed = True
         for deadline in self._connecting:
             if not deadline.expired():
                 deadline.reschedule(0)
         for link in list(self._links):
             link.abort()
-        await asyncio.sleep(0)  # the loop closes sockets one turn later
+
+    def abandon(self) -> None:
+        """Nobody will send any more: idle connections are closed; a reply that is being read may end."""
+        for pool in self._pools.values():
+            pool.keep_none()
+
+    def another(self) -> "FastTransport":
+        """One with the same settings and trust, and no connection: for another event loop."""
+        new = FastTransport(
+            max_connections=self._max_connections,
+            max_idle=self._max_idle,
+            idle_expiry_s=self._idle_expiry_s,
+            max_age_s=self._max_age_s,
+        )
+        new._tls = self._tls
+        return new
 
     # -- connecting --
 

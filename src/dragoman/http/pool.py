@@ -81,6 +81,12 @@ class Pool(Generic[P]):
         else:
             connection.abort()
 
+    def keep_none(self) -> None:
+        """From now on, a connection that nobody uses or waits for is closed."""
+        self._max_idle = 0
+        while self._idle:
+            self._idle.pop().abort()
+
     def forget(self, connection: P) -> None:
         """It has been closed, idle or in use."""
         if connection in self._idle:

@@ -175,6 +175,7 @@ class BetaMessages(SyncResource):
         """
         from dragoman.client.tools import runner
 
+        calls.checked("tool_runner", "ToolRunnerArguments", arguments)
         cls: type[Any] = runner.BetaStreamingToolRunner if stream else runner.BetaToolRunner
         return cls(
             client=self._client,
@@ -293,6 +294,7 @@ class AsyncBetaMessages(AsyncResource):
     ) -> Any:
         from dragoman.client.tools import runner
 
+        calls.checked("tool_runner", "ToolRunnerArguments", arguments)
         cls: type[Any] = runner.BetaAsyncStreamingToolRunner if stream else runner.BetaAsyncToolRunner
         return cls(
             client=self._client,

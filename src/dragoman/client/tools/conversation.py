@@ -93,18 +93,13 @@ class Conversation:
         return tuple(entry.param for entry in (*self._stored, *self._staged))
 
     def append(self, messages: Iterable[Any]) -> None:
-        """For the next request. A reply that has just come is there already."""
-        for message in messages:
-            if not self._repeats_reply(message):
-                self._staged.append(Entry(to_param(message)))
+        """For the next request."""
+        self._staged += [Entry(to_param(message)) for message in messages]
 
-    def _repeats_reply(self, message: Any) -> bool:
-        """Whether this is the last reply itself, or a copy of it that follows it."""
-        if not isinstance(message, Mapping):
-            last_reply = self._last_reply
-            return last_reply is not None and message.id == last_reply.id
+    def _repeats_reply(self, param: Any) -> bool:
+        """Whether this is a copy of the reply that it would follow."""
         entries = self._staged or self._stored
-        return bool(entries) and entries[-1].reply is not None and is_same(message, entries[-1].param)
+        return bool(entries) and entries[-1].reply is not None and is_same(param, entries[-1].param)
 
     @property
     def _last_reply(self) -> Any:
@@ -113,7 +108,10 @@ class Conversation:
         )
 
     def set_messages(self, messages: Iterable[Any]) -> None:
-        """A history that goes on from what the server holds is staged; any other begins a new thread."""
+        """A history that goes on from what the server holds is staged; any other begins a new thread.
+
+        A reply that is there already may stand in it once more.
+        """
         params = [to_param(message) for message in messages]
         if not _begins_with(params, [entry.param for entry in self._stored]):
             self._stored = []

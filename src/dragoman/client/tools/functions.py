@@ -47,8 +47,10 @@ class ToolError(Exception):
 def _summary(content: str | list[Any]) -> str:
     if isinstance(content, str):
         return content
-    told = (block.get("text") or f"[{block.get('type', 'unknown')}]" for block in content)
-    return " ".join(told) or "Tool error"
+    if not content:
+        return "Tool error"
+    texts = [(block.get("text"), block.get("type", "unknown")) for block in content]
+    return " ".join(f"[{kind}]" if text is None else str(text) for text, kind in texts)
 
 
 class _Named:
