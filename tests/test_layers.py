@@ -76,8 +76,8 @@ THIRD_PARTY: Mapping[str, frozenset[str]] = {
     "httpx2": frozenset({"http", "chat", "client.foreign", "client.httpx_clients"}),
     "pytest": frozenset({"pytest_plugin"}),
     "pydantic": frozenset({"client.tools.pydantics", "client.parse"}),  # only where a caller hands in its types
-    "pydantic_core": frozenset({"client.record"}),
-    "typing_extensions": frozenset({"types.generic"}),  # for type checkers only
+    "pydantic_core": frozenset({"client.pydantic_schema"}),
+    "typing_extensions": frozenset({"types.generic", "types.params.typed"}),  # where Pydantic brought it
     "httpcore2": frozenset({"http"}),
     "uvloop": frozenset({"server"}),
     "httptools": frozenset({"server", "http"}),

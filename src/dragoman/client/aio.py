@@ -3,7 +3,7 @@
 # What a call becomes is known to its `Result`, at run time.
 # mypy: disable-error-code="no-any-return"
 
-from asyncio import sleep
+from asyncio import get_running_loop, sleep
 from collections.abc import Generator, Mapping
 from functools import cached_property
 from types import TracebackType
@@ -36,7 +36,7 @@ S = TypeVar("S")
 
 
 class AsyncClient(ClientBase):
-    """As Client, for asyncio: any number of tasks of one event loop may share one.
+    """As Client, for asyncio: any number of tasks may share one, each event loop with connections of its own.
 
     `http_client` is an `httpx2.AsyncClient` or `httpx.AsyncClient`.
     """
@@ -60,6 +60,10 @@ class AsyncClient(ClientBase):
             from .local import BASE_URL
 
             base_url, api_key = BASE_URL, api_key or gateway.api_key
+        if http_client is not None and isinstance(timeout, NotGiven):
+            from .foreign import limits_of
+
+            timeout = limits_of(http_client) or timeout
         super().__init__(
             api_key=api_key,
             auth_token=auth_token,
@@ -82,7 +86,7 @@ class AsyncClient(ClientBase):
         return cls(gateway=offline(script), **options)
 
     def _like(self, settings: Settings, transport: Any) -> Self:
-        new = type(self).__new__(type(self))
+        new = self._twin()
         new._settings = settings
         new._transport = self._transport if transport is None else _transport(settings.base_url, transport, None)
         return new
@@ -92,7 +96,9 @@ class AsyncClient(ClientBase):
     async def perform(self, call: Call, mode: int = Raw.PARSED) -> Any:
         """The result of a call. Raises APIStatusError, APIConnectionError, APITimeoutError and TypeError (SDK-3)."""
         whole = not call.is_stream and mode != Raw.OPEN
-        response = await self._run(flow.perform(call, self._settings, whole=whole))
+        response = await self._run(flow.perform(call, self._in_force(), whole=whole))
+        if not whole:
+            response.loop = get_running_loop()
         if mode == Raw.PARSED:
             return call.result(call, response, self)
         return async_seen(call, response, self)

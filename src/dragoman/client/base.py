@@ -1,10 +1,11 @@
 """What the two clients share: their settings, and how one is made from another."""
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import IO, Any, Final, Self, TypedDict, get_args
 
 from .call import Call, body_of
-from .given import NOT_GIVEN, NotGiven, Omit
+from .given import NOT_GIVEN, NotGiven, Omit, omit
 from .guards import is_mapping
 from .record import encode
 from .results import Events, Into
@@ -38,6 +39,13 @@ class ClientBase:
     """Settings may be read and changed as attributes; a change holds for the calls after it."""
 
     _is_async = False
+    _has_own_headers = False  # does a subclass say what `default_headers` or `auth_headers` are?
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._has_own_headers = (
+            cls.default_headers is not ClientBase.default_headers or cls.auth_headers is not ClientBase.auth_headers
+        )
 
     def __init__(
         self,
@@ -124,9 +132,26 @@ class ClientBase:
     def user_agent(self) -> str:
         return self._settings.user_agent()
 
+    def _in_force(self) -> Settings:
+        """The settings that a call goes by."""
+        if not self._has_own_headers:
+            return self._settings
+        headers = {**self.default_headers, **self.auth_headers}
+        if not any(name.lower() == "authorization" for name in headers):
+            headers["authorization"] = omit
+        return self._settings.but(set_default_headers=headers)
+
     def _like(self, settings: Settings, transport: Any) -> Self:
         """A client of the same class on another transport, or on this one's: then they share its connections."""
         raise NotImplementedError
+
+    def _twin(self) -> Self:
+        """Another with the attributes that a subclass has added. Resources belong to one client: each makes its own."""
+        new = type(self).__new__(type(self))
+        for name, value in vars(self).items():
+            if name != "_is_closed" and not isinstance(getattr(type(self), name, None), cached_property):
+                vars(new)[name] = value
+        return new
 
     def copy(
         self,

@@ -23,7 +23,7 @@ from dragoman.http.base import (
     host_of,
 )
 
-__all__ = ["ForeignSyncTransport", "ForeignTransport"]
+__all__ = ["ForeignSyncTransport", "ForeignTransport", "limits_of"]
 
 
 def _module(client: Any) -> ModuleType:
@@ -33,6 +33,12 @@ def _module(client: Any) -> ModuleType:
         if module is not None and hasattr(module, "TransportError") and hasattr(module, "Timeout"):
             return module
     raise TypeError(f"http_client must be a client of httpx2 or httpx, not a {type(client).__name__}")
+
+
+def limits_of(client: Any) -> Any:
+    """The time-outs that a client of httpx or httpx2 was made with; None for the 5 seconds that it has by itself."""
+    limits = getattr(client, "timeout", None)
+    return None if limits is None or limits == type(limits)(5.0) else limits
 
 
 def _request(module: ModuleType, client: Any, request: Request) -> Any:

@@ -269,7 +269,7 @@ class _Fetch:
 
     def _give_up(self) -> None:
         """What has arrived in full is not spoilt by it."""
-        self.arrived.put(ReplyBroken(host_of(self._request.url), "the gateway was closed before the reply ended"))
+        self.arrived.put(ReplyBroken(host_of(self._request.url), "the transport was closed before the reply ended"))
 
     # -- in the loop --
 
@@ -283,6 +283,8 @@ class _Fetch:
         self._task.add_done_callback(self._end)
 
     def _end(self, task: "asyncio.Task[None]") -> None:
+        if task.cancelled():  # said here: a task that is cancelled before its first step never gets to run
+            self._give_up()
         self._piped.fetches.discard(task)
         self._piped.home.no_longer_expect(self._give_up)
 
@@ -302,9 +304,6 @@ class _Fetch:
             finally:
                 await reply.aclose()
             self.arrived.put(None)
-        except asyncio.CancelledError:
-            self.arrived.put(ReplyBroken(host_of(self._request.url), "the transport was closed before the reply ended"))
-            raise
         except Exception as error:  # whatever it is, the thread raises it
             self.arrived.put(error)
 

@@ -2,8 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine
-from typing import Any
 
 from dragoman.http.aio import FastTransport
 from dragoman.http.base import Request, Response
@@ -21,12 +19,12 @@ class LoopTransport:
         self._moving = threading.Lock()
         self._is_closed = False
 
-    def send(self, request: Request) -> Coroutine[Any, Any, Response]:
+    async def send(self, request: Request) -> Response:
         loop = asyncio.get_running_loop()
         seat = self._seat  # one attribute: threads with loops of their own may share a client
         if seat[0] is not loop:
             seat = self._seat = (loop, self._transport_of(loop))
-        return seat[1].send(request)
+        return await seat[1].send(request)
 
     async def aclose(self) -> None:
         self._is_closed = True

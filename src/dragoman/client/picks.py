@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from .guards import is_list, is_object
+
 __all__ = ["picked"]
 
 
@@ -13,14 +15,14 @@ def picked(value: Any, include: Any, exclude: Any) -> Any:
     """
     if include is None and exclude is None:
         return value
-    if isinstance(value, dict):
+    if is_object(value):
         rules = ((name, _rule(include, name), _rule(exclude, name)) for name in value)
         return {
             name: picked(value[name], _part(wanted), _part(unwanted))
             for name, wanted, unwanted in rules
             if _stays(include, wanted, unwanted)
         }
-    if isinstance(value, list):
+    if is_list(value):
         places = ((at, _rule(include, at, len(value)), _rule(exclude, at, len(value))) for at in range(len(value)))
         return [
             picked(value[at], _part(wanted), _part(unwanted))
@@ -33,7 +35,7 @@ def picked(value: Any, include: Any, exclude: Any) -> Any:
 def _rule(rules: Any, key: Any, length: int | None = None) -> Any:
     """What is said of one key: None for nothing."""
     keys = [key, "__all__"] if length is None else [key, key - length, "__all__"]
-    if isinstance(rules, dict):
+    if is_object(rules):
         return next((rules[each] for each in keys if each in rules), None)
     return True if rules is not None and any(each in rules for each in keys) else None
 
@@ -43,8 +45,7 @@ def _is_whole(rule: Any) -> bool:
 
 
 def _stays(include: Any, wanted: Any, unwanted: Any) -> bool:
-    is_wanted = include is None or (wanted is not None and wanted is not False)
-    return is_wanted and not _is_whole(unwanted)
+    return (include is None or wanted is not None) and not _is_whole(unwanted)
 
 
 def _part(rule: Any) -> Any:

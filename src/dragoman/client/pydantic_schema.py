@@ -1,24 +1,24 @@
 """Records inside Pydantic models, and in what Pydantic writes. Loaded where a program brings Pydantic along."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic_core import PydanticCustomError, SchemaSerializer, core_schema
 
-if TYPE_CHECKING:
-    from .record import Record
+from .guards import is_mapping
+from .record import Record
 
 __all__ = ["json_schema", "schema_for", "serializer_for"]
 
 
-def schema_for(cls: "type[Record]", fields: Mapping[str, Any], tags: tuple[str, ...]) -> Any:
+def schema_for(cls: type[Record], fields: Mapping[str, Any], tags: tuple[str, ...]) -> Any:
     """Takes a record of this class, or a dictionary of the right `type` with all that a record must have."""
     needed = [name for name in fields if not hasattr(cls, name)]
 
     def read(value: Any) -> Any:
         if isinstance(value, cls):
             return value
-        if not isinstance(value, Mapping):
+        if not is_mapping(value):
             raise PydanticCustomError(
                 "record_type", "Input should be a valid dictionary or instance of {name}", {"name": cls.__name__}
             )
@@ -29,11 +29,19 @@ def schema_for(cls: "type[Record]", fields: Mapping[str, Any], tags: tuple[str, 
             raise PydanticCustomError("missing", "Fields required: {names}", {"names": ", ".join(missing)})
         return cls.model_validate(value)
 
-    return core_schema.no_info_plain_validator_function(read, serialization=_WRITTEN)
+    made = core_schema.no_info_plain_validator_function(read)
+    # In a union of records and TypedDicts, such as a message's content, a dictionary remains one.
+    return core_schema.lax_or_strict_schema(
+        lax_schema=made,
+        strict_schema=core_schema.json_or_python_schema(
+            json_schema=made, python_schema=core_schema.is_instance_schema(cls)
+        ),
+        serialization=_WRITTEN,
+    )
 
 
 def _write(value: Any, info: Any) -> Any:
-    if not hasattr(value, "model_dump"):
+    if not isinstance(value, Record):
         return value
     return type(value).model_dump(
         value,
@@ -49,12 +57,12 @@ def _write(value: Any, info: Any) -> Any:
 _WRITTEN = core_schema.plain_serializer_function_ser_schema(_write, info_arg=True)
 
 
-def serializer_for(cls: "type[Record]") -> SchemaSerializer:
+def serializer_for(cls: type[Record]) -> SchemaSerializer:
     """What Pydantic uses for a value of this class where a model says `Any`."""
     return SchemaSerializer(core_schema.any_schema(serialization=_WRITTEN))
 
 
-def json_schema(cls: "type[Record]", fields: Mapping[str, Any]) -> dict[str, Any]:
+def json_schema(cls: type[Record], fields: Mapping[str, Any]) -> dict[str, Any]:
     """An object with the names of the fields; what they hold is left open."""
     return {
         "type": "object",

@@ -22,6 +22,7 @@ __all__ = ["Headers", "Response", "SentRequest", "any_json", "connection_error"]
 
 CHARSET = re.compile(r"charset\s*=\s*\"?([\w.:-]+)", re.IGNORECASE)
 ANY_SIZE = 1 << 62
+SECRETS = frozenset({"authorization", "proxy-authorization", "x-api-key", "cookie", "set-cookie"})  # left out of a repr
 
 
 class Headers(Mapping[str, str]):
@@ -48,8 +49,7 @@ class Headers(Mapping[str, str]):
         return isinstance(name, str) and bool(self.get_list(name))
 
     def __repr__(self) -> str:
-        hidden = ("authorization", "x-api-key")
-        return f"Headers({[(name, '[secret]' if name.lower() in hidden else value) for name, value in self.raw]})"
+        return f"Headers({[(name, '[secret]' if name.lower() in SECRETS else value) for name, value in self.raw]})"
 
     def get_list(self, key: str, split_commas: bool = False) -> list[str]:
         """The values of all lines of a name; with `split_commas` of the lists in them too."""
@@ -85,6 +85,7 @@ class Response:
     """
 
     http_version = "HTTP/1.1"
+    loop: Any = None  # the event loop that an unread body belongs to; None for threads
 
     def __init__(
         self,
@@ -107,7 +108,18 @@ class Response:
 
     def __getstate__(self) -> dict[str, Any]:
         """An error is pickled with its response; a connection stays in its process."""
-        return {**self.__dict__, "_reply": None, "is_closed": True}
+        return {**self.__dict__, "_reply": None, "loop": None, "is_closed": True}
+
+    def __del__(self) -> None:
+        """A body that nobody can read any more would hold its connection."""
+        reply = getattr(self, "_reply", None)
+        if reply is None or self.is_closed:
+            return
+        if not hasattr(reply, "aclose"):
+            reply.close()
+        elif self.loop is not None:
+            with suppress(RuntimeError):  # the loop has been closed, and its connections with it
+                self.loop.call_soon_threadsafe(_close_soon, self.loop, reply)
 
     def __repr__(self) -> str:
         return f"<Response [{self.status_code} {self.reason_phrase}]>"
@@ -312,6 +324,21 @@ class Response:
     def _must_be_unread(self) -> None:
         if self.is_stream_consumed or self.is_closed:
             raise RuntimeError("the body of this reply has been read or closed already")
+
+
+def _close_soon(loop: Any, reply: AsyncReply) -> None:
+    task = loop.create_task(reply.aclose())
+    _closing.add(task)
+    task.add_done_callback(_closed)
+
+
+def _closed(task: Any) -> None:
+    _closing.discard(task)
+    if not task.cancelled():
+        task.exception()  # has been looked at: there is nobody to tell
+
+
+_closing: set[Any] = set()  # a loop alone does not keep its tasks alive
 
 
 def any_json(content: bytes) -> Any:

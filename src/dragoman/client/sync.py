@@ -61,6 +61,10 @@ class Client(ClientBase):
             from .local import BASE_URL
 
             base_url, api_key = BASE_URL, api_key or gateway.api_key
+        if http_client is not None and isinstance(timeout, NotGiven):
+            from .foreign import limits_of
+
+            timeout = limits_of(http_client) or timeout
         super().__init__(
             api_key=api_key,
             auth_token=auth_token,
@@ -83,7 +87,7 @@ class Client(ClientBase):
         return cls(gateway=offline(script), **options)
 
     def _like(self, settings: Settings, transport: Any) -> Self:
-        new = type(self).__new__(type(self))
+        new = self._twin()
         new._settings = settings
         new._transport = self._transport if transport is None else _transport(settings.base_url, transport, None)
         return new
@@ -93,7 +97,7 @@ class Client(ClientBase):
     def perform(self, call: Call, mode: int = Raw.PARSED) -> Any:
         """The result of a call. Raises APIStatusError, APIConnectionError, APITimeoutError and TypeError (SDK-3)."""
         whole = not call.is_stream and mode != Raw.OPEN
-        response = self._run(flow.perform(call, self._settings, whole=whole))
+        response = self._run(flow.perform(call, self._in_force(), whole=whole))
         if mode == Raw.PARSED:
             return call.result(call, response, self)
         return seen(call, response, self)

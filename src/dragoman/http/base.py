@@ -138,6 +138,10 @@ class Request(msgspec.Struct, frozen=True):
     body: bytes = b""
     timeouts: Timeouts = Timeouts()
 
+    def __repr__(self) -> str:
+        """Without headers: tools that report an error show what its frames hold, and the key is not theirs."""
+        return f"Request({self.method!r}, {self.url!r}, body of {len(self.body)} bytes)"
+
 
 class Response(Protocol):
     """A reply whose headers have arrived and whose body may still be on its way.

@@ -43,6 +43,10 @@ class RequestHead(msgspec.Struct, frozen=True):
     data: bytes
     awaits_continue: bool
 
+    def __repr__(self) -> str:
+        """Without `data`, which holds the key. See Request."""
+        return f"RequestHead({self.name!r}, {len(self.data)} bytes)"
+
 
 class _Opening(NamedTuple):
     origin: Origin

@@ -48,13 +48,14 @@ class SyncPool:
         self._lock = threading.Lock()
         self._places: dict[Origin, _Place] = {}
         self._links: set[SyncLink] = set()
+        self._returned: deque[tuple[SyncLink, bool]] = deque()  # and whether it may be kept
 
     def acquire(self, origin: Origin, patience: Patience, *, fresh: bool) -> "SyncLink | None":
         """A connection that was kept, unless `fresh`, entered; or None: a place to make one on, which is left by
         `forget`. Raises what `patience` raises."""
         while True:
             turn: _Turn | None = None
-            with self._lock:
+            with self:
                 patience.left_s()
                 place = self._places.get(origin)
                 if place is None:
@@ -82,37 +83,21 @@ class SyncPool:
 
     def join(self, link: "SyncLink") -> None:
         """It is being made, on a place that was taken."""
-        with self._lock:
+        with self:
             self._links.add(link)
 
     def give_back(self, link: "SyncLink") -> None:
         """It may be fit for another request."""
-        rest: SyncLink | None = link
-        with self._lock:
-            place = self._places.get(link.origin)
-            if place is not None and not self.is_closed:
-                if place.waiting:
-                    place.waiting.popleft().put(link)
-                    return
-                rest = None
-                place.idle.append(link)
-                if len(place.idle) > self._max_idle or self._is_expired(place.idle[0], link.idle_from):
-                    rest = place.idle.pop(0)
-        if rest is not None:
-            rest.abort()
+        self._returned.append((link, True))
+        self._take_returned()
 
     def forget(self, link: "SyncLink") -> None:
         """It has been closed, idle or in use."""
-        with self._lock:
-            self._links.discard(link)
-            place = self._places.get(link.origin)
-            if place is not None:
-                if link in place.idle:
-                    place.idle.remove(link)
-                self._leave(place)
+        self._returned.append((link, False))
+        self._take_returned()
 
     def close(self) -> None:
-        with self._lock:
+        with self:
             self.is_closed = True
             links = list(self._links)
             turns = [turn for place in self._places.values() for turn in place.waiting]
@@ -149,6 +134,51 @@ class SyncPool:
 
     # -- inside --
 
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        self._take_returned()
+
+    def _take_returned(self) -> None:
+        """Connections come back by finalizers too: in any thread, in the middle of anything, even of what is done here
+        under the lock. So nobody waits for the lock with one in hand: who has the lock takes it, on leaving."""
+        while self._returned and self._lock.acquire(blocking=False):
+            rest: list[SyncLink] = []
+            try:
+                while self._returned:
+                    link, is_kept = self._returned.popleft()
+                    if is_kept:
+                        rest += self._keep(link)
+                    else:
+                        self._drop(link)
+            finally:
+                self._lock.release()
+            for link in rest:
+                link.abort()
+
+    def _keep(self, link: "SyncLink") -> "list[SyncLink]":
+        """What is too much then, or was idle for too long."""
+        place = self._places.get(link.origin)
+        if place is None or self.is_closed:
+            return [link]
+        if place.waiting:
+            place.waiting.popleft().put(link)
+            return []
+        place.idle.append(link)
+        if len(place.idle) > self._max_idle or self._is_expired(place.idle[0], link.idle_from):
+            return [place.idle.pop(0)]
+        return []
+
+    def _drop(self, link: "SyncLink") -> None:
+        self._links.discard(link)
+        place = self._places.get(link.origin)
+        if place is not None:
+            if link in place.idle:
+                place.idle.remove(link)
+            self._leave(place)
+
     def _wait(self, place: _Place, turn: _Turn, patience: Patience) -> "SyncLink | None":
         while True:
             try:
@@ -160,7 +190,7 @@ class SyncPool:
                 raise
 
     def _withdraw(self, place: _Place, turn: _Turn) -> None:
-        with self._lock:
+        with self:
             if turn in place.waiting:
                 place.waiting.remove(turn)
                 return
@@ -168,7 +198,7 @@ class SyncPool:
         if given is not None:
             self.give_back(given)
             return
-        with self._lock:
+        with self:
             if not self.is_closed:
                 self._leave(place)
 

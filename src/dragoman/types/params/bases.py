@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypedDict
 
 from dragoman.types.names import AllowedCaller
 
 from .content import CacheControlEphemeralParam
+from .typed import TypedDict
 
 
 class BuiltInParam(TypedDict, total=False):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Required, TypedDict
+from typing import Required
 
 from dragoman.types.names import AnthropicBetaParam
 
 from .beta import BetaMessageCreateParamsNonStreaming
 from .request import MessageCreateParamsNonStreaming
+from .typed import TypedDict
 
 
 class BatchListParams(TypedDict, total=False):

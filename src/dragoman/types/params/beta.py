@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, Required, TypeAlias, TypedDict
+from typing import Literal, Required, TypeAlias
 
 from dragoman.types.beta.content import BetaContentBlock
 from dragoman.types.names import AnthropicBetaParam, ModelParam
@@ -42,6 +42,7 @@ from .request import (
     ThinkingConfigDisabledParam,
     ToolChoiceParam,
 )
+from .typed import TypedDict
 from .values import SequenceNotStr
 
 

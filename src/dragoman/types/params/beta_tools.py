@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, Required, TypeAlias, TypedDict
+from typing import Literal, Required, TypeAlias
 
 from dragoman.types.names import ModelParam
 
@@ -31,6 +31,7 @@ from .tools import (
     WebSearchTool20260318Param,
 )
 from .toolsets import BrowserToolset20260801Param, ComputerToolset20260801Param
+from .typed import TypedDict
 
 
 class BetaToolBash20241022Param(ClientSideParam, total=False):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, Required, TypeAlias, TypedDict
+from typing import Literal, Required, TypeAlias
 
 from dragoman.types.content import (
     BashCodeExecutionToolResultErrorCode,
@@ -15,6 +15,7 @@ from dragoman.types.content import (
     WebSearchToolResultErrorCode,
 )
 
+from .typed import TypedDict, holds_files
 from .values import Base64FileInput, SequenceNotStr
 
 
@@ -90,6 +91,9 @@ class Base64ImageSourceParam(TypedDict):
     type: Literal["base64"]
 
 
+holds_files(Base64ImageSourceParam)
+
+
 class URLImageSourceParam(TypedDict):
     type: Literal["url"]
     url: str
@@ -115,6 +119,9 @@ class Base64PDFSourceParam(TypedDict):
     data: str | Base64FileInput
     media_type: Literal["application/pdf"]
     type: Literal["base64"]
+
+
+holds_files(Base64PDFSourceParam)
 
 
 class PlainTextSourceParam(TypedDict):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, Required, TypeAlias, TypedDict
+from typing import Literal, Required, TypeAlias
 
 from dragoman.types.names import ModelParam
 
 from .content import CacheControlEphemeralParam, MessageParam, TextBlockParam
 from .tools import MessageCountTokensToolParam, ToolUnionParam
+from .typed import TypedDict
 from .values import FileTypes, SequenceNotStr
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, Required, TypeAlias, TypedDict
+from typing import Literal, Required, TypeAlias
 
 from dragoman.types.names import AllowedCaller
 
 from .bases import BuiltInParam, ClientSideParam
 from .content import CacheControlEphemeralParam, CitationsConfigParam
 from .toolsets import BrowserToolset20260801Param, ComputerToolset20260801Param
+from .typed import TypedDict
 from .values import SequenceNotStr
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, Required, TypeAlias, TypedDict
+from typing import Literal, Required, TypeAlias
 
 from .content import CacheControlEphemeralParam
+from .typed import TypedDict
 
 
 class ToolsetMemberConfigParam(TypedDict, total=False):
