@@ -1,19 +1,36 @@
-"""The rules that every adapter keeps, whatever its dialect. A new adapter adds one row to ADAPTERS."""
+"""The rules that every adapter keeps, whatever its dialect. A new adapter adds one row to ADAPTERS, or TRANSLATORS."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
 from random import Random
 from typing import Any, NamedTuple
 
 import pytest
+from message_forms import EVERYTHING, FORMS
 from streams import chunks, frames, legal_stream
+from translating_cases import (
+    SECRET,
+    TOOLS,
+    Json,
+    Recorded,
+    folded,
+    question,
+    read_stream,
+    recorded,
+    stream_bytes,
+    usage_of,
+)
 
 from dragoman.errors import ApiError, InvalidRequest, UpstreamFailed
 from dragoman.providers.anthropic import Messages
-from dragoman.providers.base import Adapter, Operation, Target
+from dragoman.providers.base import Adapter, Operation, StreamReader, Target, Translated, Translator
+from dragoman.providers.gemini import Gemini
+from dragoman.providers.openai_chat import ChatCompletions
+from dragoman.providers.openai_responses import Responses
+from dragoman.wire.codec import plain
 from dragoman.wire.envelope import Envelope
-from dragoman.wire.events import StreamLaw, decode_event
+from dragoman.wire.events import Event, StreamLaw, decode_event
 from dragoman.wire.headers import Headers
 from dragoman.wire.sse import SSEDecoder
 
@@ -44,7 +61,7 @@ BODY: dict[str, Any] = {
     "max_tokens": 100,
     "messages": [{"role": "user", "content": "hi"}],
 }
-SECRET, CALLERS = "sk-ours-0123456789", "sk-callers-0123456789"
+CALLERS = "sk-callers-0123456789"
 HEADERS = Headers(
     [
         ("anthropic-version", "2023-06-01"),
@@ -227,3 +244,215 @@ def test_readers_share_nothing(dialect: Dialect) -> None:
         assert out[number] == alone.feed(body)
         assert readers[number].usage == alone.usage
     assert out[0] != out[1]
+
+
+# -- translated dialects: a new one adds a row to TRANSLATORS, and its recordings to fixtures/NAME --
+
+TRANSLATORS: dict[str, Translator] = {
+    "openai_chat": ChatCompletions(),
+    "openai_responses": Responses(),
+    "gemini": Gemini(),
+}
+STREAMS = [(name, each) for name in TRANSLATORS for each in recorded(name, "streams")]
+REPLIES = [(name, each) for name in TRANSLATORS for each in recorded(name, "replies")]
+
+
+def ids(cases: list[tuple[str, Recorded]]) -> list[str]:
+    return [f"{dialect}-{case.name}" for dialect, case in cases]
+
+
+each_translator = pytest.mark.parametrize("translator", TRANSLATORS.values(), ids=TRANSLATORS)
+each_stream = pytest.mark.parametrize(("dialect", "case"), STREAMS, ids=ids(STREAMS))
+each_reply = pytest.mark.parametrize(("dialect", "case"), REPLIES, ids=ids(REPLIES))
+
+
+def reading(dialect: str, case: Recorded, *, stream: bool) -> Translated:
+    return TRANSLATORS[dialect].translate(question(stream=stream, tools=TOOLS, **case.asked))
+
+
+def essence(message: Json) -> Json:
+    return {name: message[name] for name in ("content", "stop_reason", "stop_sequence", "stop_details", "usage")}
+
+
+@pytest.mark.parametrize("name", TRANSLATORS)
+def test_a_dialect_has_recordings_enough(name: str) -> None:
+    assert TRANSLATORS[name].name == name
+    assert len(recorded(name, "streams")) >= 12
+    assert len(recorded(name, "replies")) >= 12
+
+
+@each_stream
+def test_a_recorded_stream_becomes_its_message(dialect: str, case: Recorded) -> None:
+    """Pain 1, 24, 25: lawful events, in the end the message, or the error and no end."""
+    reader = reading(dialect, case, stream=True).stream()
+    if case.error is not None:
+        with pytest.raises(ApiError) as failed:
+            fed(reader, case.body)
+        assert (failed.value.status, failed.value.kind) == (case.error["status"], case.error["kind"])
+        assert not reader.is_done
+        return
+    message = folded(read_stream(reader, case.body))
+    assert essence(message) == case.message
+    assert (message["id"], message["model"]) == ("msg_1", "claude-opus-4-8")
+    assert reader.is_done
+    assert reader.has_content
+    assert usage_of(reader) == message["usage"]
+    assert message["usage"]["input_tokens"] >= 0
+
+
+def fed(reader: StreamReader, body: bytes) -> None:
+    """Feed all, as the gateway does: what failed is raised when it feeds again, or closes."""
+    reader.feed(body)
+    reader.close()
+
+
+@each_stream
+def test_a_stream_cut_at_every_byte_gives_the_same_events(dialect: str, case: Recorded) -> None:
+    """Pain 43: characters and events too are cut anywhere."""
+    expected = pieces(dialect, case, [case.body])
+    assert pieces(dialect, case, [bytes([byte]) for byte in case.body]) == expected
+    rng = Random(case.name)
+    for cut in rng.sample(range(len(case.body)), 40):
+        assert pieces(dialect, case, [case.body[:cut], case.body[cut:]]) == expected
+    for _ in range(20):
+        assert pieces(dialect, case, chunks(rng, case.body)) == expected
+
+
+def pieces(dialect: str, case: Recorded, cut: Iterable[bytes]) -> tuple[list[Event], str]:
+    """The events that come of a body in pieces, each piece's whole, and the error that ends them."""
+    reader, decoder, law = reading(dialect, case, stream=True).stream(), SSEDecoder(), StreamLaw()
+    events: list[Event] = []
+    try:
+        for piece in (*cut, None):
+            ready = b"" if reader.is_done else reader.close() if piece is None else reader.feed(piece)
+            events += map(decode_event, decoder.feed(ready))
+            assert decoder.pending == 0
+    except ApiError as error:
+        return events if reader.has_content else [], str(error)
+    finally:
+        for event in events:
+            law.check(event)
+    return events, ""
+
+
+@each_reply
+def test_a_recorded_reply_becomes_its_message(dialect: str, case: Recorded) -> None:
+    translated = reading(dialect, case, stream=False)
+    if case.error is not None:
+        with pytest.raises(ApiError) as failed:
+            translated.read(Operation.MESSAGES, case.body)
+        assert (failed.value.status, failed.value.kind) == (case.error["status"], case.error["kind"])
+        return
+    answered = translated.read(Operation.MESSAGES, case.body)
+    message = json.loads(answered.body)
+    assert essence(message) == case.message
+    assert (message["id"], message["model"], message["type"]) == ("msg_1", "claude-opus-4-8", "message")
+    assert answered.usage is not None
+    assert plain(answered.usage) == message["usage"]
+
+
+OTHERS: tuple[Any, ...] = (None, True, 7, -1, 2.5, "", "text", [], {}, [None], [[]], {"a": {}}, ["x"], [{}])
+
+
+def changed(value: Any, *others: Any) -> Iterator[Any]:
+    """The value with each key deleted in turn, and with each value of it, at any depth, one of the others in turn."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield {name: item for name, item in value.items() if name != key}
+            for other in (*others, *changed(inner, *others)):
+                yield {**value, key: other}
+    elif isinstance(value, list):
+        for at, inner in enumerate(value):
+            yield value[:at] + value[at + 1 :]
+            for other in (*others, *changed(inner, *others)):
+                yield [*value[:at], other, *value[at + 1 :]]
+
+
+@each_stream
+def test_no_change_of_a_chunk_is_more_than_an_error(dialect: str, case: Recorded) -> None:
+    """Pain 57: keys that are missing, null, or of another type; what comes out is lawful."""
+    rng = Random(case.name)
+    for at, chunk in enumerate(case.chunks):
+        if not isinstance(chunk, dict):
+            continue
+        variants = [*changed(chunk, *OTHERS), *OTHERS]
+        for variant in [*changed(chunk), *rng.sample(variants, min(len(variants), 40))]:
+            body = stream_bytes([*case.chunks[:at], *([f"data: {json.dumps(variant)}"]), *case.chunks[at + 1 :]])
+            pieces(dialect, case, [body])
+
+
+@each_reply
+def test_no_change_of_a_reply_is_more_than_an_error(dialect: str, case: Recorded) -> None:
+    """Pain 57."""
+    translated = reading(dialect, case, stream=False)
+    outcomes = {"failed": 0, "read": 0}
+    for variant in [*changed(json.loads(case.body), *OTHERS), *OTHERS]:
+        try:
+            answered = translated.read(Operation.MESSAGES, json.dumps(variant).encode())
+        except ApiError:
+            outcomes["failed"] += 1
+            continue
+        outcomes["read"] += 1
+        message = json.loads(answered.body)
+        assert all(isinstance(block["input"], dict) for block in message["content"] if block["type"] == "tool_use")
+        assert all(block.get("text") != "" for block in message["content"])
+        assert message["stop_reason"]
+    assert outcomes["failed"]
+    assert outcomes["read"] or case.error is not None
+
+
+@each_translator
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 408, 409, 413, 418, 422, 429, 498, 500, 502, 503, 529])
+def test_every_error_of_a_provider_has_its_place_in_our_tree(translator: Translator, status: int) -> None:
+    """Pain 17: whatever the body is; a client's fault stays one, and so does an upstream's."""
+    refusal = translator.translate(question()).refusal
+    bodies = [b"", b"<html>", b"{}", b"[]", b"null", b"7", b'{"error":"x"}', b'{"error":{"message":null}}', b"\xff"]
+    for body in [*bodies, b"[" * 9999, b'[{"error":{"message":"m","code":[]}}]', b'{"error":{"code":400}}']:
+        error = refusal(status, body)
+        assert isinstance(error, ApiError)
+        assert error.message
+        assert (error.status < 500) == (status < 500 and status not in (408, 498))
+        assert "<html>" not in error.message
+    assert refusal(429, b"").kind == "rate_limit_error"
+    assert refusal(401, b"").kind == "authentication_error"
+    assert refusal(529, b"").kind == refusal(503, b"").kind == "overloaded_error"
+
+
+@each_translator
+def test_the_key_is_in_a_header_and_nowhere_else(translator: Translator) -> None:
+    """Pain 79: neither in the URL, the body, a repr, nor in an error that repeats it."""
+    asked = question()
+    translated = translator.translate(asked)
+    assert SECRET in str(translated.request.headers)
+    assert SECRET not in translated.request.url + translated.request.body.decode()
+    for each in (asked.target, translated, translated.stream(), translator):
+        assert SECRET not in repr(each)
+    error = translated.refusal(401, json.dumps({"error": {"message": f"Incorrect API key: {SECRET}."}}).encode())
+    assert SECRET not in error.message
+
+
+@each_translator
+def test_translating_changes_nothing_and_gives_the_same_again(translator: Translator) -> None:
+    """Pain 11, 13: providers cache by the prefix, so the same must be the same to the byte."""
+    asked = question(**EVERYTHING)
+    before = json.dumps(plain(asked.request.messages[1].content[0]))
+    assert translator.translate(asked).request == translator.translate(asked).request
+    assert json.dumps(plain(asked.request.messages[1].content[0])) == before
+
+
+# Has no stop sequences, or does not tell of them: they are looked for in what comes (recorded: stop_sequence).
+STOPS_HERE = {"openai_responses", "gemini"}
+
+
+@each_translator
+@pytest.mark.parametrize(("fields", "needle"), FORMS.values(), ids=FORMS)
+def test_every_form_arrives_or_is_told_as_lost(translator: Translator, fields: Json, needle: str) -> None:
+    """Nothing is dropped in silence: it is in the provider's request, or in `lost`, or refused with a 400."""
+    try:
+        translated = translator.translate(question(**fields))
+    except InvalidRequest:
+        return
+    assert len(set(translated.lost)) == len(translated.lost)
+    stops_here = "stop_sequences" in fields and translator.name in STOPS_HERE
+    assert stops_here or needle in translated.request.body.decode() or translated.lost
+    assert all(part.isprintable() and "," not in part for part in translated.lost)  # they stand in a header

@@ -11,7 +11,9 @@ import msgspec
 
 from dragoman.engines.offline import tokens
 from dragoman.wire.codec import plain
+from dragoman.wire.envelope import Envelope
 from dragoman.wire.models import CAPABILITIES, EFFORTS, Model, ThinkingRules
+from dragoman.wire.provenance import MARKED, without_marked
 from dragoman.wire.types import (
     CountTokensRequest,
     Document,
@@ -26,7 +28,7 @@ from dragoman.wire.validate import validate_count, validate_messages
 
 from .call import Asked
 
-__all__ = ["counted", "estimated_tokens", "foreign", "off_loop", "validated"]
+__all__ = ["counted", "estimated_tokens", "foreign", "off_loop", "validated", "without_foreign_thinking"]
 
 T = TypeVar("T")
 
@@ -45,6 +47,22 @@ def validated(asked: Asked, model: Model) -> MessagesRequest:
 def counted(asked: Asked, model: Model) -> CountTokensRequest:
     """As `validated`, of a request to count tokens."""
     return validate_count(asked.envelope.parse(), model, version=asked.version, betas=asked.betas)
+
+
+async def without_foreign_thinking(asked: Asked) -> Asked:
+    """The request without the thinking that other models signed, for one that would refuse it (pain 7)."""
+    if MARKED not in asked.call.body or "messages" not in asked.envelope.fields:
+        return asked
+
+    def work() -> Asked:
+        messages = asked.envelope.value("messages")
+        if not isinstance(messages, list) or (kept := without_marked(messages)) == messages:
+            return asked
+        envelope = Envelope(asked.envelope.encode(messages=kept))
+        call = msgspec.structs.replace(asked.call, body=envelope.body)
+        return msgspec.structs.replace(asked, call=call, envelope=envelope)
+
+    return await off_loop(asked, work)
 
 
 async def off_loop(asked: Asked, work: Callable[[], T]) -> T:

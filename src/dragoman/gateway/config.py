@@ -74,7 +74,8 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     origin: str
     dialect: Annotated[
-        Literal["messages", "openai_chat", "offline"], read.choice("messages", "openai_chat", OFFLINE)
+        Literal["messages", "openai_chat", "openai_responses", "gemini", "offline"],
+        read.choice("messages", "openai_chat", "openai_responses", "gemini", OFFLINE),
     ] = "messages"
     base_url: Annotated[str, read.base_url] = ""  # no slash at its end; empty only when `dialect` is "offline"
     api_key: Annotated[Secret | None, read.secret] = None
@@ -214,7 +215,8 @@ def _describe_provider(provider: ProviderConfig) -> str:
     if provider.dialect == OFFLINE:
         played = f", playing {provider.script}" if provider.script else ""
         return f"the built-in offline engine{played} ({provider.origin})"
-    header = "authorization" if provider.auth == "bearer" else "x-api-key"
+    own = "x-goog-api-key" if provider.dialect == "gemini" else "x-api-key"
+    header = "authorization" if provider.auth == "bearer" else own
     key = f"with its key in {header}" if provider.api_key else "without a key"
     return f"{provider.base_url}, {key} ({provider.origin})"
 
@@ -317,7 +319,7 @@ def _provider(sheet: Sheet, name: str, env_key: Secret | None) -> ProviderConfig
         sheet.note(path, "this is no name for a provider", "Use a-z, 0-9, - and _ only.")
     if name == OFFLINE:
         values.setdefault("dialect", OFFLINE)
-    if values.get("dialect") == "openai_chat":
+    if values.get("dialect") in ("openai_chat", "openai_responses"):
         values.setdefault("auth", "bearer")
     if name == "anthropic" and values.get("dialect") != OFFLINE:
         values = _with_anthropic_defaults(values, table, env_key)

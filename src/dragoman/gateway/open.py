@@ -50,7 +50,9 @@ def open_gateway(
     `script` is for the offline engine, in place of what is configured; `file_folder` in place of the database's.
     """
     from dragoman.providers.anthropic import Messages
+    from dragoman.providers.gemini import Gemini
     from dragoman.providers.openai_chat import ChatCompletions
+    from dragoman.providers.openai_responses import Responses
 
     from .pipeline import Gateway
 
@@ -65,7 +67,7 @@ def open_gateway(
             each.name: _engine(each, secret, script) for each in config.providers.values() if each.dialect == OFFLINE
         },
         adapters={Messages.name: Messages()},
-        translators={ChatCompletions.name: ChatCompletions()},
+        translators={each.name: each for each in (ChatCompletions(), Responses(), Gemini())},
         transport_of=_transport,
     )
 

@@ -30,6 +30,7 @@ from .batch_requests import check_params, check_size
 from .batches import Batches
 from .call import Answer, Asked, Call, Write
 from .catalogue import Catalogue
+from .checked import without_foreign_thinking
 from .config import OFFLINE, Config, ProviderConfig
 from .faults import Faults
 from .files import Files
@@ -199,6 +200,8 @@ async def answer(gateway: Gateway, call: Call) -> "Reply":
 async def _ask(gateway: Gateway, asked: Asked, route: Route, entry: Entry) -> Answer:
     """The answer of whoever answers. Files that it names stand in the request then: here for an upstream; an engine
     of ours gets them when the request has been checked (gateway/local.py). Raises ApiError."""
+    if not gateway.upstream.translates(route):
+        asked = await without_foreign_thinking(asked)
     if route.is_local:
         return await gateway.local.ask(asked, route, entry)
     return await gateway.upstream.ask(await gateway.files.in_body(asked), route, entry)

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import msgspec
 
-from dragoman.errors import ApiError, InvalidRequest, RateLimited, UpstreamFailed, UpstreamTimeout, status_of
+from dragoman.errors import ApiError, InvalidRequest, UpstreamFailed, UpstreamTimeout, status_of
 from dragoman.http.base import Request, Response, TimedOut, Timeouts, Transport, TransportError
 from dragoman.providers.base import (
     Adapter,
@@ -86,6 +86,10 @@ class Upstream:
         await asyncio.gather(*self._drains, return_exceptions=True)
         for provider in self._providers.values():
             await provider.transport.aclose()
+
+    def translates(self, route: Route) -> bool:
+        """Does a dialect of others answer? It makes of a history's thinking what it can."""
+        return route.provider.dialect in self._translators
 
     async def ask(self, asked: Asked, route: Route, entry: Entry) -> Answer:
         """The provider's answer, errors of its own included. Raises ApiError where there is none."""
@@ -266,9 +270,12 @@ class _Exchange:
         body = await self._body(response, ERROR_LIMIT_BYTES)
         if self._refusal is not None:
             error = self._refusal(response.status, body)
-            if isinstance(error, RateLimited):
-                error.retry_after = _seconds(response)
-            raise error
+            self.entry.outcome, self.entry.error = "refused", error.kind
+            if all(name != "retry-after" for name, _ in self.headers):  # as the provider said it there, or in the body
+                self.headers += error.headers()
+            return Answer(
+                status=error.status, headers=self.headers, body=msgspec.json.encode(error.body(self.request_id))
+            )
         adapter = self._provider.adapter
         assert adapter is not None
         return self.refused(response.status, adapter.read_error(response.status, body, request_id=self.request_id))
@@ -402,6 +409,8 @@ class _Relay:
                     return ready
                 if ready:
                     return ready
+                if reader.failure is not None:
+                    raise reader.failure
         except TransportError as error:
             raise failure(error, self._exchange.asked.call.request_id) from error
         ready = reader.close()
@@ -419,7 +428,7 @@ class _Relay:
         def take(piece: bytes) -> bool:
             ready = reader.feed(piece)
             is_last = reader.is_done or reader.failure is not None
-            if ready and (is_last or not write(ready)):
+            if is_last or (ready and not write(ready)):
                 self._untaken = ready
                 return False
             return True
@@ -496,12 +505,6 @@ async def _estimated_count(asked: Asked, route: Route) -> Answer:
     request = await off_loop(asked, lambda: counted(asked, route.model or foreign(route.model_name)))
     body = msgspec.json.encode({"input_tokens": estimated_tokens(request)})
     return Answer(body=body, headers=[("dragoman-count", "estimate")])
-
-
-def _seconds(response: Response) -> int | None:
-    """The whole seconds of a `retry-after`."""
-    said = next((value for name, value in response.headers if name == "retry-after"), "")
-    return int(said) if said.isascii() and said.isdigit() and len(said) < 9 else None
 
 
 def _kind_of(envelope: bytes) -> str:

@@ -55,6 +55,9 @@ class UpstreamRequest(Struct, frozen=True, kw_only=True):
     headers: list[tuple[str, str]]
     body: bytes
 
+    def __repr__(self) -> str:  # never with the key
+        return f"UpstreamRequest({self.url}, {len(self.body)} bytes)"
+
 
 class Answered(Struct, frozen=True, kw_only=True):
     """A whole reply, read: the bytes for the caller, and what the ledger wants to know."""

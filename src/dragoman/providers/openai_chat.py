@@ -4,24 +4,22 @@ Source: OpenAI's API reference, "Create chat completion", and the documentation 
 
 Lost on the way out: `top_k`, `cache_control`, thinking of earlier turns, a prefilled answer, tools that the API runs
 itself, `container`, `mcp_servers`, `context_management`, `inference_geo`, `speed`, `fallbacks`, `diagnostics`.
-Renamed: `stop_sequences` -> `stop`, `metadata.user_id` -> `user`, `output_config.format` -> `response_format`, effort
-and thinking budgets -> `reasoning_effort` where the model reasons.
+Renamed: `stop_sequences` -> `stop` (and looked for in what comes), `metadata.user_id` -> `user`, `output_config.format`
+-> `response_format`, effort and thinking budgets -> `reasoning_effort` where the model reasons.
 """
 
 import re
 from collections.abc import Iterable, Sequence
-from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
 from dragoman.errors import InvalidRequest
-from dragoman.wire.codec import Unknown, plain
-from dragoman.wire.tools import CustomTool
 from dragoman.wire.types import (
     Base64Image,
     Base64Pdf,
     Document,
+    FileSource,
     Image,
     InputMessage,
     MessagesRequest,
@@ -31,26 +29,27 @@ from dragoman.wire.types import (
     Text,
     Thinking,
     ThinkingAdaptive,
+    ThinkingBetweenTools,
     ThinkingEnabled,
-    ToolChoiceAny,
-    ToolChoiceNone,
-    ToolChoiceTool,
     ToolResult,
     ToolUse,
     UrlSource,
 )
 
-from .base import Question, UpstreamRequest
-from .openai_chat_reply import ChatReply, Names
+from .base import Question, Translated, UpstreamRequest
+from .openai_chat_reply import ChatReply
+from .openai_chat_tools import Functions
+from .openai_common import JSON, effort_of, fits_strict, headers, kind_of, shortened, system_text, traits_of
+from .openai_responses import Responses, belongs_here
+from .translating import Names
 
 __all__ = ["ChatCompletions"]
 
-# Models that think before they answer: they take `max_completion_tokens`, and neither temperature nor top_p.
-REASONING = re.compile(r"(?:.*/)?(?:o[1-9]|gpt-5|codex)")
-NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-LONGEST_ID = 40
+NEWER = re.compile(r"(?:.*/)?gpt-[5-9]")  # take `max_completion_tokens` alone, as do all that take no temperature
+LONGEST_NAME = 64  # of a tool
+LONGEST_ID = 40  # of a call
+LONGEST_USER = 64
 MOST_STOPS = 4
-ATTRIBUTION = "x-anthropic-billing-header:"  # Claude Code's: new in every request, so no prefix would ever be cached
 NOT_CARRIED = (
     "top_k",
     "container",
@@ -61,10 +60,7 @@ NOT_CARRIED = (
     "fallbacks",
     "diagnostics",
 )
-EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
 LOW_BUDGET, MEDIUM_BUDGET = 4_096, 16_384  # tokens of thinking, up to which an effort is low, or medium
-
-JSON = dict[str, Any]
 
 
 class ChatCompletions:
@@ -72,41 +68,35 @@ class ChatCompletions:
 
     name = "openai_chat"
 
-    def translate(self, question: Question) -> ChatReply:
+    def translate(self, question: Question) -> Translated:
         """Raises InvalidRequest for a document that the model could not see in any form."""
+        if belongs_here(question):
+            return Responses().translate(question)
         writing = _Writing(question)
         body = writing.body()
         request = UpstreamRequest(
             url=f"{question.target.base_url}/chat/completions",
-            headers=_headers(question),
+            headers=headers(question),
             body=msgspec.json.encode(body),
         )
         return ChatReply(question, request, lost=tuple(writing.lost), names=writing.names)
-
-
-def _headers(question: Question) -> list[tuple[str, str]]:
-    headers = [("content-type", "application/json"), ("accept", "application/json")]
-    if question.request.stream:
-        headers[1] = ("accept", "text/event-stream")
-    if (key := question.target.api_key) is not None:
-        headers.append(("authorization", f"Bearer {key}") if question.target.auth == "bearer" else ("x-api-key", key))
-    return headers
 
 
 class _Writing:
     """One request on its way into the dialect; `lost` grows as it goes."""
 
     def __init__(self, question: Question) -> None:
-        self.names = Names()
+        self.names = Names(LONGEST_NAME)
         self.lost: dict[str, None] = {}  # in order, each once
         self._request = question.request
         self._model = question.target.model
-        self._reasons = REASONING.match(self._model) is not None
+        self._traits = traits_of(self._model)
 
     def body(self) -> JSON:
         request = self._request
         body: JSON = {"model": self._model, "messages": self._messages(request)}
-        body["max_completion_tokens" if self._reasons else "max_tokens"] = request.max_tokens
+        newer = not self._traits.samples or NEWER.match(self._model) is not None
+        body["max_completion_tokens" if newer else "max_tokens"] = request.max_tokens
         if request.stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         self._sampling(body)
@@ -124,22 +114,21 @@ class _Writing:
             value = getattr(self._request, name)
             if value is None:
                 continue
-            if self._reasons:
-                self._lose(name)
-            else:
+            if self._traits.samples:
                 body[name] = value
+            else:
+                self._lose(name)
 
     def _stops(self, body: JSON) -> None:
+        """All are looked for in what comes too: four are taken at most, and by models that reason none."""
         stops = self._request.stop_sequences or []
-        if stops:
-            body["stop"] = stops[:MOST_STOPS]  # the rest is looked for in what comes
-        if self._reasons and stops:
-            del body["stop"]
+        if stops and self._traits.samples:
+            body["stop"] = stops[:MOST_STOPS]
 
     def _rest(self, body: JSON) -> None:
         request = self._request
         if request.metadata is not None and request.metadata.user_id is not None:
-            body["user"] = request.metadata.user_id
+            body["user"] = shortened(request.metadata.user_id, LONGEST_USER)
         if request.service_tier is not None:
             body["service_tier"] = "default" if request.service_tier == "standard_only" else "auto"
         for name in NOT_CARRIED:
@@ -147,8 +136,12 @@ class _Writing:
                 self._lose(name)
         config = request.output_config
         if config is not None and config.format is not None:
-            schema = {"name": "output", "schema": config.format.schema, "strict": True}
-            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+            form: JSON = {"name": "output", "schema": config.format.schema}
+            if fits_strict(config.format.schema):
+                form["strict"] = True
+            else:  # such as optional properties: OpenAI would refuse it; others hold to any schema
+                self._lose("output_config.format.strict")
+            body["response_format"] = {"type": "json_schema", "json_schema": form}
 
     def _thinking(self, body: JSON) -> None:
         request = self._request
@@ -156,51 +149,28 @@ class _Writing:
         match request.thinking:
             case ThinkingEnabled(budget_tokens=budget) if effort is None:
                 effort = "low" if budget <= LOW_BUDGET else "medium" if budget <= MEDIUM_BUDGET else "high"
-            case ThinkingAdaptive() | ThinkingEnabled() if not self._reasons:
+            case ThinkingAdaptive() | ThinkingEnabled() | ThinkingBetweenTools() if not self._traits.reasons:
                 self._lose("thinking")
         if effort is None:
             return
-        if self._reasons:
-            body["reasoning_effort"] = EFFORTS[effort]
+        if self._traits.reasons:
+            body["reasoning_effort"] = effort_of(effort, self._traits)
         else:
             self._lose("thinking" if request.thinking is not None else "output_config.effort")
 
-    # -- tools --
-
     def _tools(self, body: JSON) -> None:
-        functions = []
-        for tool in self._request.tools or ():
-            if not isinstance(tool, CustomTool):
-                self._lose(f"tools.{getattr(tool, 'type', None) or plain(tool).get('type', 'unknown')}")
-                continue
-            if tool.cache_control is not None:
-                self._lose("cache_control")
-            function: JSON = {"name": self.names.outward(tool.name), "parameters": tool.input_schema}
-            if tool.description is not None:
-                function["description"] = tool.description
-            if tool.strict:
-                function["strict"] = True
-            functions.append({"type": "function", "function": function})
-        if not functions:
-            return
-        body["tools"] = functions
-        choice = self._request.tool_choice
-        match choice:
-            case ToolChoiceAny():
-                body["tool_choice"] = "required"
-            case ToolChoiceTool(name=name):
-                body["tool_choice"] = {"type": "function", "function": {"name": self.names.outward(name)}}
-            case ToolChoiceNone():
-                body["tool_choice"] = "none"
-        if getattr(choice, "disable_parallel_tool_use", None):
-            body["parallel_tool_calls"] = False
+        functions = Functions(self._request, self.names)
+        body |= functions.fields()
+        self.lost |= dict.fromkeys(functions.lost)
 
     # -- messages --
 
     def _messages(self, request: MessagesRequest) -> list[JSON]:
         messages: list[JSON] = []
-        if system := self._system(request.system):
+        if system := system_text(request.system):
             messages.append({"role": "system", "content": system})
+        if any(getattr(block, "cache_control", None) is not None for block in request.system or ()):
+            self._lose("cache_control")
         for message in request.messages:
             messages += self._turn(message)
         if request.messages[-1].role == "assistant":
@@ -209,20 +179,14 @@ class _Writing:
             self._lose("cache_control")
         return messages
 
-    def _system(self, system: str | Sequence[Text] | None) -> str:
-        if system is None or isinstance(system, str):
-            return system or ""
-        if any(block.cache_control is not None for block in system):
-            self._lose("cache_control")
-        return "\n\n".join(block.text for block in system if not block.text.startswith(ATTRIBUTION))
-
     def _turn(self, message: InputMessage) -> list[JSON]:
-        if message.role == "system":  # in its place: moved to the front it would change every prefix
-            text = message.content if isinstance(message.content, str) else _texts(message.content)
-            return [{"role": "system", "content": text}]
         blocks = [Text(text=message.content)] if isinstance(message.content, str) else message.content
         if any(getattr(block, "cache_control", None) is not None for block in blocks):
             self._lose("cache_control")
+        if message.output_config is not None:
+            self._lose("output_config.effort")  # from a turn on: the dialect has one effort for all
+        if message.role == "system":  # in its place: moved to the front it would change every prefix
+            return [{"role": "system", "content": text}] if (text := _texts(blocks)) else []
         return self._assistant(blocks) if message.role == "assistant" else self._user(blocks)
 
     def _assistant(self, blocks: Iterable[Any]) -> list[JSON]:
@@ -238,7 +202,7 @@ class _Writing:
                 case Thinking() | RedactedThinking():
                     self._lose("thinking")  # another's, or of a form that this dialect has no place for
                 case _:
-                    self._lose(_kind(block))
+                    self._lose(kind_of(block))
         text = "".join(texts)
         if not text and not calls:
             return []
@@ -289,13 +253,15 @@ class _Writing:
                 return [_image(f"data:{media_type};base64,{data}")]
             case Image(source=UrlSource(url=url)):
                 return [_image(url)]
+            case Image():
+                raise InvalidRequest("image.source.file: the model that answers cannot see files of this API.")
             case Document():
                 return self._document(block)
             case SearchResult(source=source, title=title, content=content):
                 text = "\n".join(each.text for each in content)
                 return [{"type": "text", "text": f"{title}\n{source}\n{text}"}]
             case _:
-                self._lose(_kind(block))
+                self._lose(kind_of(block))
                 return []
 
     def _document(self, document: Document) -> list[JSON]:
@@ -311,6 +277,8 @@ class _Writing:
                 return [{"type": "text", "text": f"{head}\n{text}".lstrip("\n")}]
             case UrlSource():
                 raise InvalidRequest("document.source.url: the model that answers takes no documents by URL.")
+            case FileSource():
+                raise InvalidRequest("document.source.file: the model that answers cannot see files of this API.")
             case source:
                 content = getattr(source, "content", None)
                 if isinstance(content, str):
@@ -326,12 +294,6 @@ def _texts(blocks: Iterable[Any]) -> str:
     return "\n\n".join(block.text for block in blocks if isinstance(block, Text))
 
 
-def _kind(block: Any) -> str:
-    return block.kind if isinstance(block, Unknown) else str(type(block).__struct_config__.tag)
-
-
 def _call_id(tool_use_id: str) -> str:
-    """Ids longer than the dialect takes are shortened, the same way for a call and its result."""
-    if len(tool_use_id) <= LONGEST_ID:
-        return tool_use_id
-    return f"call_{blake2b(tool_use_id.encode(), digest_size=16).hexdigest()}"
+    """The same for a call and its result."""
+    return shortened(tool_use_id, LONGEST_ID, prefix="call_")

@@ -4,7 +4,9 @@ A dialect has one state machine, its `Machine`, which is fed what the provider s
 whole reply is given to the same machine and its events are folded, so that the two ways cannot differ. Pure.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
 from typing import Any, Protocol
 
 import msgspec
@@ -26,9 +28,37 @@ from dragoman.wire.types import Usage
 
 from .base import Answered
 
-__all__ = ["Machine", "TranslatedStream", "json_object", "whole_reply"]
+__all__ = ["Machine", "Names", "TranslatedStream", "json_object", "legal_id", "whole_reply"]
 
 BROKEN = "The upstream's reply cannot be read."
+LONGEST_OWN_NAME = LONGEST_OWN_ID = 128  # of a tool, and of a call, in the Messages API
+ID = re.compile(r"[a-zA-Z0-9_-]+")
+NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+class Names:
+    """Names of tools as a dialect takes them, at most `longest` characters, and back. The same for the same name."""
+
+    def __init__(self, longest: int = 64) -> None:
+        self._longest = longest
+        self._inward: dict[str, str] = {}
+
+    def outward(self, name: str) -> str:
+        if len(name) <= self._longest:
+            return name
+        digest = blake2b(name.encode(), digest_size=6).hexdigest()
+        short = f"{name[: self._longest - len(digest) - 1]}_{digest}"
+        self._inward[short] = name
+        return short
+
+    def inward(self, name: str) -> str:
+        """A name that a model made up is made legal: the call goes into the history, where it would be refused."""
+        return self._inward.get(name) or NOT_IN_NAMES.sub("_", name)[:LONGEST_OWN_NAME]
+
+
+def legal_id(call_id: str) -> bool:
+    """Whether the Messages API takes it as the id of a call."""
+    return len(call_id) <= LONGEST_OWN_ID and ID.fullmatch(call_id) is not None
 
 
 class Machine(Protocol):
@@ -52,10 +82,12 @@ class TranslatedStream:
     """StreamReader over a machine, for providers that stream server-sent events.
 
     `last` is the data of an event that ends the stream, such as Chat Completions' [DONE]; without one the end of the
-    body does, which the gateway tells by `close`.
+    body does, which the gateway tells by `close`. `on_last` is what is called for it, where not the machine's `end`.
     """
 
-    def __init__(self, machine: Machine, *, last: bytes | None = None) -> None:
+    def __init__(
+        self, machine: Machine, *, last: bytes | None = None, on_last: Callable[[], Sequence[Event]] | None = None
+    ) -> None:
         self.has_content = False
         self.is_done = False
         self.error: bytes | None = None
@@ -63,6 +95,7 @@ class TranslatedStream:
         self.failure: ApiError | None = None
         self._machine = machine
         self._last = last
+        self._on_last = on_last or machine.end
         self._decoder = SSEDecoder()
         self._usage: Usage | None = None
 
@@ -79,7 +112,7 @@ class TranslatedStream:
         try:
             for said in self._decoder.feed(chunk):
                 if said.data == self._last:
-                    events += self._machine.end()
+                    events += self._on_last()
                     break
                 events += self._machine.event(json_object(said.data))
         except EventTooLarge as error:

@@ -60,10 +60,13 @@ class BlockWriter:
     Each method returns the events that its call makes due, perhaps none. Blocks open at their first content: an
     empty text opens nothing (clients store empty blocks and are refused them ever after). The message starts with
     the first call. `usage` is what message_start tells; its `output_tokens` is 1 there, as the API's is (STR-10).
-    `also` are fields of the message that only some requests ask for, such as `diagnostics` (CCH-40).
+    `also` are fields of the message that only some requests ask for, such as `diagnostics` (CCH-40). `unsigned` is
+    the signature of thinking that nobody signs: another maker's, by which it is known as that when it comes back.
     """
 
-    def __init__(self, message_id: str, *, model: str, usage: Usage, also: JsonObject | None = None) -> None:
+    def __init__(
+        self, message_id: str, *, model: str, usage: Usage, also: JsonObject | None = None, unsigned: str = ""
+    ) -> None:
         self._start = MessageStart(
             message=Message(
                 id=message_id,
@@ -77,6 +80,7 @@ class BlockWriter:
                 extra=also or {},
             )
         )
+        self._unsigned = unsigned
         self._started = False
         self._index = 0
         self._open: str | None = None  # type of the open block
@@ -182,7 +186,7 @@ class BlockWriter:
         if self._open is None:
             return events
         if self._open == "thinking":
-            events.append(self._delta(SignatureDelta(signature=self._signature or "")))
+            events.append(self._delta(SignatureDelta(signature=self._signature or self._unsigned)))
         events.append(BlockStop(index=self._index))
         self._index += 1
         self._open = self._signature = None

@@ -1,0 +1,360 @@
+"""Replies of Gemini -> events of a message. Source: as gemini.py, and recordings of streams in public tests.
+
+What Gemini does, and is right here: calls tools and ends with STOP; gives calls no id; ends a stream with nothing but
+the end of the body; tells usage in every chunk, each time the whole; signs a part with no text in it; refuses a prompt
+by `promptFeedback` in place of a candidate; breaks off with MALFORMED_FUNCTION_CALL.
+
+Citations and grounding metadata are left out: what they point at is not in the request.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from dragoman.errors import (
+    ApiError,
+    BillingProblem,
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    Overloaded,
+    PermissionDenied,
+    RateLimited,
+    RequestTooLarge,
+    Unauthenticated,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
+from dragoman.wire.events import DeltaUsage, Event
+from dragoman.wire.provenance import UNSIGNED, wrap
+from dragoman.wire.types import StopDetails, StopReason, Usage
+from dragoman.wire.writer import BlockWriter
+
+from .base import Answered, Operation, Question, UpstreamRequest
+from .openai_chat_stops import StopWatch
+from .translating import Names, TranslatedStream, legal_id, whole_reply
+
+__all__ = ["OF_CALL", "OF_NOTHING", "OF_THOUGHT", "FunctionNames", "GeminiReply", "origin"]
+
+TOKEN_CHARACTERS = 4  # about, of output whose tokens nobody tells
+CUT = "The upstream's stream ended before its message did."
+
+# Which part a signature was on: the first letter of what a thinking block's signature holds.
+OF_CALL, OF_THOUGHT, OF_NOTHING = "c", "t", "n"  # the last: a part of its own, with an empty text
+
+# `finishReason` -> `stop_reason`. A message that calls a tool stops for that, whatever is said, unless it was cut.
+STOP_REASONS: Mapping[str, StopReason] = {
+    "STOP": "end_turn",
+    "MAX_TOKENS": "max_tokens",
+    "CONTINUATION": "max_tokens",
+    "SAFETY": "refusal",
+    "RECITATION": "refusal",
+    "LANGUAGE": "refusal",
+    "BLOCKLIST": "refusal",
+    "PROHIBITED_CONTENT": "refusal",
+    "SPII": "refusal",
+    "IMAGE_SAFETY": "refusal",
+    "IMAGE_PROHIBITED_CONTENT": "refusal",
+    "IMAGE_RECITATION": "refusal",
+    "MODEL_ARMOR": "refusal",
+    "ESCALATION": "refusal",
+    "PUP_LIMITED_DISABLED": "refusal",
+}
+# The model's message is no message: an error, so that it is asked again.
+FAULTS = frozenset(
+    {"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE"}
+    | {"MISSING_THOUGHT_SIGNATURE"}
+)
+
+
+def origin(model: str) -> str:
+    """Who signs: another model of Gemini's is another, for nothing says that it reads what this one signed."""
+    return f"gemini/{model.removeprefix('models/')}"
+
+
+class FunctionNames(Names):
+    """Names of tools as the dialect takes them: the first character is a letter or an underscore."""
+
+    def outward(self, name: str) -> str:
+        if not name.startswith(tuple("0123456789-")):
+            return super().outward(name)
+        digest = blake2b(name.encode(), digest_size=3).hexdigest()  # there may be a tool of the name with a mere _
+        legal = super().outward(f"_{digest}_{name}")
+        self._inward[legal] = name
+        return legal
+
+
+class GeminiReply:
+    """Translated: a request, and how its reply is read."""
+
+    def __init__(self, question: Question, request: UpstreamRequest, *, lost: Sequence[str], names: Names) -> None:
+        self.request = request
+        self.lost = lost
+        self._question = question
+        self._names = names
+
+    def read(self, operation: Operation, body: bytes) -> Answered:
+        return whole_reply(_Machine(self._question, self._names), body)
+
+    def refusal(self, status: int, body: bytes) -> ApiError:
+        return _error(status, body, secret=self._question.target.api_key)
+
+    def stream(self) -> TranslatedStream:
+        return TranslatedStream(_Machine(self._question, self._names))
+
+
+class _Machine:
+    """One reply. A chunk of a stream has the form of a whole reply, so there is one way for both."""
+
+    def __init__(self, question: Question, names: Names) -> None:
+        usage = Usage(
+            input_tokens=question.input_tokens,
+            cache_creation_input_tokens=0,
+            cache_read_input_tokens=0,
+            output_tokens=1,
+            service_tier="standard",
+        )
+        self._writer = BlockWriter(question.message_id, model=question.request.model, usage=usage, unsigned=UNSIGNED)
+        self._question = question
+        self._names = names
+        self._origin = origin(question.target.model)
+        self._thinks = False  # a thinking block is open, not signed
+        self._signed = ""  # and yet Gemini has signed it: on which part, and the signature
+        self._called = False
+        self._ids: set[str] = set()
+        self._finish: str | None = None
+        self._said_why: str | None = None
+        self._usage: dict[str, int] = {}
+        self._stops = StopWatch(question.request.stop_sequences or ())
+        self._characters = 0  # of all that was said
+
+    def event(self, data: Mapping[str, Any]) -> Sequence[Event]:
+        if self._writer.is_done:  # a stop sequence has ended it
+            return []
+        if data.get("error") is not None:
+            secret = self._question.target.api_key
+            raise _error(_status_in(data["error"]), msgspec.json.encode(data), secret=secret)
+        self._note_usage(data.get("usageMetadata"))
+        events: list[Event] = list(self._writer.start())
+        candidates = data.get("candidates")
+        if isinstance(candidates, list) and candidates and isinstance(candidates[0], dict):
+            events += self._candidate(candidates[0])
+        elif isinstance(feedback := data.get("promptFeedback"), dict) and feedback.get("blockReason"):
+            self._finish = "SAFETY"
+            self._said_why = _text(feedback, "blockReasonMessage") or f"blocked: {feedback['blockReason']}"
+        return events
+
+    def whole(self, reply: Mapping[str, Any]) -> Sequence[Event]:
+        return [*self.event(reply), *self.end()]
+
+    def end(self) -> Sequence[Event]:
+        if self._writer.is_done:
+            return []
+        if self._finish is None:
+            raise UpstreamFailed(CUT)
+        return self._finished(self._stop_reason(self._finish))
+
+    def _finished(self, reason: StopReason) -> list[Event]:
+        events = [*self._writer.start(), *self._thought_ends(), *self._writer.text(self._stops.rest())]
+        details = None
+        if reason == "refusal":
+            details = StopDetails(type="refusal", category=None, explanation=self._said_why)
+        usage, matched = self._told_usage(), self._stops.matched
+        return [*events, *self._writer.finish(reason, usage=usage, stop_sequence=matched, stop_details=details)]
+
+    # -- what is told --
+
+    def _candidate(self, candidate: Mapping[str, Any]) -> list[Event]:
+        events: list[Event] = []
+        content = candidate.get("content")
+        parts = content.get("parts") if isinstance(content, dict) else None
+        for part in parts if isinstance(parts, list) else ():
+            if isinstance(part, dict) and not self._writer.is_done:
+                events += self._part(part)
+        if self._writer.is_done:
+            return events
+        finish = candidate.get("finishReason")
+        if isinstance(finish, str) and finish != "FINISH_REASON_UNSPECIFIED":
+            self._finish = finish
+            self._said_why = _text(candidate, "finishMessage") or self._said_why or f"stopped: {finish}"
+            if finish in FAULTS:
+                raise UpstreamFailed(f"The model's message is broken: {self._said_why}")
+        return events
+
+    def _part(self, part: Mapping[str, Any]) -> list[Event]:
+        signature = _text(part, "thoughtSignature")
+        if isinstance(call := part.get("functionCall"), dict):
+            return self._call(call, signature)
+        if isinstance(text := part.get("text"), str):
+            if part.get("thought") is True:
+                return self._thought(text, signature)
+            if not text and signature and self._thinks and not self._signed:
+                self._signed = OF_NOTHING + signature  # of the thinking before it: there was no other text yet
+            return self._text(text)
+        return self._text(_shown(part))
+
+    def _thought(self, text: str, signature: str | None) -> list[Event]:
+        if not text and signature is None:
+            return []
+        events = self._writer.text(self._stops.rest()) + (self._thought_ends() if self._signed else [])
+        self._characters += len(text)
+        self._thinks = True
+        self._signed = OF_THOUGHT + signature if signature else ""
+        return [*events, *self._writer.thinking(text)]
+
+    def _text(self, text: str) -> list[Event]:
+        """A signature on it has no place to go: see gemini.py."""
+        if not text:
+            return []
+        self._characters += len(text)
+        events = [*self._thought_ends(), *self._writer.text(self._stops.take(text))]
+        return events if self._stops.matched is None else [*events, *self._finished("stop_sequence")]
+
+    def _call(self, call: Mapping[str, Any], signature: str | None) -> list[Event]:
+        name = _text(call, "name")
+        if name is None:
+            raise UpstreamFailed("The model's message is broken: a call without a name.")
+        events = [*self._writer.text(self._stops.rest()), *self._before_call(signature)]
+        self._called = True
+        events += self._writer.tool_use(self._tool_use_id(_text(call, "id")), self._names.inward(name))
+        arguments = call.get("args")
+        if isinstance(arguments, dict) and arguments:
+            written = msgspec.json.encode(arguments).decode()
+            self._characters += len(written)
+            events += self._writer.input_json(written)
+        return [*events, *self._writer.end_block()]
+
+    # -- what is written --
+
+    def _before_call(self, signature: str | None) -> list[Event]:
+        """A call's signature goes into the thinking before it, or an empty block of thinking."""
+        if signature is None:
+            return self._thought_ends()
+        events = self._thought_ends() if self._signed else []
+        self._thinks, self._signed = False, ""
+        return [*events, *self._writer.signature(wrap(self._origin, OF_CALL + signature))]
+
+    def _thought_ends(self) -> list[Event]:
+        """Sign open thinking: with Gemini's signature of it, or none; it is known by its origin all the same."""
+        if not self._thinks:
+            return []
+        opaque, self._thinks, self._signed = self._signed, False, ""
+        return self._writer.signature(wrap(self._origin, opaque))
+
+    def _tool_use_id(self, told: str | None) -> str:
+        """Gemini's id where it is legal here, so that both sides speak of the same call; else one of ours."""
+        is_told = told is not None and legal_id(told) and told not in self._ids
+        chosen = told if told is not None and is_told else self._question.new_tool_id()
+        self._ids.add(chosen)
+        return chosen
+
+    def _stop_reason(self, finish: str) -> StopReason:
+        reason = STOP_REASONS.get(finish, "end_turn")  # what no one knows is an end like any other
+        return "tool_use" if self._called and reason == "end_turn" else reason
+
+    def _note_usage(self, told: Any) -> None:
+        """Each chunk tells the whole so far; what a later one leaves out has not changed."""
+        for name, value in told.items() if isinstance(told, dict) else ():
+            if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+                self._usage[name] = value
+
+    def _told_usage(self) -> DeltaUsage:
+        """In disjoint parts: what was read from a cache is no input, what was thought is output."""
+        told = self._usage
+        cached = told.get("cachedContentTokenCount", 0)
+        prompt = told.get("promptTokenCount")
+        thought = told.get("thoughtsTokenCount")
+        said = told.get("candidatesTokenCount", 0) + (thought or 0)
+        ours = self._question.input_tokens
+        return DeltaUsage(
+            input_tokens=ours if prompt is None else max(0, prompt - cached) + told.get("toolUsePromptTokenCount", 0),
+            cache_creation_input_tokens=0,
+            cache_read_input_tokens=cached,
+            output_tokens=said or -(-self._characters // TOKEN_CHARACTERS),
+            output_tokens_details=None if thought is None else {"thinking_tokens": thought},
+        )
+
+
+def _text(told: Mapping[str, Any], name: str) -> str | None:
+    value = told.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def _shown(part: Mapping[str, Any]) -> str:
+    """What only Gemini's own tools and image models send, as text: a message has no blocks for it."""
+    if isinstance(code := part.get("executableCode"), dict):
+        return f"```\n{_text(code, 'code') or ''}\n```\n"
+    if isinstance(result := part.get("codeExecutionResult"), dict):
+        return f"```\n{_text(result, 'output') or ''}\n```\n"
+    for name in ("inlineData", "fileData"):
+        if isinstance(data := part.get(name), dict):
+            return f"[{_text(data, 'mimeType') or 'a file'}: {_text(data, 'fileUri') or 'cannot be shown here'}]"
+    return ""
+
+
+# -- errors --
+
+TOO_LONG = re.compile(r"input token count(?: \((\d+)\))? exceeds the maximum number of tokens allowed \(?(\d+)")
+BY_STATUS: Mapping[int, type[ApiError]] = {
+    401: Unauthenticated,
+    402: BillingProblem,
+    403: PermissionDenied,
+    404: NotFound,
+    408: UpstreamTimeout,
+    409: Conflict,
+    413: RequestTooLarge,
+    503: Overloaded,
+    504: UpstreamTimeout,
+    529: Overloaded,
+}
+
+
+def _status_in(error: Any) -> int:
+    """Of an error that came in place of a reply: its code where that is a status."""
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, int) and 400 <= code <= 599 else 500
+
+
+def _error(status: int, body: bytes, *, secret: str | None) -> ApiError:
+    """An error in the tree of ours, in Gemini's words (google.rpc.Status), but for the key, which some of them name."""
+    error = _told(body)
+    message = _text(error, "message") or f"The upstream answered with status {status}."
+    message = message.replace(secret, "[key]") if secret else message
+    told = error.get("details")
+    details = [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+    if status == 429:
+        return RateLimited(message, retry_after=_retry_after(details))
+    if found := TOO_LONG.search(message):
+        tokens = f"{found[1]} tokens > {found[2]} maximum" if found[1] else message
+        return InvalidRequest(f"prompt is too long: {tokens}")
+    if any(each.get("reason") == "API_KEY_INVALID" for each in details):  # comes with status 400
+        return Unauthenticated(message)
+    if (cls := BY_STATUS.get(status)) is not None:
+        return cls(message)
+    return UpstreamFailed(message) if status >= 498 else InvalidRequest(message)  # 499: cancelled, not by us
+
+
+def _told(body: bytes) -> Mapping[str, Any]:
+    try:
+        told = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}  # a proxy's page: its text is not the caller's business
+    if isinstance(told, list) and told:  # of a stream that is asked for without alt=sse, and of some proxies
+        told = told[0]
+    error = told.get("error") if isinstance(told, dict) else None
+    if isinstance(error, str):
+        return {"message": error}
+    return error if isinstance(error, dict) else {}
+
+
+def _retry_after(details: Sequence[Mapping[str, Any]]) -> int | None:
+    """Whole seconds of a google.rpc.RetryInfo, such as "37s" or "3.957525076s"."""
+    for each in details:
+        delay = each.get("retryDelay")
+        if isinstance(delay, str) and (found := re.fullmatch(r"(\d{1,8}(?:\.\d{1,12})?)s", delay)):
+            return math.ceil(float(found[1]))
+    return None

@@ -1,0 +1,169 @@
+"""What errors of Chat Completions servers mean in the tree of ours, in the provider's words.
+
+A prompt that is too long is worded as the API words it, for clients know by those words that they must compact.
+Source: OpenAI's documentation, "Error codes"; messages of vLLM, SGLang, llama.cpp, Mistral, OpenRouter and LM Studio in
+their public issues, read 2026-11-21.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from dragoman.errors import (
+    ApiError,
+    BillingProblem,
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    Overloaded,
+    PermissionDenied,
+    RateLimited,
+    RequestTooLarge,
+    Unauthenticated,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
+
+__all__ = ["error_in_place", "error_of"]
+
+_CLASSES = (
+    InvalidRequest, Unauthenticated, BillingProblem, PermissionDenied, NotFound, Conflict, RequestTooLarge, RateLimited,
+    UpstreamTimeout, Overloaded,
+)  # fmt: skip
+_BY_STATUS: Mapping[int, type[ApiError]] = {
+    **{each.status: each for each in _CLASSES},
+    408: UpstreamTimeout,
+    498: Overloaded,  # Groq: capacity exceeded
+    503: Overloaded,
+}
+# `code` or `type` of an error that says no status -> status
+_STATUS_OF_CODE: Mapping[str, int] = {
+    "invalid_request_error": 400,
+    "context_length_exceeded": 400,
+    "exceed_context_size_error": 400,
+    "BadRequestError": 400,
+    "invalid_api_key": 401,
+    "authentication_error": 401,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "model_not_found": 404,
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "insufficient_quota": 429,
+    "overloaded_error": 529,
+    "service_unavailable": 503,
+    "unavailable_error": 503,
+}
+_TOO_LONG_CODES = ("context_length_exceeded", "exceed_context_size_error")
+_TOO_LONG = re.compile(
+    r"maximum context length|available context size|model's context length|exceeds? the context (?:length|window)"
+    r"|context length of only|larger than the context",
+    re.IGNORECASE,
+)
+_NUMBER = r"(\d[\d,]*)"
+# input, output -> more than the window: not a prompt that is too long, but too much together (API's own words for it)
+_BOTH = (
+    re.compile(r"'max_(?:completion_)?tokens'.* is too large: (?P<output>\d+).* context length is (?P<window>\d+)"
+               r".* (?P<input>\d+) input tokens"),
+)  # fmt: skip
+_WINDOW = re.compile(
+    rf"(?:context (?:length|size|window)\D{{0,30}}?|with model with ){_NUMBER}|{_NUMBER} maximum context"
+)
+_PROMPT = tuple(
+    re.compile(each)
+    for each in (
+        rf"{_NUMBER} in the messages",
+        rf"{_NUMBER} (?:tokens )?from the input messages",
+        rf"{_NUMBER} of text input",
+        rf"messages resulted in {_NUMBER} tokens",
+        rf"contains? {_NUMBER} tokens",
+        rf"request \({_NUMBER} tokens\)",
+        rf"input \({_NUMBER} tokens\)",
+        rf"the first {_NUMBER} tokens",
+        rf"requested (?:about )?{_NUMBER} tokens",
+    )
+)
+
+
+def error_of(status: int, body: bytes, *, secret: str | None = None) -> ApiError:
+    """`secret` is the key that was sent: there are servers that repeat it in their errors."""
+    told = _told(body)
+    message = _message(told) or f"The upstream answered with status {status}."
+    if secret:
+        message = message.replace(secret, "[key]")
+    return _error(status, message, told)
+
+
+def error_in_place(error: Any, *, secret: str | None = None) -> ApiError:
+    """Of an error that came where a reply, or a piece of one, was due: its code where that tells a status."""
+    status = _status_in(error)
+    return error_of(status, msgspec.json.encode({"error": error}), secret=secret)
+
+
+def _error(status: int, message: str, told: Mapping[str, Any]) -> ApiError:
+    if status in (400, 413, 422, 500) and (too_long := _too_long(message, told)) is not None:
+        return InvalidRequest(too_long)
+    if told.get("code") == "insufficient_quota":  # a 429 that no waiting helps
+        return BillingProblem(message)
+    if (cls := _BY_STATUS.get(status)) is not None:
+        return cls(message)
+    return InvalidRequest(message) if 400 <= status < 500 else UpstreamFailed(message)
+
+
+def _too_long(message: str, told: Mapping[str, Any]) -> str | None:
+    """In the words that clients look for; None for another error."""
+    for pattern in _BOTH:
+        if found := pattern.search(message):
+            return (
+                f"input length and `max_tokens` exceed context limit: {found['input']} + {found['output']} > "
+                f"{found['window']}, decrease input length or `max_tokens` and try again"
+            )
+    codes = (told.get("code"), told.get("type"))
+    if not any(code in _TOO_LONG_CODES for code in codes if isinstance(code, str)) and not _TOO_LONG.search(message):
+        return None
+    prompt, window = told.get("n_prompt_tokens"), told.get("n_ctx")  # llama.cpp says them
+    if not isinstance(prompt, int) or not isinstance(window, int):
+        prompt, window = _first(_PROMPT, message), _first((_WINDOW,), message)
+    if prompt is None or window is None:
+        return f"prompt is too long: {message}"
+    return f"prompt is too long: {prompt} tokens > {window} maximum"
+
+
+def _first(patterns: tuple[re.Pattern[str], ...], message: str) -> int | None:
+    for pattern in patterns:
+        if found := pattern.search(message):
+            return int(next(group for group in found.groups() if group).replace(",", ""))
+    return None
+
+
+def _status_in(error: Any) -> int:
+    if not isinstance(error, dict):
+        return 500
+    for name in ("code", "status", "type"):
+        value = error.get(name)
+        if isinstance(value, str):
+            value = int(value) if value.isascii() and value.isdigit() else _STATUS_OF_CODE.get(value)
+        if isinstance(value, int) and 400 <= value <= 599:
+            return value
+    return 500
+
+
+def _told(body: bytes) -> Mapping[str, Any]:
+    """The error object, in any of its forms; empty for a proxy's page, which is not the caller's business."""
+    try:
+        told = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    if isinstance(told, list) and told:  # Gemini's server
+        told = told[0]
+    error = told.get("error", told) if isinstance(told, dict) else told
+    return error if isinstance(error, dict) else {"message": error}
+
+
+def _message(told: Mapping[str, Any]) -> str:
+    for name in ("message", "detail"):
+        if isinstance(message := told.get(name), str) and message:
+            return message
+    return ""

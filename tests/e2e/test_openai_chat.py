@@ -1,0 +1,293 @@
+"""A Chat Completions provider behind dragoman: the official SDK, our client and Claude Code hold conversations with it.
+
+The provider is a fake on a real socket that refuses whatever the reference does not allow (support/fake_openai.py), so
+a request that comes through is one that the real one takes. Cases of pain.md are cited by their number.
+"""
+
+import itertools
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import anthropic
+import pytest
+from claude_code import MODELS, ClaudeCode, missing
+from fake_openai import FakeOpenAI
+from message_forms import FORMS
+from running import Running
+from serving import ledger_rows
+from tap import Tap
+
+import dragoman
+
+CONFIG = """
+[server]
+ping_after_s = 0.2
+
+[providers.fake]
+dialect = "openai_chat"
+base_url = "{fake.url}"
+api_key = "{fake.key}"
+
+[models."claude-opus-4-8"]
+targets = ["fake/thinker-1"]
+
+[models."claude-opus-5-5"]
+targets = ["fake/thinker-1"]
+
+[models."claude-haiku-4-5"]
+targets = ["fake/gpt-4o"]
+"""
+MODEL = "claude-opus-4-8"
+WEATHER: dict[str, Any] = {
+    "name": "get_weather",
+    "description": "The weather of a city.",
+    "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+}
+ASK: dict[str, Any] = {"model": MODEL, "max_tokens": 1000}
+OLDER = {"anthropic-version": "2023-06-01"}  # which has top_k and temperature
+PATIENCE_S = 10.0
+WORD = "The word is xylophone-43."
+
+
+@pytest.fixture(scope="module")
+def fake() -> Iterator[FakeOpenAI]:
+    with FakeOpenAI() as fake:
+        yield fake
+
+
+@pytest.fixture(scope="module")
+def server(fake: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with Running(tmp_path_factory.mktemp("translated"), CONFIG.format(fake=fake)) as server:
+        yield server
+    assert "Traceback" not in server.log()
+    assert fake.key not in server.log()
+
+
+@pytest.fixture(scope="module", params=["official", "ours"])
+def client(request: pytest.FixtureRequest, server: Running) -> Iterator[Any]:
+    made: Any = anthropic.Anthropic if request.param == "official" else dragoman.Anthropic
+    with made(api_key=server.key, base_url=server.url, max_retries=0, timeout=20) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def nothing_was_refused(fake: FakeOpenAI) -> Iterator[None]:
+    fake.refused.clear()
+    fake.bodies.clear()
+    fake.hung_up.clear()
+    fake.streaming.clear()
+    yield
+    assert fake.refused == []
+
+
+def said(text: str) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": text}]
+
+
+def asked(client: Any, *, stream: bool, **fields: Any) -> Any:
+    if not stream:
+        return client.messages.create(**ASK, **fields)
+    with client.messages.stream(**ASK, **fields) as events:
+        return events.get_final_message()
+
+
+def talked(client: Any, *, stream: bool) -> list[dict[str, Any]]:
+    """A conversation with tools by hand: its turns, as they go back."""
+    turns = said("What is the weather in Paris and in Malmö?")
+    for question in ("And in Tokyo?", "Thank you."):
+        message = asked(client, stream=stream, messages=turns, tools=[WEATHER], system="Be brief.")
+        assert message.stop_reason == "tool_use"
+        turns.append({"role": "assistant", "content": message.to_dict()["content"]})
+        calls = [block for block in message.content if block.type == "tool_use"]
+        results = [
+            {"type": "tool_result", "tool_use_id": call.id, "content": f"sun in {call.input['city']}"} for call in calls
+        ]
+        turns.append({"role": "user", "content": results})
+        message = asked(client, stream=stream, messages=turns, tools=[WEATHER], system="Be brief.")
+        assert message.stop_reason == "end_turn"
+        turns += [{"role": "assistant", "content": message.to_dict()["content"]}, *said(question)]
+    return turns
+
+
+def test_a_conversation_with_tools_is_the_same_streamed_and_not(client: Any, fake: FakeOpenAI) -> None:
+    """Pain 1, 4, 5, 20: thinking, text, parallel calls in fragments; every turn is taken by the provider."""
+    turns = talked(client, stream=False)
+    whole, fake.bodies[:] = list(fake.bodies), []
+    assert talked(client, stream=True) == turns
+    for body, streamed in zip(whole, fake.bodies, strict=True):
+        assert streamed == {**body, "stream": True, "stream_options": {"include_usage": True}}
+    first = turns[1]["content"]
+    assert [block["type"] for block in first] == ["thinking", "text", "tool_use", "tool_use"]
+    assert [block["input"] for block in first[2:]] == [{"city": "Paris"}, {"city": "Malmö"}]
+    assert turns[3]["content"][-1]["text"] == "It says: sun in Paris | sun in Malmö"
+    assert turns[7]["content"][-1]["text"] == "It says: sun in Tokyo"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_tool_runner(client: Any, fake: FakeOpenAI, stream: bool) -> None:
+    """Both runners use threads: the provider sees the whole conversation all the same."""
+    module: Any = dragoman if isinstance(client, dragoman.Anthropic) else anthropic
+
+    @module.beta_tool
+    def get_weather(city: str) -> str:
+        """The weather of a city."""
+        return f"rain in {city}"
+
+    runner = client.beta.messages.tool_runner(
+        **ASK, tools=[get_weather], messages=said("Weather in Rome and Tokyo?"), stream=stream
+    )
+    messages = [item.get_final_message() if stream else item for item in runner]
+    assert [message.stop_reason for message in messages] == ["tool_use", "end_turn"]
+    assert messages[-1].content[-1].text == "It says: rain in Rome | rain in Tokyo"
+    roles = [[message["role"] for message in body["messages"]] for body in fake.bodies]
+    assert roles == [["user"], ["user", "assistant", "tool", "tool"]]
+
+
+@pytest.mark.parametrize(("fields", "needle"), FORMS.values(), ids=FORMS)
+def test_every_form_is_taken_by_the_provider(server: Running, fields: Any, needle: str) -> None:
+    """What is not refused by us with a 400 that says why is never refused by the provider."""
+    ask = {**ASK, "model": "fake/gpt-4o", "messages": said("hi")}
+    betas = ["computer-use-2025-01-24"]
+    with anthropic.Anthropic(api_key=server.key, base_url=server.url, max_retries=0) as client:
+        try:
+            message = client.beta.messages.create(**ask, betas=betas, extra_body=fields, extra_headers=OLDER)
+        except anthropic.BadRequestError as error:
+            assert "documents by URL" in str(error)  # noqa: PT017
+            return
+    assert message.content
+
+
+def test_usage_is_that_of_the_provider(client: Any) -> None:
+    """Pain 15, 32: an estimate at first, the provider's own in the end, in disjoint parts; the same both ways."""
+    whole = asked(client, stream=False, messages=said("x" * 400)).usage
+    with client.messages.stream(**ASK, messages=said("x" * 400)) as events:
+        first = next(iter(events)).message.usage
+        streamed = events.get_final_message().usage
+    assert first.input_tokens > 0
+    for name in ("input_tokens", "cache_read_input_tokens", "output_tokens"):
+        assert getattr(whole, name) == getattr(streamed, name) > 0
+    assert abs(whole.input_tokens - whole.cache_read_input_tokens) <= 1  # half of the prompt was cached
+
+
+def test_count_tokens(client: Any, fake: FakeOpenAI) -> None:
+    """Pain 16, 67: an estimate, which says so and costs the provider nothing."""
+    few = client.messages.count_tokens(model=MODEL, messages=said("Hello"))
+    many = client.messages.with_raw_response.count_tokens(model=MODEL, messages=said("Hello " * 1000), tools=[WEATHER])
+    assert 0 < few.input_tokens < 50
+    assert 900 < many.parse().input_tokens < 2000
+    assert many.headers["dragoman-count"] == "estimate"
+    assert fake.bodies == []
+
+
+def test_what_is_lost_is_told(client: Any, fake: FakeOpenAI) -> None:
+    """Pain 14, 48: in a header; in strict mode it is refused, and the provider never asked."""
+    fields: dict[str, Any] = {**ASK, "model": "fake/gpt-4o", "messages": said("hi")}
+    fields["tools"] = [{"type": "web_search_20250305", "name": "web_search"}]
+    raw = client.messages.with_raw_response.create(**fields, extra_body={"top_k": 5}, extra_headers=OLDER)
+    assert raw.headers["dragoman-lost"] == "tools.web_search_20250305, top_k"
+    assert len(fake.bodies) == 1
+    with pytest.raises(Exception, match="dragoman-strict") as refused:
+        client.messages.create(**fields, extra_headers={"dragoman-strict": "true"})
+    assert refused.value.status_code == 400
+    assert len(fake.bodies) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("word", "status", "kind", "message"),
+    [
+        ("!429", 429, "rate_limit_error", "Rate limit reached"),
+        ("!long", 400, "invalid_request_error", "prompt is too long: 5000 tokens > 4096 maximum"),
+        ("!401", 401, "authentication_error", "Incorrect API key provided: [key]."),
+        ("!404", 404, "not_found_error", "does not exist"),
+        ("!500", 502, "api_error", "had an error"),
+        ("!503", 529, "overloaded_error", "overloaded"),
+    ],
+)
+def test_errors(client: Any, stream: bool, word: str, status: int, kind: str, message: str) -> None:
+    """Pain 17, 28, 70: status, type, words and `retry-after`, before a stream begins too."""
+    with pytest.raises(Exception, match=r".") as failed:
+        asked(client, stream=stream, messages=said(word))
+    error: Any = failed.value
+    assert error.status_code == status
+    assert error.body["error"]["type"] == kind
+    assert message in error.body["error"]["message"]
+    assert error.body["request_id"] == error.response.headers["request-id"]
+    assert error.response.headers.get("retry-after") == ("7" if status == 429 else None)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("!error", "The server had an error"),
+        ("!truncated", "broke off its reply"),
+        ("!early", "ended before its message"),
+    ],
+)
+def test_a_stream_that_fails_is_never_a_message(client: Any, server: Running, word: str, message: str) -> None:
+    """Pain 24, 25: an error chunk (after which the provider holds the line open), a cut connection, an early end."""
+    texts, cut = [], cut_rows(server)
+    expected = pytest.raises(Exception, match=message)
+    with expected as failed, client.messages.stream(**ASK, messages=said(word)) as events:
+        texts.extend(events.text_stream)  # what came before it failed
+    assert "".join(texts) == "Half of it"
+    assert failed.value.body["error"]["type"] == "api_error"
+    deadline = time.monotonic() + PATIENCE_S  # the row may be written a moment after the stream has ended
+    while cut_rows(server) == cut:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def cut_rows(server: Running) -> int:
+    """How many streams the ledger has as broken off."""
+    return sum(row["outcome"] == "cut" for row in ledger_rows(server.log().rpartition("\n")[0]))
+
+
+@pytest.mark.parametrize("word", ["!stall", "!silent"])
+def test_a_client_that_hangs_up_ends_the_providers_work(client: Any, fake: FakeOpenAI, word: str) -> None:
+    """Pain 27: in the middle of the stream, and before its first content."""
+    events = client.messages.create(**ASK, messages=said(word), stream=True)
+    if word == "!stall":
+        assert [event.type for event in itertools.islice(events, 3)][-1] == "content_block_delta"
+    assert fake.streaming.wait(PATIENCE_S)
+    events.close()
+    assert fake.hung_up.wait(PATIENCE_S)
+
+
+# -- Claude Code --
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def claude(
+    request: pytest.FixtureRequest, server: Running, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ClaudeCode]:
+    version = str(request.param)
+    if why := missing(version):
+        pytest.skip(why)
+    with Tap(server.url) as tap:
+        yield ClaudeCode(version, tmp_path_factory.mktemp("claude"), server, tap, "http://127.0.0.1:9")
+
+
+def test_claude_code_reads_a_file(claude: ClaudeCode, fake: FakeOpenAI) -> None:
+    """Its own tools, system turns, betas and thinking, on another model; pain 11, 13."""
+    note = claude.work / "note.txt"
+    note.write_text(f"{WORD}\n")
+    run = claude.ask(f"Read the file {note}")
+    (call,) = run.kinds("tool_use")
+    assert (call["name"], call["input"]["file_path"]) == ("Read", str(note))
+    assert WORD in run.result["result"]
+    assert run.result["num_turns"] == 2
+    assert [block["thinking"] for block in run.kinds("thinking")] == ["Let me think. 🤔"] * 2
+    asked = [body for body in fake.bodies if any(tool["function"]["name"] == "Read" for tool in body.get("tools", []))]
+    assert "x-anthropic-billing-header" not in json.dumps(asked)
+    for before, after in itertools.pairwise(asked):
+        assert after["messages"][: len(before["messages"])] == before["messages"]  # the provider can cache it
+
+
+def test_claude_code_resumes(claude: ClaudeCode) -> None:
+    first = claude.ask("Hello, stranger.")
+    again = claude.ask("Once more.", "--resume", str(first.result["session_id"]))
+    assert "Once more." in again.result["result"]
+    assert len(again.bodies[-1]["messages"]) > len(first.bodies[-1]["messages"])

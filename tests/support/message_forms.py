@@ -1,0 +1,135 @@
+"""Every form of content, tools and settings that a request can have: for tests of what becomes of each in a dialect."""
+
+from typing import Any
+
+from translating_cases import TOOLS, Json
+
+__all__ = ["CALL", "EVERYTHING", "FORMS", "PNG", "document", "said", "told"]
+
+CALL = {"type": "tool_use", "id": "toolu_c", "name": "get_time", "input": {"zone": "canary"}}
+EVERYTHING: Json = {
+    "tools": TOOLS,
+    "messages": [
+        {"role": "user", "content": "What time?"},
+        {"role": "assistant", "content": [CALL]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_c", "content": "noon"}]},
+    ],
+}
+PNG = {
+    "type": "base64",
+    "media_type": "image/png",
+    "data": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk",
+}
+
+
+def said(*blocks: Json) -> Json:
+    return {"messages": [{"role": "user", "content": list(blocks)}]}
+
+
+def told(result: Any, **more: Any) -> Json:
+    block = {"type": "tool_result", "tool_use_id": "toolu_c", "content": result, **more}
+    return {"tools": TOOLS, "messages": [*EVERYTHING["messages"][:2], {"role": "user", "content": [block]}]}
+
+
+def document(source: Json, **more: Any) -> Json:
+    return {"type": "document", "source": source, **more}
+
+
+TEXT = {"type": "text", "text": "canary"}
+SEARCH = {"type": "search_result", "source": "s", "title": "t", "content": [TEXT]}
+# form -> fields of a request, and what of them must arrive, or be told as lost, or refused
+FORMS: dict[str, tuple[Json, str]] = {
+    "text": (said(TEXT), "canary"),
+    "image": (said({"type": "image", "source": PNG}), PNG["data"]),
+    "image by URL": (said({"type": "image", "source": {"type": "url", "url": "https://x.test/canary.png"}}), "canary"),
+    "text document": (said(document({"type": "text", "media_type": "text/plain", "data": "canary"})), "canary"),
+    "document's title": (
+        said(document({"type": "text", "media_type": "text/plain", "data": "x"}, title="canary")),
+        "canary",
+    ),
+    "document of blocks": (said(document({"type": "content", "content": [TEXT]})), "canary"),
+    "PDF": (
+        said(document({"type": "base64", "media_type": "application/pdf", "data": "JVBERi0xLjQ="})),
+        "JVBERi0xLjQ=",
+    ),
+    "PDF by URL": (said(document({"type": "url", "url": "https://x.test/canary.pdf"})), "canary"),
+    "search result": (said(SEARCH), "canary"),
+    "system": ({"system": "canary"}, "canary"),
+    "system blocks": ({"system": [TEXT]}, "canary"),
+    "system in between": (
+        {"messages": [{"role": "user", "content": "hi"}, {"role": "system", "content": "canary"}]},
+        "canary",
+    ),
+    "call": (EVERYTHING, "canary"),
+    "result": (told("canary"), "canary"),
+    "result of blocks": (told([TEXT]), "canary"),
+    "result with an image": (told([{"type": "image", "source": PNG}]), PNG["data"]),
+    "result with a search result": (told([SEARCH]), "canary"),
+    "failed result": (told("canary", is_error=True), "canary"),
+    "prefill": (
+        {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "canary"}]},
+        "canary",
+    ),
+    "tool": ({"tools": [{"name": "canary", "input_schema": {"type": "object"}}]}, "canary"),
+    "schema": (
+        {"tools": [{"name": "t", "input_schema": {"type": "object", "properties": {"canary": {"type": "string"}}}}]},
+        "canary",
+    ),
+    "bash": ({"tools": [{"type": "bash_20250124", "name": "bash"}]}, '"bash"'),
+    "editor": (
+        {"tools": [{"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"}]},
+        "str_replace_based_edit_tool",
+    ),
+    "memory": ({"tools": [{"type": "memory_20250818", "name": "memory"}]}, "old_path"),
+    "computer": (
+        {
+            "tools": [
+                {
+                    "type": "computer_20250124",
+                    "name": "computer",
+                    "display_width_px": 1024,
+                    "display_height_px": 768,
+                }
+            ]
+        },
+        "left_click_drag",
+    ),
+    "web search": ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "canary"),
+    "choice": ({"tools": TOOLS, "tool_choice": {"type": "tool", "name": "get_date"}}, "get_date"),
+    "stop sequence": ({"stop_sequences": ["canary"]}, "canary"),
+    "user id": ({"metadata": {"user_id": "canary"}}, "canary"),
+    "output format": (
+        {
+            "output_config": {
+                "format": {
+                    "type": "json_schema",
+                    "schema": {
+                        "type": "object",
+                        "properties": {"canary": {"type": "string"}},
+                        "additionalProperties": False,
+                    },
+                }
+            }
+        },
+        "canary",
+    ),
+    "thinking of before": (
+        {
+            "messages": [
+                {"role": "user", "content": "hi"},
+                {
+                    "role": "assistant",
+                    "content": [
+                        {"type": "thinking", "thinking": "canary", "signature": "s"},
+                        {"type": "text", "text": "x"},
+                    ],
+                },
+                {"role": "user", "content": "go on"},
+            ]
+        },
+        "canary",
+    ),
+    "cache control": ({"system": [{**TEXT, "cache_control": {"type": "ephemeral"}}]}, "ephemeral"),
+    "top_k": ({"top_k": 37}, "37"),
+    "temperature": ({"temperature": 0.5}, "temperature"),
+}
