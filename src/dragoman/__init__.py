@@ -6,6 +6,8 @@ Importing the package loads nothing else: each name is loaded when it is first a
 (see `dragoman.cli`). Its pytest plugin asserts nothing, so: PYTEST_DONT_REWRITE.
 """
 
+import sys as _sys
+
 TYPE_CHECKING = False  # type checkers take it for True by its name; `typing` itself takes 3 ms to load
 if TYPE_CHECKING:
     from typing import Any
@@ -309,10 +311,34 @@ __all__ = [
 ]
 
 
+def _is_elsewhere(name: str) -> bool:
+    """Is it a module of the official package that is no file here? `client/paths.py` makes those."""
+    if name in _HOME or name in _OTHER_NAMES or name.startswith("__"):
+        return False
+    from .client.paths import is_known
+
+    return is_known(name)
+
+
+class _Elsewhere:
+    """The last to be asked for a module: files come first."""
+
+    @staticmethod
+    def find_spec(fullname: str, path: object = None, target: object = None) -> "Any":
+        if not fullname.startswith("dragoman."):
+            return None
+        from .client.paths import spec_of
+
+        return spec_of(fullname)
+
+
+_sys.meta_path.append(_Elsewhere)
+
+
 def __getattr__(name: str) -> "Any":
     from importlib import import_module
 
-    if name in ("pagination", "types"):
+    if name in ("pagination", "types") or _is_elsewhere(name):
         return import_module(f"dragoman.{name}")
     if name == "BaseModel":
         value = import_module("dragoman.client.record").Record

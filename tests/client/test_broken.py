@@ -256,7 +256,7 @@ async def test_a_dropped_reply_of_asyncio_lets_go_of_its_connection() -> None:
     collector runs in any."""
     body: Any = _AsyncBody()
     kept = [Response(Request("GET", "http://h/"), body, started=0.0)]
-    kept[0].loop = asyncio.get_running_loop()
+    kept[0]._loop = asyncio.get_running_loop()
     await asyncio.to_thread(kept.clear)
     for _ in range(5):
         await asyncio.sleep(0)
@@ -266,8 +266,8 @@ async def test_a_dropped_reply_of_asyncio_lets_go_of_its_connection() -> None:
 def test_a_dropped_reply_of_a_loop_that_has_ended() -> None:
     body: Any = _AsyncBody()
     response = Response(Request("GET", "http://h/"), body, started=0.0)
-    response.loop = asyncio.new_event_loop()
-    response.loop.close()
+    response._loop = asyncio.new_event_loop()
+    response._loop.close()
     del response
     assert body.closed == 0
 

@@ -245,14 +245,13 @@ def loaded_by(source: str) -> set[str]:
 
 def test_importing_types_loads_next_to_nothing() -> None:
     """STYLE section 10."""
-    assert loaded_by("import dragoman.types") == {"dragoman", "dragoman.types", "dragoman.types._by_path"}
+    assert loaded_by("import dragoman.types") == {"dragoman", "dragoman.types"}
 
 
 def test_a_reply_loads_no_parameters_and_nothing_of_the_beta() -> None:
     ours = {name for name in loaded_by("import dragoman.types as t; t.Message") if name.startswith("dragoman.types")}
     assert {name.removeprefix("dragoman.types") for name in ours} == {
         "",
-        "._by_path",
         ".content",
         ".generic",
         ".names",
@@ -267,7 +266,6 @@ def test_keyword_arguments_load_no_parameters() -> None:
         "dragoman.client",
         "dragoman.client.given",
         "dragoman.types",
-        "dragoman.types._by_path",
         "dragoman.types.arguments",
     }
 

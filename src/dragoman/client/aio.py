@@ -55,6 +55,7 @@ class AsyncClient(ClientBase):
         default_query: Mapping[str, object] | None = None,
         http_client: Any = None,
         gateway: "GatewayHandle | None" = None,
+        _strict_response_validation: bool = False,
     ) -> None:
         if gateway is not None:
             from .local import BASE_URL
@@ -72,6 +73,7 @@ class AsyncClient(ClientBase):
             max_retries=max_retries,
             default_headers=default_headers,
             default_query=default_query,
+            _strict_response_validation=_strict_response_validation,
         )
         self._transport = _transport(self._settings.base_url, http_client, gateway)
 
@@ -98,7 +100,7 @@ class AsyncClient(ClientBase):
         whole = not call.is_stream and mode != Raw.OPEN
         response = await self._run(flow.perform(call, self._in_force(), whole=whole))
         if not whole:
-            response.loop = get_running_loop()
+            response._loop = get_running_loop()
         if mode == Raw.PARSED:
             return call.result(call, response, self)
         return async_seen(call, response, self)

@@ -7,15 +7,21 @@ from typing import IO, Any, Final, Self, TypedDict, get_args
 from .call import Call, body_of
 from .given import NOT_GIVEN, NotGiven, Omit, omit
 from .guards import is_mapping
+from .log import turn_on
 from .record import encode
 from .results import Events, Into
 from .settings import API_VERSION, DEFAULT_MAX_RETRIES, Settings
 from .timeouts import Timeout
 
-__all__ = ["NO_OPTIONS", "BinaryTypes", "ClientBase", "RequestOptions", "is_proxied"]
+__all__ = ["NO_OPTIONS", "BinaryTypes", "Body", "ClientBase", "Headers", "Query", "RequestOptions", "is_proxied"]
 
 
 BinaryTypes = bytes | bytearray | IO[bytes] | Iterable[bytes]
+
+# What `extra_body`, `extra_headers` and `extra_query` are, for annotations.
+Body = object
+Headers = Mapping[str, str | Omit]
+Query = Mapping[str, object]
 
 
 class RequestOptions(TypedDict, total=False):
@@ -57,7 +63,10 @@ class ClientBase:
         max_retries: int = DEFAULT_MAX_RETRIES,
         default_headers: Mapping[str, str] | None = None,
         default_query: Mapping[str, object] | None = None,
+        _strict_response_validation: bool = False,
     ) -> None:
+        turn_on()
+        self._strict_response_validation = _strict_response_validation  # changes nothing: see docs/client.md
         self._settings = Settings.of(
             api_key=api_key,
             auth_token=auth_token,
@@ -92,8 +101,8 @@ class ClientBase:
 
     @property
     def base_url(self) -> str:
-        """With a slash at its end."""
-        return self._settings.base_url + "/"
+        """With a slash at its end if it has a path."""
+        return self._settings.shown_url
 
     @base_url.setter
     def base_url(self, value: Any) -> None:

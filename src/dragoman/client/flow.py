@@ -15,6 +15,7 @@ import msgspec
 
 from dragoman.http.base import Request, RequestInvalid, TransportError, host_of
 
+from . import log
 from .call import Call
 from .exceptions import status_error
 from .reply import ANY_SIZE, Headers, Response, connection_error
@@ -69,20 +70,29 @@ def perform(
     """
     retries = settings.max_retries if call.max_retries is None else call.max_retries
     taken = 0
+    watch = log.watch()
     while True:
         request = call.request(settings, retries_taken=taken)
+        if watch is not None:
+            watch.sending(request, taken)
         try:
             response = yield from _attempt(request, taken, whole=whole)
         except TransportError as error:
+            if watch is not None:
+                watch.failed(request, error)
             if taken >= retries or isinstance(error, RequestInvalid):
                 raise connection_error(error, request) from error
             delay_s = retry_delay_s(taken, None, dice=dice, now=now)
         else:
+            if watch is not None:
+                watch.came(request, response)
             if response.is_success:
                 return response
             if taken >= retries or not is_worth_retrying(response.status_code, response.headers):
                 raise status_error(response)
             delay_s = retry_delay_s(taken, response.headers, dice=dice, now=now)
+        if watch is not None:
+            watch.retrying(request, delay_s, retries - taken)
         yield Sleep(delay_s)
         taken += 1
 

@@ -18,7 +18,7 @@ from dragoman.types.events import (
 from dragoman.types.replies import ParsedContentBlock, ParsedMessage
 
 from .given import is_given, omit
-from .guards import is_object
+from .guards import LIST, is_object
 from .parse import parse_text
 from .record import Record, build, read_as
 from .snapshots import GrowingInput, GrowingText
@@ -140,7 +140,7 @@ class Fold:
                 return [event, self._input(event.index, block, told["partial_json"])]
             case "citations_delta", "text" if "citation" in told:
                 before = block.__dict__.get("citations")
-                block.citations = citations = [*(before if isinstance(before, list) else ()), told["citation"]]
+                block.citations = citations = [*(before if type(before) is LIST else ()), told["citation"]]
                 grown = CitationEvent.model_construct(type="citation", citation=told["citation"], snapshot=citations)
                 return [event, grown]
             case "signature_delta", "thinking" if "signature" in told:

@@ -23,6 +23,8 @@ from dragoman.http.base import (
     host_of,
 )
 
+from .timeouts import Limits
+
 __all__ = ["ForeignSyncTransport", "ForeignTransport", "limits_of"]
 
 
@@ -45,14 +47,13 @@ def _request(module: ModuleType, client: Any, request: Request) -> Any:
     """Raises RequestInvalid for a header that HTTP does not allow: their error would show it, and it may be a key."""
     host = host_of(request.url)
     limits = request.timeouts
+    pool_s = limits.pool_s if isinstance(limits, Limits) else limits.connect_s
     return client.build_request(
         request.method,
         request.url,
         headers=[encoded_header(name, value, host) for name, value in request.headers],
         content=request.body,
-        timeout=module.Timeout(
-            connect=limits.connect_s, read=limits.first_byte_s, write=limits.write_s, pool=limits.connect_s
-        ),
+        timeout=module.Timeout(connect=limits.connect_s, read=limits.first_byte_s, write=limits.write_s, pool=pool_s),
     )
 
 

@@ -25,7 +25,7 @@ from typing import (
 
 import msgspec
 
-from .guards import LIST, OBJECT, is_list, is_mapping, is_object
+from .guards import LIST, OBJECT, is_list, is_mapping, is_object, is_set
 
 __all__ = ["Record", "build", "encode", "plain", "read_as"]
 
@@ -444,16 +444,17 @@ def plain(value: Any) -> Any:
         if isinstance(value, kind):
             return bare(value)
     # Asked of the class: an object that makes up its attributes, such as a mock, has no end of them.
-    if hasattr(type(value), "model_dump"):  # a Pydantic model, such as a block of another client
+    if _has(value, "model_dump"):  # a Pydantic model, such as a block of another client
         return value.model_dump(mode="json", by_alias=True, exclude_unset=True)
     if isinstance(value, PathLike) or hasattr(value, "read"):
         return _file_text(value)
     if is_mapping(value):
         return dict(value)
-    if hasattr(type(value), "to_dict"):  # a tool
+    if _has(value, "to_dict"):  # a tool
         return value.to_dict()
-    if hasattr(value, "__iter__"):
-        return list(value)
+    if _has(value, "__iter__"):
+        items: Iterable[Any] = value
+        return list(items)
     raise TypeError(f"a request cannot hold a {type(value).__name__}")
 
 
@@ -480,9 +481,34 @@ def encode(value: Any) -> bytes:
     """`value` as JSON. Raises TypeError for what it cannot hold, ValueError for NaN and infinity, RecursionError for
     what is in itself."""
     body = _encode(value)
+    if b'"base64"' in body and (place := _place_of_bytes(value)) is not None:
+        raise TypeError(
+            f"{place.lstrip('.')} is bytes, and JSON has none: give text. What base64.b64encode() returns becomes text "
+            "by `.decode()`"
+        )
     if b"null" in body:  # which NaN would have become without a word
         _must_be_finite(value)
     return body
+
+
+def _place_of_bytes(value: Any) -> str | None:
+    """Where the first bytes are, as `.messages[0].content[1].source.data`: the encoder would write them as base64, and
+    so what is base64 already a second time."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return ""
+    if isinstance(value, Record):
+        value = value.__dict__
+    if is_mapping(value):
+        members = ((f".{key}", item) for key, item in value.items())
+    elif is_list(value):
+        members = ((f"[{index}]", item) for index, item in enumerate(value))
+    else:
+        return None
+    return next((f"{step}{inner}" for step, item in members if (inner := _place_of_bytes(item)) is not None), None)
+
+
+def _has(value: object, name: str) -> bool:
+    return hasattr(type(value), name)
 
 
 def _must_be_finite(value: Any) -> None:
@@ -495,5 +521,5 @@ def _must_be_finite(value: Any) -> None:
             due.extend(each.__dict__.values())
         elif is_mapping(each):
             due.extend(each.values())
-        elif isinstance(each, list | tuple | set | frozenset):
+        elif is_list(each) or is_set(each):
             due.extend(each)

@@ -85,7 +85,7 @@ class Response:
     """
 
     http_version = "HTTP/1.1"
-    loop: Any = None  # the event loop that an unread body belongs to; None for threads
+    _loop: Any = None  # the event loop that an unread body belongs to; None for threads
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Response:
 
     def __getstate__(self) -> dict[str, Any]:
         """An error is pickled with its response; a connection stays in its process."""
-        return {**self.__dict__, "_reply": None, "loop": None, "is_closed": True}
+        return {**self.__dict__, "_reply": None, "_loop": None, "is_closed": True}
 
     def __del__(self) -> None:
         """A body that nobody can read any more would hold its connection."""
@@ -117,9 +117,9 @@ class Response:
             return
         if not hasattr(reply, "aclose"):
             reply.close()
-        elif self.loop is not None:
+        elif self._loop is not None:
             with suppress(RuntimeError):  # the loop has been closed, and its connections with it
-                self.loop.call_soon_threadsafe(_close_soon, self.loop, reply)
+                self._loop.call_soon_threadsafe(_close_soon, self._loop, reply)
 
     def __repr__(self) -> str:
         return f"<Response [{self.status_code} {self.reason_phrase}]>"

@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from .call import Call
 from .exceptions import APIResponseValidationError
-from .guards import LIST
+from .guards import is_list
 from .record import Reader, Record, read_as, reader_of
 from .reply import Response, any_json
 from .stream import AsyncStream, Stream
@@ -89,8 +89,8 @@ class Page:
     def __call__(self, call: Call, response: Response, client: Any) -> Any:
         page = Into(self._async_page if client._is_async else self._page)(call, response, client)
         read: Reader = reader_of(self._item) or _as_it_is
-        items = page.__dict__.get("data") or []
-        if type(items) is not LIST:
+        items: Any = page.__dict__.get("data") or ()
+        if not is_list(items):
             raise APIResponseValidationError(response, page.to_dict(), message="The reply is a page without a list.")
         page.data = [read(item) for item in items]
         page._next = (client, call)

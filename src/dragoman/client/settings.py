@@ -27,7 +27,8 @@ Credentials = Callable[..., Any]  # () -> a token, or an object with `token`; ca
 
 
 class Settings:
-    """One client's settings. `base_url` has no slash at its end; headers and query are what the caller set."""
+    """One client's settings. `base_url` has no slash at its end, `shown_url` is as the client tells it; headers and
+    query are what the caller set."""
 
     def __init__(
         self,
@@ -43,7 +44,8 @@ class Settings:
     ) -> None:
         self.api_key = api_key
         self.auth_token = auth_token
-        self.base_url = base_url
+        self.base_url = base_url.rstrip("/")
+        self.shown_url = base_url
         self.timeout = timeout
         self.max_retries = max_retries
         self.headers = headers
@@ -110,7 +112,7 @@ class Settings:
         return Settings(
             api_key=api_key if other_key else self.api_key,
             auth_token=auth_token if other_key else self.auth_token,
-            base_url=self.base_url if base_url is None else _checked_url(str(base_url)),
+            base_url=self.shown_url if base_url is None else _checked_url(str(base_url)),
             timeout=timeout_of(timeout, self.timeout),
             max_retries=self.max_retries if isinstance(max_retries, NotGiven) else checked_retries(max_retries),
             headers=_layered(headers, default_headers or {}),
@@ -222,10 +224,12 @@ def checked_retries(value: Any) -> int:
 
 
 def _checked_url(url: str) -> str:
+    """With a slash at the end of a path, as the official client shows it; a bare host is as it was given."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"base_url must begin with http:// or https:// and name a host: {url!r}")
-    return url.rstrip("/")
+        shown = "what was given holds a password" if "@" in url else repr(url)
+        raise ValueError(f"base_url must begin with http:// or https:// and name a host: {shown}")
+    return url if url.endswith("/") or not parts.path else f"{url}/"
 
 
 def _header_lines(text: str) -> dict[str, HeaderValue]:

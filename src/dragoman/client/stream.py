@@ -26,6 +26,7 @@ class _Reader(Generic[T]):
         self._decoder = SSEDecoder(nameless="")  # "message" is a name that gateways give
         self._before = b""  # the beginning of what came while there was no event
         self._has_event = False
+        self.is_over = False  # what came last is the end of a message
 
     def feed(self, piece: bytes) -> Iterator[T]:
         try:
@@ -42,6 +43,8 @@ class _Reader(Generic[T]):
             if name == "ping" or not name or not data:
                 continue
             yield self._read(self._object(name, data))
+        if events:
+            self.is_over = events[-1][0] == "message_stop"
 
     def end(self) -> None:
         """The body is over. Raises APIResponseValidationError when it was something else than events."""
@@ -116,6 +119,8 @@ def _events(response: Response, read: Callable[[Any], T]) -> Iterator[T]:
     try:
         for piece in response.iter_raw():
             yield from reader.feed(piece)
+            if response.is_closed and reader.is_over:  # by the caller: the connection has no more to say
+                return
         reader.end()
     finally:
         response.close()

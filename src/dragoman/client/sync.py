@@ -56,6 +56,7 @@ class Client(ClientBase):
         default_query: Mapping[str, object] | None = None,
         http_client: Any = None,
         gateway: "GatewayHandle | None" = None,
+        _strict_response_validation: bool = False,
     ) -> None:
         if gateway is not None:
             from .local import BASE_URL
@@ -73,6 +74,7 @@ class Client(ClientBase):
             max_retries=max_retries,
             default_headers=default_headers,
             default_query=default_query,
+            _strict_response_validation=_strict_response_validation,
         )
         self._transport = _transport(self._settings.base_url, http_client, gateway)
 

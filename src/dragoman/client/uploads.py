@@ -7,7 +7,7 @@ from mimetypes import guess_type
 from typing import IO, Any
 from uuid import uuid4
 
-__all__ = ["FileTypes", "file_from_path", "multipart"]
+__all__ = ["FileContent", "FileTypes", "file_from_path", "multipart"]
 
 FileContent = IO[bytes] | bytes | os.PathLike[str]
 FileTypes = (
@@ -24,7 +24,9 @@ def multipart(name: str, file: Any, fields: Mapping[str, Any]) -> tuple[bytes, s
     boundary = uuid4().hex
     filename, content, media_type, headers = _parts(file)
     pieces = [_field(boundary, key, value) for key, value in fields.items()]
-    disposition = f'form-data; name="{name.translate(ESCAPES)}"; filename="{filename.translate(ESCAPES)}"'
+    disposition = f'form-data; name="{name.translate(ESCAPES)}"'
+    if filename is not None:
+        disposition += f'; filename="{filename.translate(ESCAPES)}"'
     head = "".join(f"{key}: {value}\r\n" for key, value in headers.items())
     pieces.append(
         f"--{boundary}\r\ncontent-disposition: {disposition}\r\ncontent-type: {media_type}\r\n{head}\r\n".encode()
@@ -40,8 +42,8 @@ def _field(boundary: str, name: str, value: Any) -> bytes:
     return f'--{boundary}\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'.encode()
 
 
-def _parts(file: FileTypes) -> tuple[str, bytes, str, Mapping[str, str]]:
-    """Name, bytes, media type and further headers of a file in any of its forms."""
+def _parts(file: FileTypes) -> tuple[str | None, bytes, str, Mapping[str, str]]:
+    """Name, bytes, media type and further headers of a file in any of its forms. What has no name is sent without."""
     name: str | None = None
     media_type: str | None = None
     headers: Mapping[str, str] = {}
@@ -53,12 +55,14 @@ def _parts(file: FileTypes) -> tuple[str, bytes, str, Mapping[str, str]]:
         headers = file[3] if len(file) > 3 else {}
     if name is None:
         name = _name_of(content)
-    return name, _bytes_of(content), media_type or guess_type(name)[0] or "application/octet-stream", headers
+    if media_type is None and name is not None:
+        media_type = guess_type(name)[0]
+    return name, _bytes_of(content), media_type or "application/octet-stream", headers
 
 
-def _name_of(content: FileContent) -> str:
+def _name_of(content: FileContent) -> str | None:
     named: Any = content if isinstance(content, os.PathLike) else getattr(content, "name", None)
-    return os.path.basename(os.fspath(named)) if isinstance(named, str | os.PathLike) else "upload"
+    return os.path.basename(os.fspath(named)) if isinstance(named, str | os.PathLike) else None
 
 
 def _bytes_of(content: FileContent) -> bytes:

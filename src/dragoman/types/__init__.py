@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from .params.toolsets import *  # noqa: F403
     from .raw_events import *  # noqa: F403
     from .replies import *  # noqa: F403
-else:
-    from . import _by_path as _by_path
 
 # Module -> what is defined in it.
 _CONTENTS = {

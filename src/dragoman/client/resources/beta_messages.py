@@ -158,6 +158,17 @@ class BetaMessages(SyncResource):
         stream: Literal[True],
         **arguments: Unpack[ToolRunnerArguments],
     ) -> BetaStreamingToolRunner[T]: ...
+    @overload
+    def tool_runner(
+        self,
+        *,
+        tools: Iterable[Any],
+        max_iterations: int | Omit = omit,
+        run_tools_eagerly: bool = False,
+        output_format: type[T] | Omit = omit,
+        stream: bool,
+        **arguments: Unpack[ToolRunnerArguments],
+    ) -> BetaToolRunner[T] | BetaStreamingToolRunner[T]: ...
     def tool_runner(
         self,
         *,
@@ -282,6 +293,17 @@ class AsyncBetaMessages(AsyncResource):
         stream: Literal[True],
         **arguments: Unpack[ToolRunnerArguments],
     ) -> BetaAsyncStreamingToolRunner[T]: ...
+    @overload
+    def tool_runner(
+        self,
+        *,
+        tools: Iterable[Any],
+        max_iterations: int | Omit = omit,
+        run_tools_eagerly: bool = False,
+        output_format: type[T] | Omit = omit,
+        stream: bool,
+        **arguments: Unpack[ToolRunnerArguments],
+    ) -> BetaAsyncToolRunner[T] | BetaAsyncStreamingToolRunner[T]: ...
     def tool_runner(
         self,
         *,
