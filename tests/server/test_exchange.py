@@ -1187,3 +1187,25 @@ def test_the_server_is_imported_without_uvloop() -> None:
     """Windows has none."""
     code = "import sys; sys.modules['uvloop'] = None; import dragoman.server.run, dragoman.cli"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+async def test_a_connection_that_is_made_behind_the_stop_is_closed() -> None:
+    """The system had taken it before: nobody would ever answer it, and it would hold the server's end up."""
+
+    class Late(asyncio.Transport):
+        aborted = 0
+
+        def get_extra_info(self, name: str, default: object = None) -> object:
+            return ("127.0.0.1", 1)
+
+        def abort(self) -> None:
+            self.aborted += 1
+
+    connections = Connections(echo)
+    connections.finish()
+    late, connection = Late(), connections()
+    connection.connection_made(late)
+    connection.data_received(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+    assert late.aborted == 1
+    assert not connections.at_work
+    connection.connection_lost(None)

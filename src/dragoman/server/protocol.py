@@ -51,12 +51,14 @@ class Connections:
         self.keep_alive_s = keep_alive_s
         self.open: set[Connection] = set()
         self.at_work: set[asyncio.Task[None]] = set()  # the workers of connections whose request is being answered
+        self.is_finishing = False
 
     def __call__(self) -> "Connection":
         return Connection(self)
 
     def finish(self) -> None:
-        """Let requests at work end; take no others."""
+        """Let requests at work end; take no others, nor connections that the system has taken already."""
+        self.is_finishing = True
         for connection in list(self.open):
             connection.finish()
 
@@ -108,6 +110,9 @@ class Connection(asyncio.Protocol):
         }
         self._server.open.add(self)
         self._timer = self._loop.call_later(self._server.keep_alive_s, self._look)
+        if self._server.is_finishing:
+            self._is_deaf = self._is_closing = True
+            transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._is_deaf:

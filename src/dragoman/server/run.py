@@ -28,6 +28,7 @@ DESCRIPTORS = 65_536
 # Looking for cycles as often as Python does costs one in twenty cycles of the processor; more rarely than this, what
 # failed requests leave behind (their tracebacks) adds up. What start-up made is frozen, so a full look is cheap.
 GC_THRESHOLDS = (5_000, 10, 2)
+TURNS = 3  # of the loop, in which connections are made that were taken before the stop
 LAST_WORDS_S = 1.0  # for the requests that a stop has cut to tell their callers
 
 
@@ -101,6 +102,8 @@ async def _finish(connections: Connections, stop: "_Stop", *, grace_s: float) ->
     if connections.at_work:
         await asyncio.wait(set(connections.at_work), timeout=LAST_WORDS_S)
     connections.abort()  # of a client that does not read it would never end
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
 
 
 async def _all_ended(connections: Connections) -> None:
