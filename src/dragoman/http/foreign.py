@@ -49,6 +49,7 @@ __all__ = ["HttpxTransport"]
 
 WRITE_BYTES = 256 * 1024  # the request's body is written in such pieces, each with `write_s` of its own
 HEAD_LIMIT_BYTES = 256 * 1024  # of all 1xx replies and the final headers; a single header block may have 100 KiB
+EARLY_S = 0.002  # a timer may ring so much before its time: uvloop counts in whole milliseconds
 
 
 class HttpxTransport:
@@ -245,7 +246,7 @@ class _Exchange:
 
     def is_over(self) -> bool:
         """Has the whole taken as long as it may?"""
-        return self.total_at is not None and asyncio.get_running_loop().time() >= self.total_at
+        return self.total_at is not None and asyncio.get_running_loop().time() >= self.total_at - EARLY_S
 
     def end(self) -> None:
         """The transport is being closed: wait no longer."""
