@@ -352,7 +352,11 @@ SERVER, PROVIDER = "[server]\n", '[providers.a]\nbase_url = "http://a"\n'
         (
             PROVIDER + 'dialect = "telepathy"',
             3,
-            ["dialect:", '"telepathy"', '"messages" or "openai_chat" or "openai_responses" or "gemini" or "offline"'],
+            [
+                "dialect:",
+                '"telepathy"',
+                '"messages" or "openai_chat" or "openai_responses" or "gemini" or "bedrock" or "vertex" or "offline"',
+            ],
         ),
         # numbers
         (SERVER + 'body_limit_mb = "32"', 2, ["server.body_limit_mb:", "whole number from 1 to 1024"]),

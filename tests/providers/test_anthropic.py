@@ -226,7 +226,7 @@ KINDS = {
 )
 def test_an_envelope_is_handed_on_as_it_came(body: bytes) -> None:
     """ERR-4: unknown types too."""
-    assert ADAPTER.read_error(429, body, request_id="req_ours") == body
+    assert ADAPTER.read_error(429, body, request_id="req_ours") == (429, body)
 
 
 NO_ENVELOPES = [
@@ -244,7 +244,7 @@ NO_ENVELOPES = [
 @pytest.mark.parametrize("body", NO_ENVELOPES, ids=lambda body: repr(body[:20]))
 def test_what_is_no_envelope_is_put_into_one_without_its_text(status: int, body: bytes) -> None:
     """ERR-1, ERR-10 to 21: a proxy's page may hold anything; its status says enough."""
-    envelope = json.loads(ADAPTER.read_error(status, body, request_id="req_ours"))
+    envelope = json.loads(ADAPTER.read_error(status, body, request_id="req_ours").body)
     assert envelope == {
         "type": "error",
         "error": {

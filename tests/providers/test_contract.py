@@ -162,7 +162,7 @@ def test_every_error_becomes_an_envelope(dialect: Dialect, status: int) -> None:
         b"[" * 99_999,
     ]
     for body in [*bodies, *(rng.randbytes(20) for _ in range(50))]:
-        envelope = json.loads(dialect.adapter.read_error(status, body, request_id="req_1"))
+        envelope = json.loads(dialect.adapter.read_error(status, body, request_id="req_1").body)
         assert envelope["type"] == "error"
         assert envelope["error"]["type"]
         assert envelope["error"]["message"]

@@ -1,87 +1,32 @@
-"""A provider that speaks Chat Completions on a real socket, refuses what the reference does not allow, and misbehaves
-on demand.
-
-    with FakeOpenAI() as fake:
-        ... fake.url, fake.bodies, fake.refused ...
-
-Its model, of any name, thinks when it is called `thinker...`, calls `get_weather` for each city that it is asked the
-weather of (all in one turn, in fragments, in turns) and `Read` for a file, and reads results of tools out. Words in the
-last user's turn make it misbehave: see FAULTS.
-"""
+"""A provider that speaks Chat Completions on a real socket, and refuses what the reference does not allow: see
+fake_provider.py."""
 
 import json
-import re
-import select
-import socket
-import threading
-import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from collections.abc import Iterator, Mapping
 
 from fake_openai_rules import Refused, check
+from fake_provider import PIECE, THOUGHT, FakeProvider, Handler, Json, wishes
 
 __all__ = ["FakeOpenAI"]
 
-Json = dict[str, Any]
 KEY = "sk-fake-openai-key"
-CITY = re.compile(r"\b(?:Paris|Rome|Tokyo|Malmö)\b")
-FILE = re.compile(r"Read the file (/\S+)")
-PIECE = 5  # characters of a chunk
-PATIENCE_S = 10.0
+TOO_LONG = (
+    "This model's maximum context length is 4096 tokens. However, your messages resulted in 5000 tokens. Please reduce"
+    " the length of the messages."
+)
+# `code` and `type` of an error.
+FAILURES: Mapping[str, tuple[str | None, str]] = {
+    "rate_limit": ("rate_limit_exceeded", "requests"),
+    "too_long": ("context_length_exceeded", "invalid_request_error"),
+    "key": ("invalid_api_key", "invalid_request_error"),
+    "no_model": ("model_not_found", "invalid_request_error"),
+    "server": (None, "server_error"),
+    "overloaded": (None, "server_error"),
+}
 
 
-class FakeOpenAI:
-    """What it was asked is in `bodies`; what it refused, beyond the faults that it was told to have, in `refused`."""
-
-    def __init__(self) -> None:
-        self.bodies: list[Json] = []
-        self.refused: list[str] = []
-        self.hung_up = threading.Event()  # a caller has, while it was being answered
-        self.streaming = threading.Event()  # the part of a stream that stalls is out
-        self.hung_up_at = 0.0  # seconds, monotonic
-        handler = type("Handler", (_Handler,), {"fake": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self.key = KEY
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    fake: FakeOpenAI
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def log_message(self, *_: object) -> None:
-        """To nowhere."""
-
-    def do_POST(self) -> None:
-        raw = self.rfile.read(int(self.headers["content-length"]))
-        try:
-            body = self._checked(raw)
-        except Refused as refused:
-            self.fake.refused.append(str(refused))
-            self.whole(refused.body, status=refused.status)
-            return
-        self.fake.bodies.append(body)
-        asked = _last_text(body)
-        for word, fault in FAULTS.items():
-            if word in asked:
-                fault(self, body)
-                return
-        self.answer(body)
-
-    def _checked(self, raw: bytes) -> Json:
+class _Handler(Handler):
+    def checked(self, raw: bytes) -> Json:
         if self.path != "/v1/chat/completions":
             raise Refused(f"Invalid URL (POST {self.path})", status=404)
         if self.headers.get("authorization") != f"Bearer {KEY}":
@@ -92,7 +37,8 @@ class _Handler(BaseHTTPRequestHandler):
         check(body)
         return dict(body)
 
-    # -- answers --
+    def last_text(self, body: Json) -> str:
+        return _last_text(body)
 
     def answer(self, body: Json) -> None:
         message, finish, usage = _reply(body)
@@ -107,110 +53,32 @@ class _Handler(BaseHTTPRequestHandler):
         if body.get("stream_options", {}).get("include_usage"):
             self.chunk({**_base(body), "choices": [], "usage": usage})
         self.event("[DONE]")
-        self.wfile.write(b"0\r\n\r\n")
+        self.end()
 
-    def whole(self, value: Json, *, status: int = 200, **headers: str) -> None:
-        data = json.dumps(value).encode()
-        self.send_response(status)
-        for name, text in {"content-type": "application/json", "content-length": str(len(data)), **headers}.items():
-            self.send_header(name.replace("_", "-"), text)
-        self.end_headers()
-        self.wfile.write(data)
-
-    def begin(self) -> None:
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream; charset=utf-8")
-        self.send_header("transfer-encoding", "chunked")
-        self.end_headers()
-
-    def chunk(self, value: Json) -> None:
-        self.event(json.dumps(value, ensure_ascii=False))
-
-    def event(self, data: str) -> None:
-        sent = f"data: {data}\n\n".encode()
-        self.wfile.write(f"{len(sent):x}\r\n".encode() + sent + b"\r\n")
+    def fail(self, status: int, message: str, *, kind: str, headers: Mapping[str, str]) -> None:
+        code, type_ = FAILURES[kind]
+        error = {"message": message or TOO_LONG, "type": type_, "param": None, "code": code}
+        self.whole({"error": error}, status=status, headers=headers.items())
 
     def some(self, body: Json) -> None:
-        """The beginning of a stream."""
         self.begin()
         for text in ("", "Half of", " it"):
             delta = {"role": "assistant", "content": text}
             self.chunk({**_base(body), "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
 
-    def wait_for_the_end(self) -> None:
-        """Until the caller hangs up."""
-        self.fake.streaming.set()
-        readable, _, _ = select.select([self.connection], [], [], PATIENCE_S)
-        if readable and self.connection.recv(1) == b"":
-            self.fake.hung_up_at = time.monotonic()
-            self.fake.hung_up.set()
-        self.close_connection = True
+    def error_in_stream(self, message: str) -> None:
+        self.chunk({"error": {"message": message, "type": "server_error", "param": None, "code": None}})
 
-    def cut(self) -> None:
-        self.wfile.flush()
-        self.connection.shutdown(socket.SHUT_RDWR)
-        self.close_connection = True
+    def chunk(self, value: Json) -> None:
+        self.event(json.dumps(value, ensure_ascii=False))
 
 
-# -- faults --
+class FakeOpenAI(FakeProvider):
+    """Chat Completions."""
 
-
-def _too_many(handler: _Handler, body: Json) -> None:
-    error = {"message": "Rate limit reached for requests", "type": "requests", "code": "rate_limit_exceeded"}
-    handler.whole({"error": {**error, "param": None}}, status=429, retry_after="7")
-
-
-def _error_chunk(handler: _Handler, body: Json) -> None:
-    handler.some(body)
-    error = {"message": "The server had an error", "type": "server_error", "param": None, "code": None}
-    handler.chunk({"error": error})
-    handler.wait_for_the_end()
-
-
-def _truncated(handler: _Handler, body: Json) -> None:
-    handler.some(body)
-    handler.cut()
-
-
-def _ended_early(handler: _Handler, body: Json) -> None:
-    handler.some(body)
-    handler.wfile.write(b"0\r\n\r\n")
-
-
-def _stalled(handler: _Handler, body: Json) -> None:
-    handler.some(body)
-    handler.wait_for_the_end()
-
-
-def _silent(handler: _Handler, body: Json) -> None:
-    handler.wait_for_the_end()
-
-
-def _status(status: int, message: str, code: str | None = None) -> Callable[[_Handler, Json], None]:
-    def fault(handler: _Handler, body: Json) -> None:
-        error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
-        handler.whole({"error": error}, status=status)
-
-    return fault
-
-
-TOO_LONG_SAID = (
-    "This model's maximum context length is 4096 tokens. However, your messages resulted in 5000 tokens. Please reduce"
-    " the length of the messages."
-)
-FAULTS: dict[str, Callable[[_Handler, Json], None]] = {
-    "!429": _too_many,
-    "!long": _status(400, TOO_LONG_SAID, "context_length_exceeded"),
-    "!401": _status(401, f"Incorrect API key provided: {KEY}.", "invalid_api_key"),
-    "!404": _status(404, "The model does not exist", "model_not_found"),
-    "!500": _status(500, "The server had an error"),
-    "!503": _status(503, "The engine is currently overloaded"),
-    "!error": _error_chunk,
-    "!truncated": _truncated,
-    "!early": _ended_early,
-    "!stall": _stalled,
-    "!silent": _silent,
-}
+    handler = _Handler
+    key = KEY
+    path = "/v1"
 
 
 # -- the model --
@@ -224,8 +92,8 @@ def _reply(body: Json) -> tuple[Json, str, Json]:
     results = _results(body["messages"])
     calls = [] if body.get("tool_choice") == "none" else _calls(body)
     message: Json = {"role": "assistant", "content": None}
-    if body["model"].startswith("thinker"):
-        message["reasoning_content"] = "Let me think. 🤔"
+    if "thinker" in body["model"]:
+        message["reasoning_content"] = THOUGHT
     if results:
         message["content"] = f"It says: {' | '.join(results)}"
     elif calls:
@@ -238,13 +106,9 @@ def _reply(body: Json) -> tuple[Json, str, Json]:
 
 
 def _calls(body: Json) -> list[Json]:
-    """For what the last user's turn speaks of and a tool is there for."""
-    names = {tool["function"]["name"] for tool in body.get("tools", [])}
-    asked = _last_text(body)
-    inputs = [("get_weather", {"city": city}) for city in CITY.findall(asked)]
-    inputs += [("Read", {"file_path": path}) for path in FILE.findall(asked)[-1:]]
     turn = len(body["messages"])
-    return [_call(f"call_{turn}_{at}", *each) for at, each in enumerate(inputs) if each[0] in names]
+    asked = wishes(_last_text(body), (tool["function"]["name"] for tool in body.get("tools", [])))
+    return [_call(f"call_{turn}_{at}", *each) for at, each in enumerate(asked)]
 
 
 def _call(call_id: str, name: str, arguments: Json) -> Json:

@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import fake_provider
+
 __all__ = ["Refused", "check"]
 
 Json = dict[str, Any]
@@ -16,13 +18,12 @@ REASONING = re.compile(r"(?:o[1-9]|gpt-5)")
 MOST_TOOLS, LONGEST_ID, LONGEST_USER, MOST_STOPS = 128, 40, 64, 4
 
 
-class Refused(Exception):
+class Refused(fake_provider.Refused):
     """An error of OpenAI's form."""
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None, status: int = 400) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = {"error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}}
+        error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+        super().__init__(message, body={"error": error}, status=status)
 
 
 def check(body: Any) -> None:

@@ -20,6 +20,7 @@ from dragoman.gateway.config_limits import GroupConfig, LimitsConfig, TierConfig
 from dragoman.gateway.config_sheet import Sheet
 from dragoman.gateway.config_text import KeyPath, dotted
 from dragoman.gateway.config_values import Listen, Secret, TargetName
+from dragoman.gateway.hosts import with_host
 
 __all__ = [
     "ANTHROPIC_URL",
@@ -40,6 +41,8 @@ __all__ = [
 
 DEFAULT_FILE = Path("dragoman.toml")
 OFFLINE: Final = "offline"  # the built-in engine, as a provider's name and as a dialect
+# How a request is authorized where no key is given: with one, it goes as a bearer token.
+AUTH_BY_DIALECT = {"openai_chat": "bearer", "openai_responses": "bearer", "bedrock": "aws", "vertex": "google"}
 OFFLINE_ONLY = ("ttft_ms", "tokens_per_second", "script")
 ANTHROPIC_URL = "https://api.anthropic.com"
 _ANTHROPIC_HOST = "api.anthropic.com"
@@ -74,12 +77,23 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     origin: str
     dialect: Annotated[
-        Literal["messages", "openai_chat", "openai_responses", "gemini", "offline"],
-        read.choice("messages", "openai_chat", "openai_responses", "gemini", OFFLINE),
+        Literal["messages", "openai_chat", "openai_responses", "gemini", "bedrock", "vertex", "offline"],
+        read.choice("messages", "openai_chat", "openai_responses", "gemini", "bedrock", "vertex", OFFLINE),
     ] = "messages"
+    host: Annotated[str | None, read.word] = None  # a row of providers/hosts.toml
     base_url: Annotated[str, read.base_url] = ""  # no slash at its end; empty only when `dialect` is "offline"
     api_key: Annotated[Secret | None, read.secret] = None
-    auth: Annotated[Literal["x-api-key", "bearer"], read.choice("x-api-key", "bearer")] = "x-api-key"
+    auth: Annotated[
+        Literal["x-api-key", "bearer", "aws", "google"], read.choice("x-api-key", "bearer", "aws", "google")
+    ] = "x-api-key"
+    # Of clouds: where, on whose account, and who asks. What is not set here, the cloud's own tools would find.
+    region: Annotated[str | None, read.word] = None
+    project: Annotated[str | None, read.word] = None
+    access_key_id: Annotated[Secret | None, read.secret] = None
+    secret_access_key: Annotated[Secret | None, read.secret] = None
+    session_token: Annotated[Secret | None, read.secret] = None
+    profile: Annotated[str | None, read.word] = None
+    credentials_file: Annotated[str | None, read.readable_file] = None
     # Who keeps message threads. Only Anthropic's own API is known to: the loader says so for its host.
     threads: Annotated[Literal["ours", "upstream"], read.choice("ours", "upstream")] = "ours"
     connect_timeout_s: Annotated[float, read.seconds(0.01)] = 5.0
@@ -268,7 +282,7 @@ def _server(
 def _providers(sheet: Sheet, env: Mapping[str, str]) -> tuple[dict[str, ProviderConfig], tuple[str, ...]]:
     """The providers, those of the file first, and what is to be said about the environment's."""
     key, notes = _key_of_environment(sheet, env)
-    providers = {name: _provider(sheet, name, key) for name in sheet.names("providers")}
+    providers = {name: _provider(sheet, name, key, env) for name in sheet.names("providers")}
     if key is not None and "anthropic" not in providers:
         providers["anthropic"] = ProviderConfig(
             name="anthropic", origin="ANTHROPIC_API_KEY is set", base_url=ANTHROPIC_URL, api_key=key, threads="upstream"
@@ -311,7 +325,7 @@ def _key_of_environment(sheet: Sheet, env: Mapping[str, str]) -> tuple[Secret | 
     return values.get("api_key"), ()
 
 
-def _provider(sheet: Sheet, name: str, env_key: Secret | None) -> ProviderConfig:
+def _provider(sheet: Sheet, name: str, env_key: Secret | None, env: Mapping[str, str]) -> ProviderConfig:
     """The provider of one table; with defaults in place of what was wrong, which the sheet has noted."""
     path = ("providers", name)
     table, values = sheet.table(path), sheet.settings(path, settings(ProviderConfig))
@@ -319,8 +333,10 @@ def _provider(sheet: Sheet, name: str, env_key: Secret | None) -> ProviderConfig
         sheet.note(path, "this is no name for a provider", "Use a-z, 0-9, - and _ only.")
     if name == OFFLINE:
         values.setdefault("dialect", OFFLINE)
-    if values.get("dialect") in ("openai_chat", "openai_responses"):
-        values.setdefault("auth", "bearer")
+    else:
+        values = with_host(sheet, path, values, env)
+    if values.get("dialect") in AUTH_BY_DIALECT:
+        values.setdefault("auth", "bearer" if "api_key" in values else AUTH_BY_DIALECT[values["dialect"]])
     if name == "anthropic" and values.get("dialect") != OFFLINE:
         values = _with_anthropic_defaults(values, table, env_key)
     if "threads" not in table and _host(values.get("base_url", "")) == _ANTHROPIC_HOST:

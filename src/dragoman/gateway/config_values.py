@@ -36,6 +36,7 @@ __all__ = [
     "targets",
     "whole",
     "why_no_identity",
+    "word",
 ]
 
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|(\$)|)")
@@ -152,6 +153,13 @@ def choice(*words: str) -> Callable[[object], str]:
         raise Refused("is not one of the words it takes", f"Write {either}.")
 
     return read
+
+
+def word(value: object) -> str:
+    """A name without space or control characters."""
+    if isinstance(value, str) and re.fullmatch(r"[!-~]{1,256}", value):
+        return value
+    raise Refused("is not a name", "Write it in quotes, without spaces.")
 
 
 def whole(low: int, high: int) -> Callable[[object], int]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dragoman.engines.offline.scripts import Script
     from dragoman.http.base import Transport
 
+    from .credentials import Signer
     from .pipeline import Gateway
 
 __all__ = ["open_auth", "open_gateway"]
@@ -50,6 +51,7 @@ def open_gateway(
     `script` is for the offline engine, in place of what is configured; `file_folder` in place of the database's.
     """
     from dragoman.providers.anthropic import Messages
+    from dragoman.providers.base import Dialect
     from dragoman.providers.gemini import Gemini
     from dragoman.providers.openai_chat import ChatCompletions
     from dragoman.providers.openai_responses import Responses
@@ -66,10 +68,18 @@ def open_gateway(
         engines={
             each.name: _engine(each, secret, script) for each in config.providers.values() if each.dialect == OFFLINE
         },
-        adapters={Messages.name: Messages()},
-        translators={each.name: each for each in (ChatCompletions(), Responses(), Gemini())},
+        dialects=[
+            Dialect(name=Messages.name, adapter=Messages()),
+            *(Dialect(name=each.name, translator=each) for each in (ChatCompletions(), Responses(), Gemini())),
+        ],
         transport_of=_transport,
+        signer_of=_signer,
     )
+
+
+def _signer(provider: ProviderConfig) -> "Signer | None":
+    """Who signs what goes to the provider, where a key in a header is not enough. Raises ConfigError."""
+    return None
 
 
 def _engine(provider: ProviderConfig, secret: bytes, script: "Script | None") -> "Engine":

@@ -8,7 +8,7 @@ caller gets a reply of the API, and the ledger gets one entry. Knows no HTTP fra
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -18,7 +18,7 @@ import msgspec
 from dragoman.engines.base import Engine
 from dragoman.errors import ApiError, BodyTimedOut, CutOff, InternalError, PermissionDenied
 from dragoman.http.base import Transport
-from dragoman.providers.base import Adapter, Operation, Translator
+from dragoman.providers.base import Dialect, Operation
 from dragoman.store.base import Store
 from dragoman.store.files import FileFolder
 from dragoman.wire.headers import Headers, base58
@@ -32,6 +32,7 @@ from .call import Answer, Asked, Call, Write
 from .catalogue import Catalogue
 from .checked import without_foreign_thinking
 from .config import OFFLINE, Config, ProviderConfig
+from .credentials import Signer
 from .faults import Faults
 from .files import Files
 from .limits import Hold, Limits
@@ -64,9 +65,9 @@ class Gateway:
         file_folder: FileFolder,
         auth: Auth,
         engines: Mapping[str, Engine],  # of our own, by the names of their providers
-        adapters: Mapping[str, Adapter],
-        translators: Mapping[str, Translator],
+        dialects: Iterable[Dialect],
         transport_of: Callable[[ProviderConfig], Transport],
+        signer_of: Callable[[ProviderConfig], Signer | None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         first = engines.get(config.route_provider.name)
@@ -102,7 +103,11 @@ class Gateway:
         )
         # An upstream that is silent for `ping_after_s` gets its caller a ping, so from then on it is a stream.
         self.upstream = Upstream(
-            adapters, translators, transport_of=transport_of, hold_s=config.server.ping_after_s, new_id=new_id
+            {dialect.name: dialect for dialect in dialects},
+            transport_of=transport_of,
+            signer_of=signer_of,
+            hold_s=config.server.ping_after_s,
+            new_id=new_id,
         )
 
     @classmethod

@@ -15,7 +15,7 @@ import msgspec
 from dragoman.errors import ApiError, InvalidRequest, UpstreamFailed, UpstreamTimeout, status_of
 from dragoman.http.base import Request, Response, TimedOut, Timeouts, Transport, TransportError
 from dragoman.providers.base import (
-    Adapter,
+    Dialect,
     Operation,
     Question,
     Reading,
@@ -28,8 +28,11 @@ from dragoman.wire.sse import encode_sse
 
 from .accounting import Entry
 from .call import Answer, Asked, Stream, Write
-from .checked import counted, estimated_tokens, foreign, off_loop, validated
+from .checked import estimated_tokens, foreign, off_loop, validated
 from .config import ProviderConfig
+from .counting import Counting
+from .credentials import Signer
+from .hosts import capabilities_of
 from .routing import LONGEST_KEPT, Route
 
 __all__ = ["Upstream"]
@@ -53,30 +56,30 @@ class Upstream:
 
     def __init__(
         self,
-        adapters: Mapping[str, Adapter],
-        translators: Mapping[str, Translator],
+        dialects: Mapping[str, Dialect],
         *,
         transport_of: Callable[[ProviderConfig], Transport],
+        signer_of: Callable[[ProviderConfig], Signer | None],
         hold_s: float,
         new_id: Callable[[str], str],
     ) -> None:
-        self._adapters = adapters
-        self._translators = translators
+        self._dialects = dialects
         self._new_id = new_id
         self._transport_of = transport_of
+        self._signer_of = signer_of
         self._providers: dict[str, _Provider] = {}
         self._hold_s = hold_s
         self._drains: set[asyncio.Task[None]] = set()
 
     def open(self, providers: Iterable[ProviderConfig]) -> None:
-        """Raises ConfigError, for certificates or a proxy that cannot be used."""
+        """Raises ConfigError, for certificates, a proxy or credentials that cannot be used."""
         self._loop = asyncio.get_running_loop()
         for each in providers:
             self._providers[each.name] = _Provider(
                 each,
                 self._transport_of(each),
-                adapter=self._adapters.get(each.dialect),
-                translator=self._translators.get(each.dialect),
+                dialect=self._dialects[each.dialect],
+                signer=self._signer_of(each),
                 new_id=self._new_id,
             )
 
@@ -89,13 +92,15 @@ class Upstream:
 
     def translates(self, route: Route) -> bool:
         """Does a dialect of others answer? It makes of a history's thinking what it can."""
-        return route.provider.dialect in self._translators
+        dialect = self._dialects.get(route.provider.dialect)
+        return dialect is not None and dialect.speaker(route.model_name)[1] is not None
 
     async def ask(self, asked: Asked, route: Route, entry: Entry) -> Answer:
         """The provider's answer, errors of its own included. Raises ApiError where there is none."""
         provider = self._providers[route.provider.name]
-        if provider.translator is not None and asked.call.operation is Operation.COUNT_TOKENS:
-            return await _estimated_count(asked, route)
+        target, translator = provider.target(route.model_name), provider.speaker(route.model_name)[1]
+        if translator is not None and asked.call.operation is Operation.COUNT_TOKENS:
+            return await provider.counting.count(asked, translator, target, route.model)
         exchange = _Exchange(provider, asked, route, entry)
         try:
             if asked.stream:
@@ -119,14 +124,15 @@ class _Provider:
         config: ProviderConfig,
         transport: Transport,
         *,
-        adapter: Adapter | None,
-        translator: Translator | None,
+        dialect: Dialect,
+        signer: Signer | None,
         new_id: Callable[[str], str],
     ) -> None:
-        self.adapter = adapter  # one of the two
-        self.translator = translator
+        self.speaker = dialect.speaker
         self.transport = transport
+        self.signer = signer
         self.new_id = new_id
+        self.counting = Counting(self._fetch)
         self.timeouts = Timeouts(
             connect_s=config.connect_timeout_s,
             first_byte_s=config.first_byte_timeout_s,
@@ -135,6 +141,20 @@ class _Provider:
         )
         self._kept = lru_cache(TARGETS_KEPT)(self._target)
         self._config = config
+        self._can = capabilities_of(config.host)
+
+    async def send(self, prepared: UpstreamRequest) -> Response:
+        """Raises TransportError, or UpstreamFailed where there are no credentials to sign it."""
+        if self.signer is not None:
+            prepared = await self.signer.signed(prepared)
+        return await self.transport.send(Request("POST", prepared.url, prepared.headers, prepared.body, self.timeouts))
+
+    async def _fetch(self, prepared: UpstreamRequest) -> tuple[int, bytes]:
+        response = await self.send(prepared)
+        try:
+            return response.status, await response.read(ERROR_LIMIT_BYTES)
+        finally:
+            await response.aclose()
 
     def target(self, model: str) -> Target:
         return self._kept(model) if len(model) <= LONGEST_KEPT else self._target(model)
@@ -147,6 +167,7 @@ class _Provider:
             base_url=config.base_url,
             api_key=None if config.api_key is None else config.api_key.reveal(),
             auth=config.auth,
+            can=self._can,
         )
 
 
@@ -161,11 +182,15 @@ class _Refused(Exception):
 class _Exchange:
     """One request to an upstream and its reply on the way through."""
 
-    __slots__ = ("_own_id", "_provider", "_refusal", "_response", "_route", "asked", "entry", "headers", "reading")
+    __slots__ = (
+        "_adapter", "_own_id", "_provider", "_refusal", "_response", "_route", "_translator", "asked", "entry",
+        "headers", "reading",
+    )  # fmt: skip
 
     def __init__(self, provider: _Provider, asked: Asked, route: Route, entry: Entry) -> None:
         self.asked = asked
-        self.reading: Reading | None = provider.adapter  # of a translated request: once it is translated
+        self._adapter, self._translator = provider.speaker(route.model_name)
+        self.reading: Reading | None = self._adapter  # of a translated request: once it is translated
         self._refusal: Callable[[int, bytes], ApiError] | None = None  # what a translated reply's error means
         self.entry = entry
         self.headers: list[tuple[str, str]] = []  # of the reply, for the caller; empty until it begins
@@ -207,13 +232,15 @@ class _Exchange:
         """Send the request; the reply, when it is one. Raises ApiError, or _Refused for an error of the upstream."""
         provider, asked = self._provider, self.asked
         target = provider.target(self._route.model_name)
-        if provider.adapter is not None:
-            prepared = provider.adapter.prepare(asked.call.operation, asked.envelope, asked.call.headers, target=target)
+        if self._adapter is not None:
+            prepared = self._adapter.prepare(asked.call.operation, asked.envelope, asked.call.headers, target=target)
+            if prepared.lost:
+                self._tell(prepared.lost)
         else:
-            prepared = await self._translated(target)
-        request = Request("POST", prepared.url, prepared.headers, prepared.body, provider.timeouts)
+            assert self._translator is not None
+            prepared = await self._translated(self._translator, target)
         try:
-            response = self._response = await provider.transport.send(request)
+            response = self._response = await provider.send(prepared)
         except TransportError as error:
             raise failure(error, asked.call.request_id) from error
         for name, value in response.headers:
@@ -226,11 +253,9 @@ class _Exchange:
             raise _Refused(await self._error(response))
         return response
 
-    async def _translated(self, target: Target) -> UpstreamRequest:
+    async def _translated(self, translator: Translator, target: Target) -> UpstreamRequest:
         """The request in the provider's dialect; what it loses stands in a header. Raises InvalidRequest."""
         provider, asked, route = self._provider, self.asked, self._route
-        assert provider.translator is not None
-        translate = provider.translator.translate
 
         def work() -> Question:
             request = validated(asked, route.model or foreign(route.model_name))
@@ -243,15 +268,19 @@ class _Exchange:
             )
 
         question = await off_loop(asked, work)
-        translated = await off_loop(asked, lambda: translate(question))
+        translated = await off_loop(asked, lambda: translator.translate(question))
         self.reading = translated
         self._refusal = translated.refusal
         if translated.lost:
-            lost = ", ".join(translated.lost)
-            if asked.call.headers.get("dragoman-strict") == "true":
-                raise InvalidRequest(f"dragoman-strict: {route.provider.name} cannot carry: {lost}")
-            self.headers.append(("dragoman-lost", lost))
+            self._tell(translated.lost)
         return translated.request
+
+    def _tell(self, lost: Iterable[str]) -> None:
+        """What the provider will not see, in a header. Raises InvalidRequest for a caller that wants all or nothing."""
+        names = ", ".join(lost)
+        if self.asked.call.headers.get("dragoman-strict") == "true":
+            raise InvalidRequest(f"dragoman-strict: {self._route.provider.name} cannot carry: {names}")
+        self.headers.append(("dragoman-lost", names))
 
     def refused(self, status: int, envelope: bytes) -> Answer:
         """An error of the upstream as a reply: its bytes, and the request id that they name (ERR-2)."""
@@ -276,9 +305,8 @@ class _Exchange:
             return Answer(
                 status=error.status, headers=self.headers, body=msgspec.json.encode(error.body(self.request_id))
             )
-        adapter = self._provider.adapter
-        assert adapter is not None
-        return self.refused(response.status, adapter.read_error(response.status, body, request_id=self.request_id))
+        assert self._adapter is not None
+        return self.refused(*self._adapter.read_error(response.status, body, request_id=self.request_id))
 
     async def _body(self, response: Response, limit_bytes: int) -> bytes:
         try:
@@ -498,13 +526,6 @@ def failure(error: TransportError, request_id: str) -> ApiError:
     if isinstance(error, TimedOut):
         return UpstreamTimeout("The upstream did not answer in time. Please try again.")
     return UpstreamFailed("The upstream could not be reached, or broke off its reply. Please try again.")
-
-
-async def _estimated_count(asked: Asked, route: Route) -> Answer:
-    """The tokens of a request to a provider that counts none before it answers. How they were counted is told."""
-    request = await off_loop(asked, lambda: counted(asked, route.model or foreign(route.model_name)))
-    body = msgspec.json.encode({"input_tokens": estimated_tokens(request)})
-    return Answer(body=body, headers=[("dragoman-count", "estimate")])
 
 
 def _kind_of(envelope: bytes) -> str:

@@ -16,7 +16,7 @@ from dragoman.wire.headers import Headers
 from dragoman.wire.sse import EventTooLarge, ServerEvent, SSEDecoder
 from dragoman.wire.types import Usage
 
-from .base import Answered, Operation, StreamReader, Target, UpstreamRequest
+from .base import Answered, ErrorReply, Operation, StreamReader, Target, UpstreamRequest
 
 __all__ = ["Messages"]
 
@@ -97,14 +97,14 @@ class Messages:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UpstreamFailed("The upstream's reply is not a message of the Messages API.") from error
 
-    def read_error(self, status: int, body: bytes, *, request_id: str) -> bytes:
+    def read_error(self, status: int, body: bytes, *, request_id: str) -> ErrorReply:
         """An envelope as it came; anything else (a proxy's page) is put into one, without its text."""
         if _is_error(body):
-            return body
+            return ErrorReply(status, body)
         kind = _KINDS.get(status, "api_error" if status >= 500 else "invalid_request_error")
         message = f"The upstream answered with status {status} and no error of the Messages API."
         envelope = {"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id}
-        return msgspec.json.encode(envelope)
+        return ErrorReply(status, msgspec.json.encode(envelope))
 
     def stream(self) -> StreamReader:
         return _Stream()

@@ -5,7 +5,7 @@ An adapter never sends, retries, logs or counts. Imports only `wire` and the err
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -17,6 +17,10 @@ from dragoman.wire.types import MessagesRequest, Usage
 __all__ = [
     "Adapter",
     "Answered",
+    "Capabilities",
+    "Count",
+    "Dialect",
+    "ErrorReply",
     "Operation",
     "Question",
     "Reading",
@@ -35,6 +39,34 @@ class Operation(Enum):
     COUNT_TOKENS = "/v1/messages/count_tokens"
 
 
+class Capabilities(Struct, frozen=True, kw_only=True):
+    """What a host takes of its dialect, beyond what all take or short of it: data, a row of hosts.toml.
+
+    The defaults are for a server of which nothing is known.
+    """
+
+    top_k: bool = False  # as a field beside temperature
+    user: bool = True  # `user`, or `safety_identifier`
+    service_tier: bool = True
+    stream_usage: bool = True  # knows `stream_options`
+    parallel_calls: bool = True  # knows `parallel_tool_calls`
+    strict_tools: bool = True  # knows `strict` of functions and formats
+    short_ids: bool = False  # ids of calls are nine letters or digits (Mistral)
+    # The one field for the limit; None: by the model's name.
+    limit: Literal["max_tokens", "max_completion_tokens"] | None = None
+    # The field of an assistant message in which thinking goes back to the model that made it; None: nowhere.
+    thinking_back: Literal["reasoning_content", "reasoning"] | None = None
+    # How a message that the assistant has begun is gone on with; None: it is not.
+    prefill: Literal["plain", "prefix", "continue_final_message"] | None = None
+    # How thinking is asked for; None: by the model's name.
+    effort: Literal["reasoning_effort", "reasoning", "thinking", "chat_template_kwargs", "none"] | None = None
+    # A path that counts the tokens of a request, and how it is asked; None: there is none.
+    count: Literal["input_tokens", "tokenize"] | None = None
+    cache_control: bool = False  # marks of the Messages API on parts of a message
+    files: bool = True  # PDFs, as parts of a message
+    system_turns: bool = True  # a system message may stand between others
+
+
 class Target(Struct, frozen=True, kw_only=True):
     """Who answers: a provider, a model of its, and the key for it."""
 
@@ -42,7 +74,8 @@ class Target(Struct, frozen=True, kw_only=True):
     model: str  # as the provider calls it
     base_url: str  # without a slash at the end
     api_key: str | None
-    auth: Literal["x-api-key", "bearer"]
+    auth: Literal["x-api-key", "bearer", "aws", "google"]  # the last two: the gateway signs what an adapter prepared
+    can: Capabilities = Capabilities()
 
     def __repr__(self) -> str:  # never with the key
         return f"Target({self.provider}/{self.model})"
@@ -54,6 +87,7 @@ class UpstreamRequest(Struct, frozen=True, kw_only=True):
     url: str
     headers: list[tuple[str, str]]
     body: bytes
+    lost: Sequence[str] = ()  # what an adapter left out, by the names of the Messages API, each once
 
     def __repr__(self) -> str:  # never with the key
         return f"UpstreamRequest({self.url}, {len(self.body)} bytes)"
@@ -64,6 +98,13 @@ class Answered(Struct, frozen=True, kw_only=True):
 
     body: bytes
     usage: Usage | None
+
+
+class ErrorReply(NamedTuple):
+    """A reply that is an error, in the API's envelope."""
+
+    status: int
+    body: bytes
 
 
 class StreamReader(Protocol):
@@ -115,8 +156,8 @@ class Adapter(Reading, Protocol):
         """The provider's request. Raises InvalidRequest for one that the dialect cannot carry."""
         ...
 
-    def read_error(self, status: int, body: bytes, *, request_id: str) -> bytes:
-        """The envelope of a reply that is an error; `request_id` is for one that has none."""
+    def read_error(self, status: int, body: bytes, *, request_id: str) -> ErrorReply:
+        """A reply that is an error, as the caller gets it; `request_id` is for an envelope that has none."""
         ...
 
 
@@ -146,6 +187,13 @@ class Translated(Reading, Protocol):
         ...
 
 
+class Count(Struct, frozen=True, kw_only=True):
+    """How a provider is asked for the tokens of a request: the answer is a JSON object with the number in `field`."""
+
+    request: UpstreamRequest
+    field: str
+
+
 class Translator(Protocol):
     """Another dialect: requests are translated, and the reply to each is read in its own way."""
 
@@ -154,3 +202,22 @@ class Translator(Protocol):
     def translate(self, question: Question) -> Translated:
         """Raises InvalidRequest for what can neither be carried nor left out."""
         ...
+
+    def count(self, question: Question) -> Count | None:
+        """None where the provider counts nothing before it answers. Raises as `translate` does."""
+        ...
+
+
+class Dialect(Struct, frozen=True, kw_only=True):
+    """What a provider speaks: with all its models the same, or with some the Messages API and with others its own."""
+
+    name: str
+    adapter: Adapter | None = None
+    translator: Translator | None = None
+    passes: Callable[[str], bool] | None = None  # whether a model is asked through `adapter`, where there are both
+
+    def speaker(self, model: str) -> "tuple[Adapter | None, Translator | None]":
+        """One of the two for a model, by the provider's name for it."""
+        if self.adapter is None or self.translator is None or self.passes is None:
+            return self.adapter, self.translator
+        return (self.adapter, None) if self.passes(model) else (None, self.translator)

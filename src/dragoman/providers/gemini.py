@@ -53,7 +53,7 @@ from dragoman.wire.types import (
     UrlSource,
 )
 
-from .base import Question, UpstreamRequest
+from .base import Count, Question, UpstreamRequest
 from .client_tools import as_function
 from .gemini_reply import OF_CALL, OF_NOTHING, OF_THOUGHT, FunctionNames, GeminiReply, origin
 from .gemini_schema import cleaned, parameters
@@ -109,6 +109,9 @@ class Gemini:
             url=_url(question), headers=_headers(question), body=msgspec.json.encode(writing.body())
         )
         return GeminiReply(question, request, lost=tuple(writing.lost), names=writing.names)
+
+    def count(self, question: Question) -> Count | None:
+        return None
 
 
 def _url(question: Question) -> str:

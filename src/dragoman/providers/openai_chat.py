@@ -36,7 +36,7 @@ from dragoman.wire.types import (
     UrlSource,
 )
 
-from .base import Question, Translated, UpstreamRequest
+from .base import Count, Question, Translated, UpstreamRequest
 from .openai_chat_reply import ChatReply
 from .openai_chat_tools import Functions
 from .openai_common import JSON, effort_of, fits_strict, headers, kind_of, shortened, system_text, traits_of
@@ -80,6 +80,9 @@ class ChatCompletions:
             body=msgspec.json.encode(body),
         )
         return ChatReply(question, request, lost=tuple(writing.lost), names=writing.names)
+
+    def count(self, question: Question) -> Count | None:
+        return None
 
 
 class _Writing:

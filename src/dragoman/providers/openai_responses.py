@@ -38,7 +38,7 @@ from dragoman.wire.types import (
     UrlSource,
 )
 
-from .base import Question, UpstreamRequest
+from .base import Count, Question, UpstreamRequest
 from .openai_chat_tools import Functions
 from .openai_common import JSON, effort_of, fits_strict, headers, kind_of, shortened, system_text, traits_of
 from .openai_responses_reply import ResponsesReply, reasoning_item, shows_thinking
@@ -92,6 +92,9 @@ class Responses:
             url=f"{question.target.base_url}/responses", headers=headers(question), body=msgspec.json.encode(body)
         )
         return ResponsesReply(question, request, lost=tuple(writing.lost), names=writing.names, origin=origin)
+
+    def count(self, question: Question) -> Count | None:
+        return None
 
 
 class _Writing:

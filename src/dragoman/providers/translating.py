@@ -79,7 +79,7 @@ class Machine(Protocol):
 
 
 class TranslatedStream:
-    """StreamReader over a machine, for providers that stream server-sent events.
+    """StreamReader over a machine, for providers that stream server-sent events; for others, override `_take`.
 
     `last` is the data of an event that ends the stream, such as Chat Completions' [DONE]; without one the end of the
     body does, which the gateway tells by `close`. `on_last` is what is called for it, where not the machine's `end`.
@@ -110,11 +110,7 @@ class TranslatedStream:
             raise self.failure
         events: list[Event] = []
         try:
-            for said in self._decoder.feed(chunk):
-                if said.data == self._last:
-                    events += self._on_last()
-                    break
-                events += self._machine.event(json_object(said.data))
+            self._take(chunk, events)
         except EventTooLarge as error:
             self.failure = UpstreamFailed(f"The upstream's stream cannot be read: {error}.")
         except ApiError as error:
@@ -123,6 +119,14 @@ class TranslatedStream:
         if self.failure is not None and not self.has_content:
             raise self.failure
         return ready
+
+    def _take(self, chunk: bytes, events: list[Event]) -> None:
+        """Add the events that a piece makes. Raises ApiError or EventTooLarge behind those that came before."""
+        for said in self._decoder.feed(chunk):
+            if said.data == self._last:
+                events += self._on_last()
+                break
+            events += self._machine.event(json_object(said.data))
 
     def close(self) -> bytes:
         if self.failure is not None:

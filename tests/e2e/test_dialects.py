@@ -1,7 +1,7 @@
-"""A Chat Completions provider behind dragoman: the official SDK, our client and Claude Code hold conversations with it.
+"""A provider of each dialect behind dragoman: the official SDK, our client and Claude Code hold conversations with it.
 
-The provider is a fake on a real socket that refuses whatever the reference does not allow (support/fake_openai.py), so
-a request that comes through is one that the real one takes. Cases of pain.md are cited by their number.
+The providers are fakes on real sockets that refuse whatever the reference does not allow (support/fakes.py), so a
+request that comes through is one that the real one takes. Cases of pain.md are cited by their number.
 """
 
 import itertools
@@ -13,7 +13,8 @@ from typing import Any
 import anthropic
 import pytest
 from claude_code import MODELS, ClaudeCode, missing
-from fake_openai import FakeOpenAI
+from fake_provider import FakeProvider
+from fakes import FAKES, Fake
 from message_forms import FORMS
 from running import Running
 from serving import ledger_rows
@@ -26,18 +27,16 @@ CONFIG = """
 ping_after_s = 0.2
 
 [providers.fake]
-dialect = "openai_chat"
-base_url = "{fake.url}"
-api_key = "{fake.key}"
+{table}
 
 [models."claude-opus-4-8"]
-targets = ["fake/thinker-1"]
+targets = ["fake/{thinker}"]
 
 [models."claude-opus-5-5"]
-targets = ["fake/thinker-1"]
+targets = ["fake/{thinker}"]
 
 [models."claude-haiku-4-5"]
-targets = ["fake/gpt-4o"]
+targets = ["fake/{plain}"]
 """
 MODEL = "claude-opus-4-8"
 WEATHER: dict[str, Any] = {
@@ -51,15 +50,21 @@ PATIENCE_S = 10.0
 WORD = "The word is xylophone-43."
 
 
+@pytest.fixture(scope="module", params=FAKES.values(), ids=FAKES)
+def dialect(request: pytest.FixtureRequest) -> Fake:
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def fake() -> Iterator[FakeOpenAI]:
-    with FakeOpenAI() as fake:
+def fake(dialect: Fake) -> Iterator[FakeProvider]:
+    with dialect.make() as fake:
         yield fake
 
 
 @pytest.fixture(scope="module")
-def server(fake: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with Running(tmp_path_factory.mktemp("translated"), CONFIG.format(fake=fake)) as server:
+def server(dialect: Fake, fake: FakeProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    config = CONFIG.format(table=dialect.table.format(fake=fake), thinker=dialect.thinker, plain=dialect.plain)
+    with Running(tmp_path_factory.mktemp("translated"), config) as server:
         yield server
     assert "Traceback" not in server.log()
     assert fake.key not in server.log()
@@ -73,11 +78,8 @@ def client(request: pytest.FixtureRequest, server: Running) -> Iterator[Any]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_was_refused(fake: FakeOpenAI) -> Iterator[None]:
-    fake.refused.clear()
-    fake.bodies.clear()
-    fake.hung_up.clear()
-    fake.streaming.clear()
+def nothing_was_refused(fake: FakeProvider) -> Iterator[None]:
+    fake.forget()
     yield
     assert fake.refused == []
 
@@ -111,13 +113,13 @@ def talked(client: Any, *, stream: bool) -> list[dict[str, Any]]:
     return turns
 
 
-def test_a_conversation_with_tools_is_the_same_streamed_and_not(client: Any, fake: FakeOpenAI) -> None:
+def test_a_conversation_with_tools_is_the_same_streamed_and_not(client: Any, dialect: Fake, fake: FakeProvider) -> None:
     """Pain 1, 4, 5, 20: thinking, text, parallel calls in fragments; every turn is taken by the provider."""
     turns = talked(client, stream=False)
     whole, fake.bodies[:] = list(fake.bodies), []
     assert talked(client, stream=True) == turns
     for body, streamed in zip(whole, fake.bodies, strict=True):
-        assert streamed == {**body, "stream": True, "stream_options": {"include_usage": True}}
+        assert streamed == dialect.streamed(body)
     first = turns[1]["content"]
     assert [block["type"] for block in first] == ["thinking", "text", "tool_use", "tool_use"]
     assert [block["input"] for block in first[2:]] == [{"city": "Paris"}, {"city": "Malmö"}]
@@ -126,7 +128,7 @@ def test_a_conversation_with_tools_is_the_same_streamed_and_not(client: Any, fak
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_tool_runner(client: Any, fake: FakeOpenAI, stream: bool) -> None:
+def test_the_tool_runner(client: Any, dialect: Fake, fake: FakeProvider, stream: bool) -> None:
     """Both runners use threads: the provider sees the whole conversation all the same."""
     module: Any = dragoman if isinstance(client, dragoman.Anthropic) else anthropic
 
@@ -141,20 +143,21 @@ def test_the_tool_runner(client: Any, fake: FakeOpenAI, stream: bool) -> None:
     messages = [item.get_final_message() if stream else item for item in runner]
     assert [message.stop_reason for message in messages] == ["tool_use", "end_turn"]
     assert messages[-1].content[-1].text == "It says: rain in Rome | rain in Tokyo"
-    roles = [[message["role"] for message in body["messages"]] for body in fake.bodies]
-    assert roles == [["user"], ["user", "assistant", "tool", "tool"]]
+    first, second = map(dialect.turns, fake.bodies)
+    assert first == second[: len(first)]
+    assert len(second) > len(first) == 1
 
 
 @pytest.mark.parametrize(("fields", "needle"), FORMS.values(), ids=FORMS)
-def test_every_form_is_taken_by_the_provider(server: Running, fields: Any, needle: str) -> None:
+def test_every_form_is_taken_by_the_provider(server: Running, dialect: Fake, fields: Any, needle: str) -> None:
     """What is not refused by us with a 400 that says why is never refused by the provider."""
-    ask = {**ASK, "model": "fake/gpt-4o", "messages": said("hi")}
+    ask = {**ASK, "model": f"fake/{dialect.plain}", "messages": said("hi")}
     betas = ["computer-use-2025-01-24"]
     with anthropic.Anthropic(api_key=server.key, base_url=server.url, max_retries=0) as client:
         try:
             message = client.beta.messages.create(**ask, betas=betas, extra_body=fields, extra_headers=OLDER)
         except anthropic.BadRequestError as error:
-            assert "documents by URL" in str(error)  # noqa: PT017
+            assert "the model that answers" in str(error)  # noqa: PT017
             return
     assert message.content
 
@@ -171,22 +174,22 @@ def test_usage_is_that_of_the_provider(client: Any) -> None:
     assert abs(whole.input_tokens - whole.cache_read_input_tokens) <= 1  # half of the prompt was cached
 
 
-def test_count_tokens(client: Any, fake: FakeOpenAI) -> None:
-    """Pain 16, 67: an estimate, which says so and costs the provider nothing."""
+def test_count_tokens(client: Any, dialect: Fake, fake: FakeProvider) -> None:
+    """Pain 16, 67: the provider's own count, or an estimate, which says so and costs the provider nothing."""
     few = client.messages.count_tokens(model=MODEL, messages=said("Hello"))
     many = client.messages.with_raw_response.count_tokens(model=MODEL, messages=said("Hello " * 1000), tools=[WEATHER])
     assert 0 < few.input_tokens < 50
     assert 900 < many.parse().input_tokens < 2000
-    assert many.headers["dragoman-count"] == "estimate"
+    assert many.headers["dragoman-count"] == dialect.counts
     assert fake.bodies == []
 
 
-def test_what_is_lost_is_told(client: Any, fake: FakeOpenAI) -> None:
+def test_what_is_lost_is_told(client: Any, dialect: Fake, fake: FakeProvider) -> None:
     """Pain 14, 48: in a header; in strict mode it is refused, and the provider never asked."""
-    fields: dict[str, Any] = {**ASK, "model": "fake/gpt-4o", "messages": said("hi")}
+    fields: dict[str, Any] = {**ASK, "model": f"fake/{dialect.plain}", "messages": said("hi")}
     fields["tools"] = [{"type": "web_search_20250305", "name": "web_search"}]
     raw = client.messages.with_raw_response.create(**fields, extra_body={"top_k": 5}, extra_headers=OLDER)
-    assert raw.headers["dragoman-lost"] == "tools.web_search_20250305, top_k"
+    assert raw.headers["dragoman-lost"] == dialect.search
     assert len(fake.bodies) == 1
     with pytest.raises(Exception, match="dragoman-strict") as refused:
         client.messages.create(**fields, extra_headers={"dragoman-strict": "true"})
@@ -246,7 +249,7 @@ def cut_rows(server: Running) -> int:
 
 
 @pytest.mark.parametrize("word", ["!stall", "!silent"])
-def test_a_client_that_hangs_up_ends_the_providers_work(client: Any, fake: FakeOpenAI, word: str) -> None:
+def test_a_client_that_hangs_up_ends_the_providers_work(client: Any, fake: FakeProvider, word: str) -> None:
     """Pain 27: in the middle of the stream, and before its first content."""
     events = client.messages.create(**ASK, messages=said(word), stream=True)
     if word == "!stall":
@@ -270,7 +273,7 @@ def claude(
         yield ClaudeCode(version, tmp_path_factory.mktemp("claude"), server, tap, "http://127.0.0.1:9")
 
 
-def test_claude_code_reads_a_file(claude: ClaudeCode, fake: FakeOpenAI) -> None:
+def test_claude_code_reads_a_file(claude: ClaudeCode, dialect: Fake, fake: FakeProvider) -> None:
     """Its own tools, system turns, betas and thinking, on another model; pain 11, 13."""
     note = claude.work / "note.txt"
     note.write_text(f"{WORD}\n")
@@ -280,10 +283,11 @@ def test_claude_code_reads_a_file(claude: ClaudeCode, fake: FakeOpenAI) -> None:
     assert WORD in run.result["result"]
     assert run.result["num_turns"] == 2
     assert [block["thinking"] for block in run.kinds("thinking")] == ["Let me think. 🤔"] * 2
-    asked = [body for body in fake.bodies if any(tool["function"]["name"] == "Read" for tool in body.get("tools", []))]
+    asked = [body for body in fake.bodies if "Read" in dialect.tools(body)]
     assert "x-anthropic-billing-header" not in json.dumps(asked)
     for before, after in itertools.pairwise(asked):
-        assert after["messages"][: len(before["messages"])] == before["messages"]  # the provider can cache it
+        earlier, later = dialect.turns(before), dialect.turns(after)
+        assert later[: len(earlier)] == earlier  # the provider can cache it
 
 
 def test_claude_code_resumes(claude: ClaudeCode) -> None:
