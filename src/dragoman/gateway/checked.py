@@ -4,39 +4,25 @@ Names no provider. For models of other makers, which the catalogue does not know
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 
-from dragoman.engines.offline import tokens
-from dragoman.wire.codec import plain
 from dragoman.wire.envelope import Envelope
 from dragoman.wire.models import CAPABILITIES, EFFORTS, Model, ThinkingRules
 from dragoman.wire.provenance import MARKED, without_marked
-from dragoman.wire.types import (
-    CountTokensRequest,
-    Document,
-    Image,
-    MessagesRequest,
-    PlainText,
-    Text,
-    ToolResult,
-    ToolUse,
-)
+from dragoman.wire.types import CountTokensRequest, MessagesRequest
 from dragoman.wire.validate import validate_count, validate_messages
 
 from .call import Asked
 
-__all__ = ["counted", "estimated_tokens", "foreign", "off_loop", "validated", "without_foreign_thinking"]
+__all__ = ["counted", "foreign", "off_loop", "validated", "without_foreign_thinking"]
 
 T = TypeVar("T")
 
 LARGE_BODY_BYTES = 256 * 1024  # above this, a body is parsed and checked in a thread, off the event loop
 NO_LIMIT = 100_000_000  # tokens: what a foreign model takes is its provider's to say
-IMAGE_TOKENS = 1000
-FILE_TOKENS = 1600
-TURN_TOKENS = 4  # what stands around a message
 
 
 def validated(asked: Asked, model: Model) -> MessagesRequest:
@@ -106,41 +92,3 @@ def foreign(name: str) -> Model:
         high_resolution_images=True,
         capabilities=CAPABILITIES,
     )
-
-
-def estimated_tokens(request: CountTokensRequest) -> int:
-    """About how many tokens of input a request is for a model whose tokenizer is not known here. Linear in its text."""
-    total = _of_content(request.system) + _of_values(request.tools or ())
-    for message in request.messages:
-        total += TURN_TOKENS + _of_content(message.content)
-    return max(1, total)
-
-
-def _of_values(values: Iterable[Any]) -> int:
-    return sum(_of_text(msgspec.json.encode(plain(value)).decode()) for value in values)
-
-
-def _of_text(text: str) -> int:
-    return tokens.count(text, "claude-3")
-
-
-def _of_content(content: Any) -> int:
-    if content is None or isinstance(content, str):
-        return _of_text(content or "")
-    return sum(_of_block(block) for block in content)
-
-
-def _of_block(block: Any) -> int:
-    match block:
-        case Text(text=text):
-            return _of_text(text)
-        case ToolUse(name=name, input=value):
-            return _of_text(name) + _of_values([value])
-        case ToolResult(content=content):
-            return TURN_TOKENS + _of_content(content)
-        case Image():
-            return IMAGE_TOKENS
-        case Document(source=source):
-            return _of_text(source.data) if isinstance(source, PlainText) else FILE_TOKENS
-        case _:
-            return _of_values([block])

@@ -18,7 +18,8 @@ from dragoman.wire.models import Model
 from dragoman.wire.types import CountTokensRequest, MessagesRequest
 
 from .call import Answer, Asked
-from .checked import counted, estimated_tokens, foreign, off_loop
+from .checked import counted, foreign, off_loop
+from .estimates import Estimates, rough_tokens
 
 __all__ = ["Counting"]
 
@@ -34,8 +35,9 @@ Fetch = Callable[[UpstreamRequest], Awaitable[tuple[int, bytes]]]
 class Counting:
     """Counts for one provider; `fetch` asks it: status and body, or TransportError or ApiError."""
 
-    def __init__(self, fetch: Fetch) -> None:
+    def __init__(self, fetch: Fetch, estimates: Estimates) -> None:
         self._fetch = fetch
+        self._estimates = estimates
         self._under_way = 0
         self._is_there = True
         self._kept: dict[bytes, int] = {}  # oldest first
@@ -52,7 +54,8 @@ class Counting:
         told = None if count is None else await self._told(count)
         if told is not None:
             return _answer(told, "provider")
-        return _answer(await off_loop(asked, lambda: estimated_tokens(request)), "estimate")
+        rough = await off_loop(asked, lambda: rough_tokens(request))
+        return _answer(self._estimates.of(target.model, rough), "estimate")
 
     async def _told(self, count: Count) -> int | None:
         """What the provider counts; None where it does not, or not now."""

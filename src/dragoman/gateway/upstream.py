@@ -13,7 +13,7 @@ from functools import lru_cache
 import msgspec
 
 from dragoman.errors import ApiError, InvalidRequest, UpstreamFailed, UpstreamTimeout, status_of
-from dragoman.http.base import Request, Response, TimedOut, Timeouts, Transport, TransportError
+from dragoman.http.base import Response, TimedOut, Transport, TransportError
 from dragoman.providers.base import (
     Dialect,
     Operation,
@@ -25,15 +25,16 @@ from dragoman.providers.base import (
     UpstreamRequest,
 )
 from dragoman.wire.sse import encode_sse
+from dragoman.wire.types import Usage
 
 from .accounting import Entry
 from .call import Answer, Asked, Stream, Write
-from .checked import estimated_tokens, foreign, off_loop, validated
+from .checked import foreign, off_loop, validated
 from .config import ProviderConfig
-from .counting import Counting
 from .credentials import Signer
-from .hosts import capabilities_of
-from .routing import LONGEST_KEPT, Route
+from .estimates import rough_tokens
+from .provider import Provider
+from .routing import Route
 
 __all__ = ["Upstream"]
 
@@ -42,8 +43,6 @@ log = logging.getLogger("dragoman.upstream")
 REPLY_LIMIT_BYTES = 128 * 1024 * 1024  # of a whole reply
 ERROR_LIMIT_BYTES = 10 * 1024 * 1024  # of an error's body
 DRAIN_S = 0.5  # how long the end of a finished stream is waited for, so that its connection can be used again
-
-TARGETS_KEPT = 1000  # models of one provider whose target is kept
 
 # Headers of a reply that are the caller's business; the rest is between the provider and us.
 PASSED_BACK = frozenset({"retry-after", "retry-after-ms", "x-should-retry"})
@@ -67,7 +66,7 @@ class Upstream:
         self._new_id = new_id
         self._transport_of = transport_of
         self._signer_of = signer_of
-        self._providers: dict[str, _Provider] = {}
+        self._providers: dict[str, Provider] = {}
         self._hold_s = hold_s
         self._drains: set[asyncio.Task[None]] = set()
 
@@ -75,7 +74,7 @@ class Upstream:
         """Raises ConfigError, for certificates, a proxy or credentials that cannot be used."""
         self._loop = asyncio.get_running_loop()
         for each in providers:
-            self._providers[each.name] = _Provider(
+            self._providers[each.name] = Provider(
                 each,
                 self._transport_of(each),
                 dialect=self._dialects[each.dialect],
@@ -116,61 +115,6 @@ class Upstream:
         drain.add_done_callback(self._drains.discard)
 
 
-class _Provider:
-    """What is the same for each request to a provider."""
-
-    def __init__(
-        self,
-        config: ProviderConfig,
-        transport: Transport,
-        *,
-        dialect: Dialect,
-        signer: Signer | None,
-        new_id: Callable[[str], str],
-    ) -> None:
-        self.speaker = dialect.speaker
-        self.transport = transport
-        self.signer = signer
-        self.new_id = new_id
-        self.counting = Counting(self._fetch)
-        self.timeouts = Timeouts(
-            connect_s=config.connect_timeout_s,
-            first_byte_s=config.first_byte_timeout_s,
-            idle_s=config.idle_timeout_s,
-            total_s=config.total_timeout_s,
-        )
-        self._kept = lru_cache(TARGETS_KEPT)(self._target)
-        self._config = config
-        self._can = capabilities_of(config.host)
-
-    async def send(self, prepared: UpstreamRequest) -> Response:
-        """Raises TransportError, or UpstreamFailed where there are no credentials to sign it."""
-        if self.signer is not None:
-            prepared = await self.signer.signed(prepared)
-        return await self.transport.send(Request("POST", prepared.url, prepared.headers, prepared.body, self.timeouts))
-
-    async def _fetch(self, prepared: UpstreamRequest) -> tuple[int, bytes]:
-        response = await self.send(prepared)
-        try:
-            return response.status, await response.read(ERROR_LIMIT_BYTES)
-        finally:
-            await response.aclose()
-
-    def target(self, model: str) -> Target:
-        return self._kept(model) if len(model) <= LONGEST_KEPT else self._target(model)
-
-    def _target(self, model: str) -> Target:
-        config = self._config
-        return Target(
-            provider=config.name,
-            model=model,
-            base_url=config.base_url,
-            api_key=None if config.api_key is None else config.api_key.reveal(),
-            auth=config.auth,
-            can=self._can,
-        )
-
-
 class _Refused(Exception):
     """The upstream answered with an error status; `answer` hands it on as it came."""
 
@@ -183,11 +127,11 @@ class _Exchange:
     """One request to an upstream and its reply on the way through."""
 
     __slots__ = (
-        "_adapter", "_own_id", "_provider", "_refusal", "_response", "_route", "_translator", "asked", "entry",
-        "headers", "reading",
+        "_adapter", "_own_id", "_provider", "_refusal", "_response", "_rough", "_route", "_translator", "asked",
+        "entry", "headers", "reading",
     )  # fmt: skip
 
-    def __init__(self, provider: _Provider, asked: Asked, route: Route, entry: Entry) -> None:
+    def __init__(self, provider: Provider, asked: Asked, route: Route, entry: Entry) -> None:
         self.asked = asked
         self._adapter, self._translator = provider.speaker(route.model_name)
         self.reading: Reading | None = self._adapter  # of a translated request: once it is translated
@@ -195,6 +139,7 @@ class _Exchange:
         self.entry = entry
         self.headers: list[tuple[str, str]] = []  # of the reply, for the caller; empty until it begins
         self._own_id: str | None = None  # the upstream's own id of the request
+        self._rough = 0  # tokens of a translated request's input, as we count
         self._provider = provider
         self._route = route
         self._response: Response | None = None
@@ -222,8 +167,13 @@ class _Exchange:
             await self.aclose()
             raise
         self.entry.note_content()
-        self.entry.usage = answered.usage
+        self.note_usage(answered.usage)
         return self.answer(answered.body)
+
+    def note_usage(self, usage: Usage | None) -> None:
+        self.entry.usage = usage
+        if self._rough:
+            self._provider.estimates.learn(self._route.model_name, self._rough, usage)
 
     def answer(self, body: bytes = b"", *, stream: Stream | None = None) -> Answer:
         return Answer(headers=self.headers, request_id=self._own_id, body=body, stream=stream)
@@ -259,11 +209,12 @@ class _Exchange:
 
         def work() -> Question:
             request = validated(asked, route.model or foreign(route.model_name))
+            self._rough = rough_tokens(request)
             return Question(
                 request=request,
                 target=target,
                 message_id=provider.new_id("msg"),
-                input_tokens=estimated_tokens(request),
+                input_tokens=provider.estimates.of(target.model, self._rough),
                 new_tool_id=lambda: provider.new_id("toolu"),
             )
 
@@ -477,7 +428,7 @@ class _Relay:
         self.is_over = True
         entry, response, reader = self._exchange.entry, self._response, self._reader
         assert reader is not None
-        entry.usage = reader.usage
+        self._exchange.note_usage(reader.usage)
         if reader.error is not None:
             entry.outcome, entry.error = "cut", _kind_of(reader.error)
         if response is not None and not response.is_complete:

@@ -1,0 +1,75 @@
+"""What is the same for each request to one provider. Names none."""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from dragoman.http.base import Request, Response, Timeouts, Transport
+from dragoman.providers.base import Dialect, Target, UpstreamRequest
+
+from .config import ProviderConfig
+from .counting import Counting
+from .credentials import Signer
+from .estimates import Estimates
+from .hosts import capabilities_of
+from .routing import LONGEST_KEPT
+
+__all__ = ["Provider"]
+
+TARGETS_KEPT = 1000  # models of one provider whose target is kept
+COUNT_LIMIT_BYTES = 1024 * 1024  # of the reply to a request to count
+
+
+class Provider:
+    """A provider's transport, dialect, credentials and counts."""
+
+    def __init__(
+        self,
+        config: ProviderConfig,
+        transport: Transport,
+        *,
+        dialect: Dialect,
+        signer: Signer | None,
+        new_id: Callable[[str], str],
+    ) -> None:
+        self.speaker = dialect.speaker
+        self.transport = transport
+        self.signer = signer
+        self.new_id = new_id
+        self.estimates = Estimates()
+        self.counting = Counting(self._fetch, self.estimates)
+        self.timeouts = Timeouts(
+            connect_s=config.connect_timeout_s,
+            first_byte_s=config.first_byte_timeout_s,
+            idle_s=config.idle_timeout_s,
+            total_s=config.total_timeout_s,
+        )
+        self._kept = lru_cache(TARGETS_KEPT)(self._target)
+        self._config = config
+        self._can = capabilities_of(config.host)
+
+    async def send(self, prepared: UpstreamRequest) -> Response:
+        """Raises TransportError, or UpstreamFailed where there are no credentials to sign it."""
+        if self.signer is not None:
+            prepared = await self.signer.signed(prepared)
+        return await self.transport.send(Request("POST", prepared.url, prepared.headers, prepared.body, self.timeouts))
+
+    async def _fetch(self, prepared: UpstreamRequest) -> tuple[int, bytes]:
+        response = await self.send(prepared)
+        try:
+            return response.status, await response.read(COUNT_LIMIT_BYTES)
+        finally:
+            await response.aclose()
+
+    def target(self, model: str) -> Target:
+        return self._kept(model) if len(model) <= LONGEST_KEPT else self._target(model)
+
+    def _target(self, model: str) -> Target:
+        config = self._config
+        return Target(
+            provider=config.name,
+            model=model,
+            base_url=config.base_url,
+            api_key=None if config.api_key is None else config.api_key.reveal(),
+            auth=config.auth,
+            can=self._can,
+        )
