@@ -23,7 +23,7 @@ from .peers import LEFT_OUT, PEERS, PeerFailed
 from .profiling import NoProfiler, profile
 from .quick import KINDS, quick
 from .rounds import Bench
-from .systems import LIMITED_TOML, Server, dragoman, mock, nginx, peer
+from .systems import LIMITED_TOML, PATHS, Server, dragoman, mock, nginx, peer
 from .tools import HERE, Missing, all_needed, built, needed
 
 RESULTS = HERE / "RESULTS.md"
@@ -61,6 +61,7 @@ def arguments() -> argparse.Namespace:
         "--quick", metavar="KINDS", type=names_of(KINDS), help=f"print only CPU a request, of {','.join(KINDS)}"
     )
     parser.add_argument("--rounds", type=int, default=3, help="of the quick mode (default: 3)")
+    parser.add_argument("--dialect", choices=PATHS, default="messages", help="of the upstream, in the quick mode")
     parser.add_argument("--profile", action="store_true", help="print only where dragoman's CPU time goes")
     parser.add_argument("--only", metavar="MEASURES", type=names_of(ALL), help=f"print only these, of {','.join(ALL)}")
     parser.add_argument("--peers", action="store_true", help="other gateways in the same tables; installs them")
@@ -82,7 +83,7 @@ def names_of(known: Iterable[str]) -> Callable[[str], list[str]]:
 
 def run(options: argparse.Namespace, folder: Path, load_before: str) -> None:
     if options.quick:
-        quick(options.quick, folder, rounds=options.rounds)
+        quick(options.quick, folder, rounds=options.rounds, dialect=options.dialect)
         return
     names = ["profile"] if options.profile else options.only if options.only else list(ALL)
     known = conditions(load_before)
@@ -118,8 +119,10 @@ def servers(folder: Path, *, peers: bool, scale: float) -> Iterator[Bench]:
         limit = stack.enter_context(nginx(upstream, folder))
         ours = stack.enter_context(dragoman(upstream, folder))
         limited = stack.enter_context(dragoman(upstream, folder, name="dragoman, limits", more=LIMITED_TOML))
-        others = [limited, *(started_peers(stack, upstream) if peers else ())]
-        yield Bench(upstream, limit, ours, others, folder, scale)
+        chat = stack.enter_context(dragoman(upstream, folder, name="dragoman, Chat Completions", dialect="openai_chat"))
+        gemini = stack.enter_context(dragoman(upstream, folder, name="dragoman, Gemini", dialect="gemini"))
+        others = [limited, chat, gemini, *(started_peers(stack, upstream) if peers else ())]
+        yield Bench(upstream, limit, ours, others, chat, folder, scale)
 
 
 def started_peers(stack: ExitStack, upstream: Server) -> Iterator[Server]:
@@ -163,7 +166,8 @@ def conditions(load_before: str) -> dict[str, str]:
         "Load average before": load_before,
         "Pinning": f"what is measured on core {SERVER_CORE}, one worker; mock, load and bench on core {LOAD_CORE}",
         "dragoman runs": "`dragoman serve`, one provider, one key, ledger lines to a file; no limits configured but "
-        "for the line `dragoman, limits`, where a tier counts for organization, workspace and key",
+        "for the line `dragoman, limits`, where a tier counts for organization, workspace and key; the upstream speaks "
+        "the Messages API, but for the lines that name another, whose requests and replies are translated",
         "nginx runs": "one worker, `proxy_pass`, connections to the mock kept, `proxy_buffering off`, no access log",
     }
 

@@ -39,8 +39,8 @@ def cost(kind: str, server: Server, upstream: Server, folder: Path, *, seconds: 
     return Cost(used * 1e6 / max(1, saw.events if kind == "paced" else requests), saw)
 
 
-def quick(kinds: Sequence[str], folder: Path, *, rounds: int = 3) -> None:
-    with mock() as upstream, nginx(upstream, folder) as limit, dragoman(upstream, folder) as ours:
+def quick(kinds: Sequence[str], folder: Path, *, rounds: int = 3, dialect: str = "messages") -> None:
+    with mock() as upstream, nginx(upstream, folder) as limit, dragoman(upstream, folder, dialect=dialect) as ours:
         print(f"{'':6} {'nginx':>8} {'dragoman':>9} {'ratio':>6}   CPU us a request (paced: an event)", flush=True)
         for kind in kinds:
             for server in (limit, ours):

@@ -21,6 +21,7 @@ from .tools import built, needed
 __all__ = [
     "LIMITED_TOML",
     "MODEL",
+    "PATHS",
     "Server",
     "ask",
     "clean_environment",
@@ -200,9 +201,12 @@ listen = "127.0.0.1:{port}"
 database = "sqlite:///{folder}/dragoman.db"
 
 [providers.mock]
-base_url = "http://127.0.0.1:{upstream}"
+dialect = "{dialect}"
+base_url = "http://127.0.0.1:{upstream}{path}"
 api_key = "sk-ant-mock-key"
 """
+# What stands behind the port in the base URL of each dialect that the mock speaks.
+PATHS = {"messages": "", "openai_chat": "/v1", "gemini": "/v1beta"}
 # High enough never to be met: what is measured is the counting.
 LIMITED_TOML = """
 [tiers.wide]
@@ -230,7 +234,9 @@ database = "sqlite:///{folder}/dragoman.db"
 
 
 @contextmanager
-def dragoman(upstream: Server | None, folder: Path, *, name: str = "dragoman", more: str = "") -> Iterator[Server]:
+def dragoman(
+    upstream: Server | None, folder: Path, *, name: str = "dragoman", more: str = "", dialect: str = "messages"
+) -> Iterator[Server]:
     """`dragoman serve`, one provider, one key, everything on; its ledger goes to a file. Without upstream: offline.
 
     A second one of the same name and folder finds the database of the first.
@@ -240,7 +246,10 @@ def dragoman(upstream: Server | None, folder: Path, *, name: str = "dragoman", m
     port = free_port()
     config = place / "dragoman.toml"
     base = FORWARDING_TOML if upstream else OFFLINE_TOML
-    config.write_text(base.format(port=port, folder=place, upstream=upstream.port if upstream else 0) + more)
+    behind = upstream.port if upstream else 0
+    config.write_text(
+        base.format(port=port, folder=place, upstream=behind, dialect=dialect, path=PATHS[dialect]) + more
+    )
     log = place / "server.log"
     command: list[str | Path] = [Path(sys.executable).parent / "dragoman", "serve", "--config", config]
     start = time.monotonic()
