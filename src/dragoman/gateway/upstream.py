@@ -33,6 +33,7 @@ from .checked import foreign, off_loop, validated
 from .config import ProviderConfig
 from .credentials import Signer
 from .estimates import rough_tokens
+from .input_estimate import estimate_input_tokens
 from .provider import Provider
 from .routing import Route
 
@@ -209,12 +210,16 @@ class _Exchange:
 
         def work() -> Question:
             request = validated(asked, route.model or foreign(route.model_name))
-            self._rough = rough_tokens(request)
+            if asked.stream:  # its first event tells the tokens
+                self._rough = rough_tokens(request)
+                input_tokens = provider.estimates.of(target.model, self._rough)
+            else:  # told only where the provider tells none
+                input_tokens = estimate_input_tokens(asked.call.body)
             return Question(
                 request=request,
                 target=target,
                 message_id=provider.new_id("msg"),
-                input_tokens=provider.estimates.of(target.model, self._rough),
+                input_tokens=input_tokens,
                 new_tool_id=lambda: provider.new_id("toolu"),
             )
 

@@ -33,6 +33,11 @@ class Calls:
         """Something of a call may still come: what else is said must wait."""
         return any(not call.arguments.is_whole for call in self._waiting)
 
+    @property
+    def is_waiting(self) -> bool:
+        """A call is not written to its end."""
+        return bool(self._waiting)
+
     def take(self, told: Mapping[str, Any], at: int) -> list[Event]:
         """An entry of `tool_calls`, the one in place `at`."""
         function = told.get("function")

@@ -18,6 +18,7 @@ from dragoman.wire.writer import BlockWriter
 from .base import Answered, Operation, Question, UpstreamRequest
 from .openai_chat_calls import Calls
 from .openai_chat_errors import error_in_place, error_of
+from .openai_chat_quick import piece_of_text
 from .openai_chat_stops import StopWatch
 from .openai_common import Ids, count, first_usage
 from .translating import Names, TranslatedStream, whole_reply
@@ -64,7 +65,7 @@ class ChatReply:
 
     def stream(self) -> TranslatedStream:
         machine = _Machine(self._question, self._names)
-        return TranslatedStream(machine, last=DONE, on_last=machine.last)
+        return TranslatedStream(machine, last=DONE, on_last=machine.last, quick=machine)
 
 
 class _Machine:
@@ -95,6 +96,14 @@ class _Machine:
         if choice is None:
             return self._writer.start() if "choices" in data else []
         return self._choice(choice, choice.get("delta"))
+
+    def plain_text(self, data: bytes) -> str | None:
+        is_plain = self._writer.is_in_text and not (self._calls.is_waiting or self._stops.is_watching)
+        return piece_of_text(data) if is_plain else None
+
+    def texts(self, pieces: Sequence[str]) -> Sequence[Event]:
+        self._characters += sum(map(len, pieces))
+        return self._writer.texts(pieces)
 
     def whole(self, reply: Mapping[str, Any]) -> Sequence[Event]:
         self._note_usage(reply)

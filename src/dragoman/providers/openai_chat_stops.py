@@ -20,6 +20,11 @@ class StopWatch:
         self._held = ""
         self.matched: str | None = None
 
+    @property
+    def is_watching(self) -> bool:
+        """Whether there is anything to look for."""
+        return bool(self._sequences)
+
     def take(self, text: str) -> str:
         """What may be shown now. Nothing is to follow once `matched` is set."""
         if not self._sequences:

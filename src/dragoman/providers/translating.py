@@ -28,7 +28,7 @@ from dragoman.wire.types import Usage
 
 from .base import Answered
 
-__all__ = ["Machine", "Names", "TranslatedStream", "json_object", "legal_id", "whole_reply"]
+__all__ = ["Machine", "Names", "QuickMachine", "TranslatedStream", "json_object", "legal_id", "whole_reply"]
 
 BROKEN = "The upstream's reply cannot be read."
 LONGEST_OWN_NAME = LONGEST_OWN_ID = 128  # of a tool, and of a call, in the Messages API
@@ -78,6 +78,19 @@ class Machine(Protocol):
         ...
 
 
+class QuickMachine(Machine, Protocol):
+    """A machine that has a shorter way for what nearly all events of a stream are, and that does as `event` would."""
+
+    def plain_text(self, data: bytes) -> str | None:
+        """What an event says, where that is a piece of text and nothing else; None for any other, and in any state in
+        which text is not just handed on."""
+        ...
+
+    def texts(self, pieces: Sequence[str]) -> Sequence[Event]:
+        """Pieces that `plain_text` gave one after another, at least one."""
+        ...
+
+
 class TranslatedStream:
     """StreamReader over a machine, for providers that stream server-sent events; for others, override `_take`.
 
@@ -86,7 +99,12 @@ class TranslatedStream:
     """
 
     def __init__(
-        self, machine: Machine, *, last: bytes | None = None, on_last: Callable[[], Sequence[Event]] | None = None
+        self,
+        machine: Machine,
+        *,
+        last: bytes | None = None,
+        on_last: Callable[[], Sequence[Event]] | None = None,
+        quick: QuickMachine | None = None,
     ) -> None:
         self.has_content = False
         self.is_done = False
@@ -94,6 +112,7 @@ class TranslatedStream:
         self.failed_first = False
         self.failure: ApiError | None = None
         self._machine = machine
+        self._quick = quick  # the same machine, if it is one
         self._last = last
         self._on_last = on_last or machine.end
         self._decoder = SSEDecoder()
@@ -122,11 +141,21 @@ class TranslatedStream:
 
     def _take(self, chunk: bytes, events: list[Event]) -> None:
         """Add the events that a piece makes. Raises ApiError or EventTooLarge behind those that came before."""
+        quick = self._quick
+        texts: list[str] = []  # of a run of events that are nothing but text
         for said in self._decoder.feed(chunk):
+            if quick is not None and (text := quick.plain_text(said.data)) is not None:
+                texts.append(text)
+                continue
+            if quick is not None and texts:
+                events += quick.texts(texts)
+                texts = []
             if said.data == self._last:
                 events += self._on_last()
-                break
+                return
             events += self._machine.event(json_object(said.data))
+        if quick is not None and texts:
+            events += quick.texts(texts)
 
     def close(self) -> bytes:
         if self.failure is not None:

@@ -14,7 +14,8 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 RUN = re.compile(  # possessive: linear, whatever comes
     rb"((?:event: content_block_delta\ndata: .*+\n\n)*+)(?:event: ([a-z_]++)\ndata: (.*+)\n\n)?+"
 )
-WHOLE = re.compile(rb"event: ([a-z_]++)\ndata: (.*+)\n\n")  # an event as it is nearly always written
+# An event as it is nearly always written; the name first where there is one.
+WHOLE = re.compile(rb"(?:event: ([a-z_.]++)\r?\n)?+data: ([^\r\n]*+)\r?\n\r?\n")
 DEFAULT_EVENT_LIMIT_BYTES = 64 * 1024 * 1024  # one event may hold a whole tool result of a server tool
 
 
@@ -56,8 +57,11 @@ class SSEDecoder:
     def feed(self, chunk: bytes) -> list[ServerEvent]:
         """The events that this chunk completes. Raises EventTooLarge."""
         events: list[ServerEvent] = []
-        if self.boundary == self._seen and not self._after_cr and b"\r" not in chunk:
-            chunk = chunk[self._whole_events(chunk, events) :]
+        if self.boundary == self._seen and not self._after_cr:
+            taken = self._whole_events(chunk, events)
+            if taken == len(chunk):
+                return events
+            chunk = chunk[taken:]
         start = 0
         if self._after_cr and chunk[:1] == b"\n":  # a CRLF that the network cut in two
             start = 1
@@ -91,11 +95,13 @@ class SSEDecoder:
 
     def _whole_events(self, chunk: bytes, events: list[ServerEvent]) -> int:
         """Take events at the front of a chunk that are written as usual, at a fifth of the price: how far they go."""
-        at, before = 0, self._seen
-        while (found := WHOLE.match(chunk, at)) is not None:
+        at, before, nameless = 0, self._seen, self._nameless
+        match = WHOLE.match  # never a search: that would try each place of a body that holds no event
+        while (found := match(chunk, at)) is not None:
             end = found.end()
             self._must_fit(end - at)
-            events.append(ServerEvent(found[1].decode(), found[2], before + end, before + at))
+            name, data = found.groups()
+            events.append(ServerEvent(nameless if name is None else name.decode(), data, before + end, before + at))
             at = end
         if at:
             self._first_line = False

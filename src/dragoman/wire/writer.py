@@ -92,6 +92,11 @@ class BlockWriter:
     def is_done(self) -> bool:
         return self._is_done
 
+    @property
+    def is_in_text(self) -> bool:
+        """Whether a text block is open: a piece of text is one delta then."""
+        return self._open == "text"
+
     def start(self) -> list[Event]:
         """message_start, once."""
         self._must_be_open()
