@@ -45,20 +45,33 @@ def plain(value: Any) -> Any:
     Dicts, and lists in lists, are JSON of the caller's (a tool's input, a schema): they hold no wire object and are
     handed on as they are, not walked, for they may be as deep as the decoder lets them.
     """
+    if type(value) in _SCALARS:
+        return value
+    if isinstance(value, Wire):
+        return _plain_object(value)
+    if isinstance(value, list | tuple):
+        return [_plain_object(item) if isinstance(item, Wire) else item for item in value]
+    return value
+
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+def _plain_object(value: "Wire") -> dict[str, Any]:
     if isinstance(value, Unknown):
         return {"type": value.kind, **value.extra}
-    if isinstance(value, Wire):
-        config = type(value).__struct_config__
-        out: dict[str, Any] = {} if config.tag is None else {"type": config.tag}
-        for name, default, required in _layout(type(value)):
-            item = getattr(value, name)
-            if required or item != default:
-                out[name] = plain(item)
+    tag, fields = _layout(type(value))
+    out: dict[str, Any] = {} if tag is None else {"type": tag}
+    for name, default, required in fields:
+        item = getattr(value, name)
+        if type(item) in _SCALARS:
+            if required or (item is not default and item != default):
+                out[name] = item
+        elif required or item != default:
+            out[name] = plain(item)
+    if value.extra:
         out.update(value.extra)
-        return out
-    if isinstance(value, list | tuple):
-        return [plain(item) if isinstance(item, Wire) else item for item in value]
-    return value
+    return out
 
 
 def read(kind: type[T], value: Any) -> T:
@@ -73,10 +86,11 @@ def read(kind: type[T], value: Any) -> T:
 
 
 @cache
-def _layout(kind: type[Wire]) -> list[tuple[str, Any, bool]]:
-    """(name, default, is required) of each wire field of a type, in order."""
+def _layout(kind: type[Wire]) -> tuple[Any, list[tuple[str, Any, bool]]]:
+    """The tag of a type, and (name, default, is required) of each of its wire fields, in order."""
     fields = msgspec.structs.fields(kind)
-    return [(field.name, field.default, field.required) for field in fields if field.name != "extra"]
+    rows = [(field.name, field.default, field.required) for field in fields if field.name != "extra"]
+    return kind.__struct_config__.tag, rows
 
 
 _INFOS: dict[type, inspect.StructType] = {}

@@ -63,6 +63,11 @@ def blocks_of(message: InputMessage) -> Sequence[Block]:
     return message.content
 
 
+def is_talk(messages: Sequence[InputMessage]) -> bool:
+    """Nothing but texts, given as strings: no rule about blocks has anything to say."""
+    return all(type(message.content) is str for message in messages)
+
+
 def merged(messages: Sequence[InputMessage]) -> list[Turn]:
     """The turns of a conversation; `system` messages are left out, as they stand between turns."""
     turns: list[Turn] = []
@@ -89,6 +94,8 @@ def check_turns(messages: Sequence[InputMessage], model: Model, *, betas: Sequen
     _check_first(messages)
     for index, message in enumerate(messages):
         _check_content(message, index, is_last=index == len(messages) - 1)
+    if is_talk(messages):
+        return
     turns = merged(messages)
     _check_ids_are_unique(turns)
     for before, turn in zip([None, *turns], turns, strict=False):
@@ -161,6 +168,8 @@ def _ends_in_server_result(message: InputMessage) -> bool:
 
 
 def _check_content(message: InputMessage, index: int, *, is_last: bool) -> None:
+    if isinstance(message.content, str) and message.content and not message.content.isspace():
+        return
     blocks = blocks_of(message)
     if not blocks and message.output_config is None and not (is_last and message.role == "assistant"):
         raise InvalidRequest(

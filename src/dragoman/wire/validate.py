@@ -66,8 +66,9 @@ def _check_shared(
         _check_newer_version(request)
     toolrules.check_system(request.system)
     turns.check_turns(request.messages, model, betas=betas)
-    serverturns.check_server_turns(request)
-    toolsets.check_results(request.messages)
+    if not turns.is_talk(request.messages):
+        serverturns.check_server_turns(request)
+        toolsets.check_results(request.messages)
     toolrules.check_tools(request.tools or (), betas=betas)
     toolrules.check_choice(request, model)
     _check_structured(request, body)
