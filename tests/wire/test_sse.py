@@ -155,6 +155,22 @@ def test_any_bytes_cut_anywhere_are_read_as_the_standard_says(stream: bytes, rng
     assert decode(*chunks(rng, stream, most=7)) == decode(stream) == reference(stream)
 
 
+NAMELESS = (*PARTS, b"data: x\n\n", b"data: \n\n", b"data: y\n\ndata: z\n\n")
+
+
+@REPEATABLE
+@given(st.lists(st.sampled_from(NAMELESS), max_size=12).map(b"".join), st.randoms(use_true_random=False))
+def test_data_alone_is_what_events_hold(stream: bytes, rng: Random) -> None:
+    """The shorter way, and where it leaves the decoder."""
+    pieces = list(chunks(rng, stream, most=20))
+    decoder, other = SSEDecoder(), SSEDecoder()
+    for piece in pieces:
+        ways = (decoder.feed, other.feed) if rng.random() < 0.3 else (decoder.feed, None)
+        expected = [event.data for event in ways[0](piece)]
+        assert (other.datas(piece) if ways[1] is None else [event.data for event in ways[1](piece)]) == expected
+        assert (other.boundary, other.pending) == (decoder.boundary, decoder.pending)
+
+
 @REPEATABLE
 @given(st.lists(st.sampled_from(PARTS), max_size=30).map(b"".join), st.data())
 def test_the_boundary_is_right_for_any_bytes(stream: bytes, data: st.DataObject) -> None:

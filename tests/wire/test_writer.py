@@ -33,6 +33,7 @@ from dragoman.wire.events import (
     ThinkingDelta,
     decode_event,
     encode_event,
+    encode_events,
 )
 from dragoman.wire.sse import ServerEvent, SSEDecoder
 from dragoman.wire.types import (
@@ -607,3 +608,21 @@ def test_a_message_of_the_writer_is_a_message_of_the_types() -> None:
     for event in driver.events:
         fold.add(event)
     assert isinstance(fold.message(), Message)
+
+
+@pytest.mark.parametrize("before", ["", "a", "thinking"])
+def test_encoded_texts_are_the_texts_encoded(before: str) -> None:
+    """STR-20: line ends, quotes, empty pieces; into an open block or a new one, with a citation that waits or none."""
+    rng = Random(before)
+    for number in range(200):
+        ours, theirs = new_writer(), new_writer()
+        for each in (ours, theirs):
+            if before == "thinking":
+                each.thinking("hm")
+            elif before:
+                each.text(before)
+            if number % 5 == 0:
+                each.citation({"type": "char_location"})
+        pieces = [rng.choice(["", "a", 'q"\\', "\n\u2028", "ç🤔", "}}\n\nevent: x"]) for _ in range(rng.randint(1, 6))]
+        assert ours.encoded_texts(pieces) == encode_events(theirs.texts(pieces))
+        assert ours.end_block() == theirs.end_block()

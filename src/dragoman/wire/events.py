@@ -5,7 +5,7 @@ The law is a table (`LAW`). The block writer in `writer.py` obeys it, `StreamLaw
 spec/streaming.md. Imports only `codec` and `types` of this folder.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -40,6 +40,7 @@ __all__ = [
     "decode_event",
     "encode_event",
     "encode_events",
+    "encode_text_deltas",
 ]
 
 
@@ -191,6 +192,14 @@ _lines = msgspec.json.Encoder()
 def _encode_deltas(deltas: list[BlockDelta]) -> bytes:
     lines = _lines.encode_lines(deltas)  # each with a line end behind it, the last too
     return _DELTA + lines[:-1].replace(b"\n", _END + _DELTA) + _END
+
+
+def encode_text_deltas(index: int, texts: Sequence[str]) -> bytes:
+    """The events of pieces of text for the block `index`."""
+    if not texts:
+        return b""
+    before = _DELTA + b'{"type":"content_block_delta","index":%d,"delta":{"type":"text_delta","text":' % index
+    return before + _lines.encode_lines(texts)[:-1].replace(b"\n", b"}}" + _END + before) + b"}}" + _END
 
 
 def decode_event(event: ServerEvent) -> Event:

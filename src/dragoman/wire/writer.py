@@ -28,6 +28,8 @@ from .events import (
     Stop,
     TextDelta,
     ThinkingDelta,
+    encode_events,
+    encode_text_deltas,
 )
 from .tools import JsonObject
 from .types import (
@@ -127,6 +129,12 @@ class BlockWriter:
         index = self._index
         events += [BlockDelta(index=index, delta=TextDelta(text=piece)) for piece in pieces[1:] if piece]
         return events
+
+    def encoded_texts(self, pieces: Sequence[str]) -> bytes:
+        """What `texts` returns, as the bytes of a stream, at a tenth of the price while a text block is open."""
+        if self._open != "text" or self._citations:
+            return encode_events(self.texts(pieces))
+        return encode_text_deltas(self._index, [piece for piece in pieces if piece])
 
     def citation(self, citation: JsonObject) -> list[Event]:
         """A citation for the open text block; with none open, for the text that comes next (STR-20).
