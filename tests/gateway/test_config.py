@@ -729,6 +729,7 @@ def test_every_setting_is_in_the_document_with_its_default(title: str, table: ty
     assert row, f"docs/configuration.md says nothing of {name} under {title}"
     default = next(_default(field) for field in msgspec.structs.fields(table) if field.name == name)
     written = f'"{default}"' if isinstance(default, str | Listen) else str(default)
+    written = written.lower() if isinstance(default, bool) else written
     assert row[2] == ("none" if default in (None, "", msgspec.NODEFAULT) else f"`{written}`")
 
 

@@ -4,7 +4,7 @@ For now a ledger row is a log line. It never holds a key, a prompt or a reply.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -32,6 +32,7 @@ class Entry:
         "_write",
         "error",
         "key_id",
+        "lost",
         "model",
         "operation",
         "outcome",
@@ -57,6 +58,7 @@ class Entry:
         self.key_id: str | None = None
         self.model: str | None = None  # as the caller named it
         self.target: str | None = None
+        self.lost: Sequence[str] = ()  # what the target did not get, by the names of the Messages API
         self.upstream_request_id: str | None = None
         self.stream = False
         self.status = 0
@@ -96,6 +98,8 @@ class Entry:
             row += f" target={_known_word(self.target)}"
         if self.upstream_request_id is not None:
             row += f" upstream_request_id={_word(self.upstream_request_id)}"
+        if self.lost:
+            row += f" lost={_word(','.join(self.lost))}"
         row += " stream=yes" if self.stream else " stream=no"
         if (usage := self.usage) is not None:
             row += f" input_tokens={_word(usage.input_tokens)}"

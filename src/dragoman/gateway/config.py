@@ -96,6 +96,8 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     credentials_file: Annotated[str | None, read.readable_file] = None
     # Who keeps message threads. Only Anthropic's own API is known to: the loader says so for its host.
     threads: Annotated[Literal["ours", "upstream"], read.choice("ours", "upstream")] = "ours"
+    # What the dialect cannot carry: leave it out, and tell so, or refuse the request.
+    strict: Annotated[bool, read.yes_or_no] = False
     connect_timeout_s: Annotated[float, read.seconds(0.01)] = 5.0
     first_byte_timeout_s: Annotated[float, read.seconds(0.01)] = 600.0
     idle_timeout_s: Annotated[float, read.seconds(0.01)] = 300.0

@@ -37,6 +37,7 @@ __all__ = [
     "whole",
     "why_no_identity",
     "word",
+    "yes_or_no",
 ]
 
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|(\$)|)")
@@ -153,6 +154,12 @@ def choice(*words: str) -> Callable[[object], str]:
         raise Refused("is not one of the words it takes", f"Write {either}.")
 
     return read
+
+
+def yes_or_no(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise Refused("is neither true nor false", "Write true or false, without quotes.")
 
 
 def word(value: object) -> str:

@@ -33,6 +33,7 @@ class Provider:
     ) -> None:
         self.speaker = dialect.speaker
         self.transport = transport
+        self.is_strict = config.strict  # what its dialect cannot carry is refused
         self.signer = signer
         self.new_id = new_id
         self.estimates = Estimates()
