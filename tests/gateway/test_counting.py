@@ -1,7 +1,9 @@
 """Counts of tokens for models of other makers: the provider's own where it has one, kept and bounded; else ours."""
 
 import asyncio
+import base64
 import json
+from random import Random
 from typing import Any
 
 import pytest
@@ -9,8 +11,9 @@ import pytest
 from dragoman.errors import InvalidRequest
 from dragoman.gateway.auth import Principal
 from dragoman.gateway.call import Answer, Asked, Call
+from dragoman.gateway.checked import counted, foreign
 from dragoman.gateway.counting import KEPT, MOST_AT_ONCE, Counting
-from dragoman.gateway.estimates import Estimates
+from dragoman.gateway.estimates import Estimates, rough_tokens
 from dragoman.http.base import ConnectFailed
 from dragoman.providers.base import Count, Operation, Question, Target, UpstreamRequest
 from dragoman.wire.headers import Headers
@@ -208,3 +211,26 @@ def test_only_so_many_targets_are_kept() -> None:
         estimates.learn(str(number), 10, usage(20))
     assert len(estimates._seen) <= 1000
     assert estimates.of("2999", 10) == 20
+
+
+def test_of_a_long_request_samples_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a tenth of the whole count, at the price of sixteen short texts, wherever the text is."""
+    rng = Random("long")
+    words = 'the path of a file to be read, absolute; def main(): return 42 größe 東京 {"a": [1, 2]}\n'.split(" ")
+    for size in (3_000, 30_000, 100_000):
+        turns = [{"role": "user", "content": " ".join(rng.choices(words, k=size // 20))} for _ in range(20)]
+        request = counted(asked(messages=turns), foreign("m"))
+        sampled = rough_tokens(request)
+        monkeypatch.setattr("dragoman.gateway.estimates.COUNTED_CHARACTERS", 10**9)
+        assert abs(sampled / rough_tokens(request) - 1) < 0.1
+        monkeypatch.undo()
+
+
+@pytest.mark.parametrize("words", [10, 10_000])
+def test_a_picture_is_no_text(words: int) -> None:
+    """Pain 21: base64 counts as a picture, not as hundreds of thousands of tokens."""
+    picture = base64.b64encode(Random("picture").randbytes(600_000)).decode()
+    source = {"type": "base64", "media_type": "image/png", "data": picture}
+    content = [{"type": "image", "source": source}, {"type": "text", "text": "What is this? " * words}]
+    request = counted(asked(messages=[{"role": "user", "content": content}]), foreign("m"))
+    assert 1000 + 3 * words < rough_tokens(request) < 1100 + 6 * words

@@ -4,7 +4,8 @@ The first event of a reply must tell the input's tokens (pain 15), and a provide
 count with a tokenizer of our own is set right by how far off it was for this target before. Names no provider.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,10 +14,13 @@ from dragoman.engines.offline import tokens
 from dragoman.wire.codec import plain
 from dragoman.wire.types import CountTokensRequest, Document, Image, PlainText, Text, ToolResult, ToolUse, Usage
 
+from .input_estimate import FILE_TOKENS
+
 __all__ = ["Estimates", "rough_tokens"]
 
 IMAGE_TOKENS = 1000
-FILE_TOKENS = 1600
+COUNTED_CHARACTERS = 16 * 1024  # up to here all text is counted
+SAMPLES, SAMPLE_CHARACTERS = 16, 512  # of more
 TURN_TOKENS = 4  # what stands around a message
 
 TARGETS_KEPT = 1000  # names of models come from callers
@@ -58,38 +62,69 @@ class Estimates:
 
 
 def rough_tokens(request: CountTokensRequest) -> int:
-    """Of the input, with a tokenizer that is not the model's. Linear in its text."""
-    total = _of_content(request.system) + _of_values(request.tools or ())
+    """Of the input, with a tokenizer that is not the model's.
+
+    Of a long one some samples are counted: a program's requests are a megabyte of text soon, and each stream's first
+    event waits for this.
+    """
+    texts: list[str] = []
+    rest = _take(request.system, texts) + sum(map(_take_value, request.tools or (), repeat(texts)))
     for message in request.messages:
-        total += TURN_TOKENS + _of_content(message.content)
-    return max(1, total)
+        rest += TURN_TOKENS + _take(message.content, texts)
+    return max(1, rest + _of_texts(texts))
 
 
-def _of_values(values: Iterable[Any]) -> int:
-    return sum(_of_text(msgspec.json.encode(plain(value)).decode()) for value in values)
+def _of_texts(texts: Sequence[str]) -> int:
+    length = sum(map(len, texts))
+    if length <= COUNTED_CHARACTERS:
+        return sum(_of_text(text) for text in texts)
+    seen = "".join(_samples(texts, length // SAMPLES))
+    return _of_text(seen) * length // len(seen)
+
+
+def _samples(texts: Iterable[str], step: int) -> Iterator[str]:
+    """A piece after each `step` characters, wherever they stand."""
+    due = 0  # characters until the next
+    for text in texts:
+        while due < len(text):
+            yield text[due : due + SAMPLE_CHARACTERS]
+            due += step
+        due -= len(text)
 
 
 def _of_text(text: str) -> int:
     return tokens.count(text, "claude-3")
 
 
-def _of_content(content: Any) -> int:
+def _take(content: Any, texts: list[str]) -> int:
+    """Add the texts of content; the tokens of what is none."""
     if content is None or isinstance(content, str):
-        return _of_text(content or "")
-    return sum(_of_block(block) for block in content)
+        texts.append(content or "")
+        return 0
+    return sum(map(_take_block, content, repeat(texts)))
 
 
-def _of_block(block: Any) -> int:
+def _take_block(block: Any, texts: list[str]) -> int:
     match block:
         case Text(text=text):
-            return _of_text(text)
+            texts.append(text)
+            return 0
         case ToolUse(name=name, input=value):
-            return _of_text(name) + _of_values([value])
+            texts.append(name)
+            return _take_value(value, texts)
         case ToolResult(content=content):
-            return TURN_TOKENS + _of_content(content)
+            return TURN_TOKENS + _take(content, texts)
         case Image():
             return IMAGE_TOKENS
-        case Document(source=source):
-            return _of_text(source.data) if isinstance(source, PlainText) else FILE_TOKENS
+        case Document(source=PlainText(data=text)):
+            texts.append(text)
+            return 0
+        case Document():
+            return FILE_TOKENS
         case _:
-            return _of_values([block])
+            return _take_value(block, texts)
+
+
+def _take_value(value: Any, texts: list[str]) -> int:
+    texts.append(msgspec.json.encode(plain(value)).decode())
+    return 0

@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["estimate_input_tokens", "estimate_output_tokens"]
+__all__ = ["FILE_TOKENS", "estimate_input_tokens", "estimate_output_tokens"]
 
 BYTES_A_TOKEN = 4  # of English text in JSON. Other scripts have more bytes a token, escapes too: rather too many
 SMALL_BYTES = 16 * 1024  # a body up to here holds no file worth looking for

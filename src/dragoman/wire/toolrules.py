@@ -4,7 +4,10 @@ Source: spec TOOL-1 to 18, CCH-1 to 13. Pure; imports only this folder and the e
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple, get_args
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple, get_args
+
+import msgspec
 
 from dragoman.errors import InvalidRequest
 
@@ -41,6 +44,7 @@ __all__ = [
 # Types that need a beta, and the prefix of the betas that bring each.
 BETA_TOOLS = {"computer_20250124": "computer-use-", "computer_20251124": "computer-use-"}
 MAX_BREAKPOINTS = 4
+SCHEMAS_KEPT, LARGEST_KEPT = 500, 16 * 1024  # of tools that were looked at, and the bytes of one
 HOLDERS = (ToolResult, Document, SearchResult)  # blocks whose parts may be marked
 
 
@@ -89,10 +93,24 @@ def _check_domains(tool: WebSearch | WebFetch, path: str) -> None:
         raise InvalidRequest(f"{path}: Cannot specify both allowed_domains and blocked_domains.")
 
 
+def _is_sound(schema: dict[str, Any]) -> bool:
+    """Whether a tool's schema is one. Programs send the same tools with every request, so what was found is kept."""
+    encoded = msgspec.json.encode(schema)
+    return _find_sound(encoded) if len(encoded) <= LARGEST_KEPT else _find_sound.__wrapped__(encoded)
+
+
+@lru_cache(SCHEMAS_KEPT)
+def _find_sound(encoded: bytes) -> bool:
+    from .jsonschema import is_schema
+    from .schemasubset import has_broken_pattern
+
+    schema = msgspec.json.decode(encoded)
+    return is_schema(schema) and not has_broken_pattern(schema)
+
+
 def _check_input_schema(tool: CustomTool, path: str) -> None:
     # Here: the client imports this folder, and checks no schema.
-    from .jsonschema import Checker, Document, is_schema
-    from .schemasubset import has_broken_pattern
+    from .jsonschema import Checker, Document
 
     # `$schema` may name another draft; the API reads every schema as 2020-12 (TOOL-2).
     schema = {key: value for key, value in tool.input_schema.items() if key != "$schema"}
@@ -102,7 +120,7 @@ def _check_input_schema(tool: CustomTool, path: str) -> None:
         raise InvalidRequest(f"{path}.input_schema.type: Input should be 'object'")
     for key in [key for key in ("properties", "required") if schema.get(key, "") is None]:
         del schema[key]
-    if not is_schema(schema) or has_broken_pattern(schema):
+    if not _is_sound(schema):
         raise InvalidRequest(
             f"{path}.input_schema: JSON schema is invalid. It must match JSON Schema draft 2020-12 "
             "(https://json-schema.org/draft/2020-12). Learn more about tool use at "
