@@ -97,7 +97,8 @@ def test_files_go_as_parts() -> None:
 
 
 def test_a_tool_loop_keeps_ids_names_and_order() -> None:
-    """Pain 19, 20, 45: results stand directly behind their calls, text after them; no input is {}."""
+    """Pain 19, 20, 45: results in the turn behind their calls, the last that it holds, or newer models miss them; no
+    input is {}."""
     messages = [
         {"role": "user", "content": "go"},
         {
@@ -125,11 +126,31 @@ def test_a_tool_loop_keeps_ids_names_and_order() -> None:
         {"functionCall": {"id": "call_b", "name": "get_weather", "args": {}}},
     ]
     assert contents[2]["parts"] == [
+        {"text": "and now?"},
         {"functionResponse": {"id": "call_b", "name": "get_weather", "response": {"error": "no city"}}},
         {"functionResponse": {"id": "call_a", "name": "get_weather", "response": {"output": "mild"}}},
-        {"text": "and now?"},
     ]
     assert "thoughtSignature" not in json.dumps(sent(G25, messages=messages, tools=[WEATHER]))
+
+
+def test_tools_that_a_result_names_are_named() -> None:
+    """Claude Code's search for tools answers with nothing else."""
+    messages = [
+        {"role": "user", "content": "go"},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "c1", "name": "ToolSearch", "input": {}}]},
+        {
+            "role": "user",
+            "content": [
+                {
+                    "type": "tool_result",
+                    "tool_use_id": "c1",
+                    "content": [{"type": "tool_reference", "tool_name": "get_weather"}],
+                }
+            ],
+        },
+    ]
+    (part,) = sent(messages=messages, tools=[WEATHER])["contents"][2]["parts"]
+    assert part["functionResponse"]["response"] == {"output": "Tool: get_weather"}
 
 
 def test_images_in_results_are_seen() -> None:
@@ -147,10 +168,11 @@ def test_images_in_results_are_seen() -> None:
 
     data = {"inlineData": {"mimeType": "image/png", "data": PNG}}
     assert turn(G3, "image/png")[0]["functionResponse"]["parts"] == [data]
-    old = turn(G25, "image/png")
-    assert "parts" not in old[0]["functionResponse"]
-    assert old[2] == data
-    assert turn(G3, "image/gif")[2]["inlineData"]["mimeType"] == "image/gif"
+    label, beside, result = turn(G25, "image/png")
+    assert label == {"text": "Attached to the result of c1:"}
+    assert beside == data
+    assert "parts" not in result["functionResponse"]
+    assert turn(G3, "image/gif")[1]["inlineData"]["mimeType"] == "image/gif"
 
 
 @pytest.mark.parametrize(
@@ -203,10 +225,10 @@ def test_names_go_out_legal_and_come_back() -> None:
         (G3, {}, None),
         (G3, {"thinking": {"type": "adaptive"}}, {"includeThoughts": True}),
         (G3, {"thinking": {"type": "adaptive", "display": "omitted"}}, None),
-        (G3, {"thinking": BUDGET}, {"thinkingLevel": "low", "includeThoughts": True}),
-        (G3, {"thinking": {"type": "disabled"}}, {"thinkingLevel": "low"}),
-        (G3, {"output_config": {"effort": "medium"}}, {"thinkingLevel": "medium"}),
-        ("gemini-3-pro-preview", {"output_config": {"effort": "medium"}}, {"thinkingLevel": "high"}),
+        (G3, {"thinking": BUDGET}, {"thinkingLevel": "LOW", "includeThoughts": True}),
+        (G3, {"thinking": {"type": "disabled"}}, {"thinkingLevel": "LOW"}),
+        (G3, {"output_config": {"effort": "medium"}}, {"thinkingLevel": "MEDIUM"}),
+        ("gemini-3-pro-preview", {"output_config": {"effort": "medium"}}, {"thinkingLevel": "HIGH"}),
         (G25, {"thinking": BUDGET}, {"thinkingBudget": 2000, "includeThoughts": True}),
         (G25, {"thinking": {"type": "adaptive"}}, {"thinkingBudget": -1, "includeThoughts": True}),
         (G25, {"thinking": {"type": "disabled"}}, {"thinkingBudget": 0}),
@@ -233,10 +255,10 @@ def test_what_is_lost_is_told() -> None:
     cached = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}
     reply = translated(
         messages=[{"role": "user", "content": [cached]}],
-        tools=[{"type": "web_search_20250305", "name": "web_search"}],
+        tools=[{"type": "web_fetch_20250910", "name": "web_fetch"}],
         metadata={"user_id": "u"},
     )
-    assert sorted(reply.lost) == ["cache_control", "metadata.user_id", "tools.web_search_20250305"]
+    assert sorted(reply.lost) == ["cache_control", "metadata.user_id", "tools.web_fetch_20250910"]
     body = json.loads(reply.request.body)
     assert "tools" not in body
     assert "cache_control" not in json.dumps(body)

@@ -23,6 +23,8 @@ from dragoman.providers.base import Operation
 from dragoman.wire.sse import SSEDecoder
 
 TWO_CITIES = [("thinking", ""), ("tool_use", {"city": "Paris"}), ("tool_use", {"city": "London"})]
+EURO = {"query": "euro 2024 winner", "queries": ["euro 2024 winner", "who won euro 2024"]}
+PAGES = ["uefa.com", "wikipedia.org"]
 EXPECTED: dict[str, tuple[list[tuple[str, Any]], str]] = {
     "text": ([("text", "The Danube rises in the Black Forest.")], "end_turn"),
     "thinking": ([("thinking", "**Counting**\n\nI add the two numbers."), ("text", "It is 5.")], "end_turn"),
@@ -43,6 +45,16 @@ EXPECTED: dict[str, tuple[list[tuple[str, Any]], str]] = {
     "cached": ([("text", "Ja, 你好 🌊.")], "end_turn"),
     "code_execution": ([("text", "```\nprint(6*7)\n```\n```\n42\n\n```\nIt is 42.")], "end_turn"),
     "unknown_fields": ([("text", "Hi")], "end_turn"),
+    "grounded": (
+        [("text", "Spain won Euro 2024."), ("server_tool_use", EURO), ("web_search_tool_result", PAGES)], "end_turn"
+    ),
+    "search_beside_functions": (
+        [
+            ("thinking", "Which city?"), ("thinking", ""), ("thinking", ""), ("tool_use", {"city": "Utqiaġvik"}),
+            ("server_tool_use", {"query": "northernmost city of the USA"}),
+            ("web_search_tool_result", ["wikipedia.org"]),
+        ], "tool_use"
+    ),
     "stop_sequence": ([("text", "a ")], "stop_sequence"),
 }  # fmt: skip
 FAILING = {
@@ -66,8 +78,13 @@ def asked(name: str) -> Json:
 
 
 def shown(message: Json) -> list[tuple[str, Any]]:
-    key = {"tool_use": "input"}
-    return [(block["type"], block[key.get(block["type"], block["type"])]) for block in message["content"]]
+    return [(block["type"], _gist(block)) for block in message["content"]]
+
+
+def _gist(block: Json) -> Any:
+    if block["type"] == "web_search_tool_result":
+        return [each["title"] for each in block["content"]]
+    return block["input"] if "input" in block else block[block["type"]]
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -192,6 +209,59 @@ def test_errors(name: str, error: type[ApiError], message: str) -> None:
         assert told.retry_after == 37
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("The input token count (9) exceeds the maximum number of tokens allowed (8).", "9 tokens > 8 maximum"),
+        ("The input token count exceeds the maximum number of tokens allowed 8.", "The input token count exceeds"),
+        ("The input token count (9) exceeds the maximum number of tokens allowed for this model.", "The input token"),
+    ],
+)
+def test_a_prompt_that_is_too_long_is_called_so(words: str, message: str) -> None:
+    """Pain 70: in every wording that users quote."""
+    error = translated().refusal(400, json.dumps({"error": {"code": 400, "message": words}}).encode())
+    assert isinstance(error, InvalidRequest)
+    assert error.message.startswith(f"prompt is too long: {message}")
+
+
+def whole(*parts: Json, finish: Any = "STOP") -> Json:
+    """The message that a reply with these parts becomes."""
+    told = {"candidates": [{"content": {"parts": list(parts)}, "finishReason": finish}]}
+    return body_of(translated().read(Operation.MESSAGES, json.dumps(told).encode()).body)
+
+
+def test_thinking_behind_a_call_is_a_block_of_its_own() -> None:
+    """Pain 58: the order is kept."""
+    call = {"functionCall": {"name": "f", "args": {}}}
+    message = whole(call, {"text": "hm", "thought": True}, {"text": "So."})
+    assert shown(message) == [("tool_use", {}), ("thinking", "hm"), ("text", "So.")]
+    assert message["stop_reason"] == "tool_use"
+
+
+@pytest.mark.parametrize("name", [None, "", 5])
+def test_a_call_without_a_name_is_no_message(name: Any) -> None:
+    """Pain 46: Gemini tells calls whole, so the name will not come; one made up would poison the history."""
+    with pytest.raises(UpstreamFailed):
+        whole({"functionCall": {"name": name, "args": {}}})
+
+
+@pytest.mark.parametrize(
+    ("finish", "reason"),
+    [("OTHER", "end_turn"), ("NOVEL", "end_turn"), ("stop", "end_turn"), ("LANGUAGE", "refusal"), ("SPII", "refusal"),
+     ("CONTINUATION", "max_tokens")],
+)  # fmt: skip
+def test_reasons_that_nobody_knows_are_an_end(finish: str, reason: str) -> None:
+    """Pain 71."""
+    assert whole({"text": "x"}, finish=finish)["stop_reason"] == reason
+
+
+@pytest.mark.parametrize("finish", [None, 5, "", "FINISH_REASON_UNSPECIFIED"])
+def test_without_a_reason_there_is_no_end(finish: Any) -> None:
+    """Pain 24, 71: null means that it goes on."""
+    with pytest.raises(UpstreamFailed):
+        whole({"text": "x"}, finish=finish)
+
+
 def test_an_error_that_names_the_key_does_not() -> None:
     """Pain 79: Google does so, for a key that was suspended."""
     body = {"error": {"code": 403, "message": f"Permission denied: Consumer 'api_key:{SECRET}' has been suspended."}}
@@ -225,7 +295,7 @@ def without_one_key(value: Any) -> Iterator[Any]:
 
 @pytest.mark.parametrize("name", [*EXPECTED, *FAILING])
 def test_any_key_may_be_missing(name: str) -> None:
-    """Issue 6, done when 1: never a traceback, and what comes out is a legal beginning."""
+    """Pain 57: never a traceback, and what comes out is a legal beginning."""
     chunks = chunks_of(name)
     reply = translated(stream=True)
     for at, chunk in enumerate(chunks):

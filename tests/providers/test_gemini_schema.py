@@ -4,22 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from gemini_cases import keywords
 
 from dragoman.providers.gemini_schema import KEYWORDS, cleaned, parameters
 
 JSON = dict[str, Any]
-
-
-def keywords(schema: Any) -> set[str]:
-    """All that stand in a schema; the names of properties are none."""
-    if not isinstance(schema, dict):
-        return set()
-    found = set(schema)
-    for key, value in schema.items():
-        below = value.values() if key == "properties" else value if isinstance(value, list) else [value]
-        for each in below:
-            found |= keywords(each)
-    return found
 
 
 MCP = {

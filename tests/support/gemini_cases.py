@@ -16,6 +16,7 @@ __all__ = [
     "WEATHER",
     "calls",
     "chunks_of",
+    "keywords",
     "lost",
     "message_of",
     "recording",
@@ -69,3 +70,14 @@ def reply_of(name: str, **fields: Any) -> Json:
 
 def calls(message: Json) -> list[Json]:
     return [block for block in message["content"] if block["type"] == "tool_use"]
+
+
+def keywords(schema: Any) -> set[str]:
+    """All that stand in a schema; the names of properties are none."""
+    if not isinstance(schema, dict):
+        return set()
+    found = set(schema)
+    for key, value in schema.items():
+        below = value.values() if key == "properties" else value if isinstance(value, list) else [value]
+        found |= {name for each in below for name in keywords(each)}
+    return found

@@ -4,7 +4,7 @@ What Gemini does, and is right here: calls tools and ends with STOP; gives calls
 the end of the body; tells usage in every chunk, each time the whole; signs a part with no text in it; refuses a prompt
 by `promptFeedback` in place of a candidate; breaks off with MALFORMED_FUNCTION_CALL.
 
-Citations and grounding metadata are left out: what they point at is not in the request.
+Citations of training data (`citationMetadata`) are left out: what they point at is not in the request.
 """
 
 import math
@@ -31,20 +31,23 @@ from dragoman.errors import (
 )
 from dragoman.wire.events import DeltaUsage, Event
 from dragoman.wire.provenance import UNSIGNED, wrap
+from dragoman.wire.tools import WebSearch
 from dragoman.wire.types import StopDetails, StopReason, Usage
 from dragoman.wire.writer import BlockWriter
 
 from .base import Answered, Operation, Question, UpstreamRequest
+from .gemini_search import Grounding
 from .openai_chat_stops import StopWatch
 from .translating import Names, TranslatedStream, legal_id, whole_reply
 
-__all__ = ["OF_CALL", "OF_NOTHING", "OF_THOUGHT", "FunctionNames", "GeminiReply", "origin"]
+__all__ = ["OF_CALL", "OF_NOTHING", "OF_THOUGHT", "OF_TOOLS", "FunctionNames", "GeminiReply"]
 
 TOKEN_CHARACTERS = 4  # about, of output whose tokens nobody tells
 CUT = "The upstream's stream ended before its message did."
 
 # Which part a signature was on: the first letter of what a thinking block's signature holds.
 OF_CALL, OF_THOUGHT, OF_NOTHING = "c", "t", "n"  # the last: a part of its own, with an empty text
+OF_TOOLS = "s"  # no signature but whole parts, of tools that Google runs beside functions
 
 # `finishReason` -> `stop_reason`. A message that calls a tool stops for that, whatever is said, unless it was cut.
 STOP_REASONS: Mapping[str, StopReason] = {
@@ -71,11 +74,6 @@ FAULTS = frozenset(
 )
 
 
-def origin(model: str) -> str:
-    """Who signs: another model of Gemini's is another, for nothing says that it reads what this one signed."""
-    return f"gemini/{model.removeprefix('models/')}"
-
-
 class FunctionNames(Names):
     """Names of tools as the dialect takes them: the first character is a letter or an underscore."""
 
@@ -91,26 +89,32 @@ class FunctionNames(Names):
 class GeminiReply:
     """Translated: a request, and how its reply is read."""
 
-    def __init__(self, question: Question, request: UpstreamRequest, *, lost: Sequence[str], names: Names) -> None:
+    def __init__(
+        self, question: Question, request: UpstreamRequest, *, origin: str, lost: Sequence[str], names: Names
+    ) -> None:
         self.request = request
         self.lost = lost
         self._question = question
+        self._origin = origin
         self._names = names
 
     def read(self, operation: Operation, body: bytes) -> Answered:
-        return whole_reply(_Machine(self._question, self._names), body)
+        return whole_reply(self._machine(), body)
 
     def refusal(self, status: int, body: bytes) -> ApiError:
         return _error(status, body, secret=self._question.target.api_key)
 
     def stream(self) -> TranslatedStream:
-        return TranslatedStream(_Machine(self._question, self._names))
+        return TranslatedStream(self._machine())
+
+    def _machine(self) -> "_Machine":
+        return _Machine(self._question, self._names, origin=self._origin)
 
 
 class _Machine:
     """One reply. A chunk of a stream has the form of a whole reply, so there is one way for both."""
 
-    def __init__(self, question: Question, names: Names) -> None:
+    def __init__(self, question: Question, names: Names, *, origin: str) -> None:
         usage = Usage(
             input_tokens=question.input_tokens,
             cache_creation_input_tokens=0,
@@ -121,7 +125,7 @@ class _Machine:
         self._writer = BlockWriter(question.message_id, model=question.request.model, usage=usage, unsigned=UNSIGNED)
         self._question = question
         self._names = names
-        self._origin = origin(question.target.model)
+        self._origin = origin
         self._thinks = False  # a thinking block is open, not signed
         self._signed = ""  # and yet Gemini has signed it: on which part, and the signature
         self._called = False
@@ -131,6 +135,9 @@ class _Machine:
         self._usage: dict[str, int] = {}
         self._stops = StopWatch(question.request.stop_sequences or ())
         self._characters = 0  # of all that was said
+        self._grounding = Grounding(origin=origin, new_id=question.new_tool_id)
+        self._searches = any(isinstance(tool, WebSearch) for tool in question.request.tools or ())
+        self._ran: list[Mapping[str, Any]] = []  # parts of Google's tools that are to go back
 
     def event(self, data: Mapping[str, Any]) -> Sequence[Event]:
         if self._writer.is_done:  # a stop sequence has ended it
@@ -159,7 +166,9 @@ class _Machine:
         return self._finished(self._stop_reason(self._finish))
 
     def _finished(self, reason: StopReason) -> list[Event]:
-        events = [*self._writer.start(), *self._thought_ends(), *self._writer.text(self._stops.rest())]
+        events = [*self._writer.start(), *self._circulated(), *self._thought_ends()]
+        events += self._writer.text(self._stops.rest())
+        events += [*self._grounding.citations(self._writer), *self._grounding.blocks(self._writer)]
         details = None
         if reason == "refusal":
             details = StopDetails(type="refusal", category=None, explanation=self._said_why)
@@ -177,8 +186,10 @@ class _Machine:
                 events += self._part(part)
         if self._writer.is_done:
             return events
+        if self._searches:
+            self._grounding.note(candidate.get("groundingMetadata"))
         finish = candidate.get("finishReason")
-        if isinstance(finish, str) and finish != "FINISH_REASON_UNSPECIFIED":
+        if isinstance(finish, str) and finish not in ("", "FINISH_REASON_UNSPECIFIED"):
             self._finish = finish
             self._said_why = _text(candidate, "finishMessage") or self._said_why or f"stopped: {finish}"
             if finish in FAULTS:
@@ -186,6 +197,12 @@ class _Machine:
         return events
 
     def _part(self, part: Mapping[str, Any]) -> list[Event]:
+        if "toolCall" in part or "toolResponse" in part:
+            self._ran.append(part)
+            return []
+        return [*self._circulated(), *self._said(part)]
+
+    def _said(self, part: Mapping[str, Any]) -> list[Event]:
         signature = _text(part, "thoughtSignature")
         if isinstance(call := part.get("functionCall"), dict):
             return self._call(call, signature)
@@ -238,6 +255,14 @@ class _Machine:
         self._thinks, self._signed = False, ""
         return [*events, *self._writer.signature(wrap(self._origin, OF_CALL + signature))]
 
+    def _circulated(self) -> list[Event]:
+        """What Google's tools did, in a block of thinking of its own: see gemini_search.py."""
+        if not self._ran:
+            return []
+        told, self._ran = msgspec.json.encode(self._ran).decode(), []
+        events = [*self._writer.text(self._stops.rest()), *self._thought_ends()]
+        return [*events, *self._writer.signature(wrap(self._origin, OF_TOOLS + told))]
+
     def _thought_ends(self) -> list[Event]:
         """Sign open thinking: with Gemini's signature of it, or none; it is known by its origin all the same."""
         if not self._thinks:
@@ -276,6 +301,7 @@ class _Machine:
             cache_read_input_tokens=cached,
             output_tokens=said or -(-self._characters // TOKEN_CHARACTERS),
             output_tokens_details=None if thought is None else {"thinking_tokens": thought},
+            server_tool_use=self._grounding.requests,
         )
 
 
@@ -298,7 +324,7 @@ def _shown(part: Mapping[str, Any]) -> str:
 
 # -- errors --
 
-TOO_LONG = re.compile(r"input token count(?: \((\d+)\))? exceeds the maximum number of tokens allowed \(?(\d+)")
+TOO_LONG = re.compile(r"input token count(?: \((\d+)\))? exceeds the maximum number of tokens allowed(?: \(?(\d+))?")
 BY_STATUS: Mapping[int, type[ApiError]] = {
     401: Unauthenticated,
     402: BillingProblem,
@@ -329,7 +355,7 @@ def _error(status: int, body: bytes, *, secret: str | None) -> ApiError:
     if status == 429:
         return RateLimited(message, retry_after=_retry_after(details))
     if found := TOO_LONG.search(message):
-        tokens = f"{found[1]} tokens > {found[2]} maximum" if found[1] else message
+        tokens = f"{found[1]} tokens > {found[2]} maximum" if found[1] and found[2] else message
         return InvalidRequest(f"prompt is too long: {tokens}")
     if any(each.get("reason") == "API_KEY_INVALID" for each in details):  # comes with status 400
         return Unauthenticated(message)
