@@ -5,7 +5,7 @@ Source: AWS, "Event stream encoding" (Amazon Transcribe developer guide, Smithy 
 """
 
 from binascii import crc32
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from struct import Struct
 from typing import NamedTuple
 
@@ -44,23 +44,27 @@ class EventStreamDecoder:
         """Bytes of a frame that is not whole yet."""
         return len(self._held)
 
-    def feed(self, chunk: bytes) -> list[Frame]:
-        """The frames that are whole now. Raises FrameBroken; what was whole before the broken one is lost."""
+    def feed(self, chunk: bytes) -> Iterator[Frame]:
+        """The frames that are whole now, to be taken to the end. Raises FrameBroken behind those that are sound."""
+        self._held += chunk
+        while (frame := self._first()) is not None:
+            yield frame
+
+    def _first(self) -> Frame | None:
+        """The first frame of what is held, taken out of it if it is whole and sound."""
         held = self._held
-        held += chunk
-        frames, at = [], 0
-        while len(held) - at >= PRELUDE.size:
-            total, headers, checksum = PRELUDE.unpack_from(held, at)
-            if crc32(held[at : at + 8]) != checksum:
-                raise FrameBroken("a frame's prelude has a wrong checksum")
-            if not OVERHEAD + headers <= total <= LONGEST:
-                raise FrameBroken("a frame has an impossible length")
-            if len(held) - at < total:
-                break
-            frames.append(_frame(bytes(held[at : at + total]), headers))
-            at += total
-        del held[:at]
-        return frames
+        if len(held) < PRELUDE.size:
+            return None
+        total, headers, checksum = PRELUDE.unpack_from(held)
+        if crc32(held[:8]) != checksum:
+            raise FrameBroken("a frame's prelude has a wrong checksum")
+        if not OVERHEAD + headers <= total <= LONGEST:
+            raise FrameBroken("a frame has an impossible length")
+        if len(held) < total:
+            return None
+        frame = _frame(bytes(held[:total]), headers)
+        del held[:total]
+        return frame
 
 
 def _frame(data: bytes, headers_size: int) -> Frame:
