@@ -84,6 +84,8 @@ THIRD_PARTY: Mapping[str, frozenset[str]] = {
     "PIL": frozenset({"engines"}),
     "pypdfium2_raw": frozenset({"engines"}),
     "python_multipart": frozenset({"server"}),
+    "botocore": frozenset({"gateway.aws"}),  # finds credentials where nobody has given any
+    "google": frozenset({"gateway.google"}),  # tokens for a cloud
     "typer": frozenset({"cli", "chat", "doctor"}),
     "rich": frozenset({"cli", "chat", "doctor"}),
 }
@@ -98,6 +100,8 @@ MAY_NAME_PROVIDERS: Mapping[str, str] = {
     "wire.types": "a skill's `type` is a value of the API (MSG-25)",
     "engines.offline.answer": "the strings that the API documents for testing hold its maker's name",
     "gateway.config": "a key in the environment turns its provider on; the one table of such defaults",
+    "gateway.aws": "a signature holds the name of the service, and the extra to install bears it",
+    "gateway.google": "the extra to install bears its name",
     "gateway.open": "puts the gateway together: the one place that imports each adapter",
 }
 NAMES_NO_PROVIDER = ("errors", "wire", "engines", "http", "store", "gateway", "server", "__main__")

@@ -7,7 +7,7 @@ request that comes through is one that the real one takes. Cases of pain.md are 
 import itertools
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import anthropic
@@ -28,6 +28,10 @@ ping_after_s = 0.2
 
 [providers.fake]
 {table}
+
+[providers.severe]
+{table}
+strict = true
 
 [models."claude-opus-4-8"]
 targets = ["fake/{thinker}"]
@@ -121,8 +125,10 @@ def test_a_conversation_with_tools_is_the_same_streamed_and_not(client: Any, dia
     for body, streamed in zip(whole, fake.bodies, strict=True):
         assert streamed == dialect.streamed(body)
     first = turns[1]["content"]
-    assert [block["type"] for block in first] == ["thinking", "text", "tool_use", "tool_use"]
-    assert [block["input"] for block in first[2:]] == [{"city": "Paris"}, {"city": "Malmö"}]
+    kinds = [block["type"] for block in first]
+    assert [kind for kind in kinds if kind != "thinking"] == ["text", "tool_use", "tool_use"]
+    assert kinds[0] == "thinking" or not dialect.thinks_aloud
+    assert [block["input"] for block in first if "input" in block] == [{"city": "Paris"}, {"city": "Malmö"}]
     assert turns[3]["content"][-1]["text"] == "It says: sun in Paris | sun in Malmö"
     assert turns[7]["content"][-1]["text"] == "It says: sun in Tokyo"
 
@@ -149,7 +155,9 @@ def test_the_tool_runner(client: Any, dialect: Fake, fake: FakeProvider, stream:
 
 
 @pytest.mark.parametrize(("fields", "needle"), FORMS.values(), ids=FORMS)
-def test_every_form_is_taken_by_the_provider(server: Running, dialect: Fake, fields: Any, needle: str) -> None:
+def test_every_form_is_taken_by_the_provider(
+    server: Running, dialect: Fake, fake: FakeProvider, fields: Any, needle: str
+) -> None:
     """What is not refused by us with a 400 that says why is never refused by the provider."""
     ask = {**ASK, "model": f"fake/{dialect.plain}", "messages": said("hi")}
     betas = ["computer-use-2025-01-24"]
@@ -157,7 +165,10 @@ def test_every_form_is_taken_by_the_provider(server: Running, dialect: Fake, fie
         try:
             message = client.beta.messages.create(**ask, betas=betas, extra_body=fields, extra_headers=OLDER)
         except anthropic.BadRequestError as error:
-            assert "the model that answers" in str(error)  # noqa: PT017
+            if dialect.knows_thinking and "Invalid `signature` in `thinking` block" in str(error):
+                fake.forget()  # of another: as the API itself refuses it
+            else:
+                assert "the model that answers" in str(error)  # noqa: PT017
             return
     assert message.content
 
@@ -184,16 +195,19 @@ def test_count_tokens(client: Any, dialect: Fake, fake: FakeProvider) -> None:
     assert fake.bodies == []
 
 
-def test_what_is_lost_is_told(client: Any, dialect: Fake, fake: FakeProvider) -> None:
-    """Pain 14, 48: in a header; in strict mode it is refused, and the provider never asked."""
+def test_what_is_lost_is_told(client: Any, dialect: Fake, fake: FakeProvider, server: Running) -> None:
+    """Pain 14, 48: in a header and the ledger; in strict mode it is refused, and the provider never asked."""
     fields: dict[str, Any] = {**ASK, "model": f"fake/{dialect.plain}", "messages": said("hi")}
-    fields["tools"] = [{"type": "web_search_20250305", "name": "web_search"}]
+    fields["tools"] = [{"type": dialect.server_tool, "name": dialect.server_tool.rpartition("_")[0]}]
     raw = client.messages.with_raw_response.create(**fields, extra_body={"top_k": 5}, extra_headers=OLDER)
     assert raw.headers["dragoman-lost"] == dialect.search
     assert len(fake.bodies) == 1
-    with pytest.raises(Exception, match="dragoman-strict") as refused:
-        client.messages.create(**fields, extra_headers={"dragoman-strict": "true"})
-    assert refused.value.status_code == 400
+    row = wait_for(lambda: [row for row in whole_rows(server) if row["request_id"] == raw.headers["request-id"]])[0]
+    assert row["lost"] == dialect.search.replace(", ", ",")
+    for severe in ({"extra_headers": {**OLDER, "dragoman-strict": "true"}}, {"model": f"severe/{dialect.plain}"}):
+        with pytest.raises(Exception, match="dragoman-strict") as refused:
+            client.messages.create(**{**fields, "extra_headers": OLDER, **severe}, extra_body={"top_k": 5})
+        assert refused.value.status_code == 400
     assert len(fake.bodies) == 1
 
 
@@ -202,21 +216,21 @@ def test_what_is_lost_is_told(client: Any, dialect: Fake, fake: FakeProvider) ->
     ("word", "status", "kind", "message"),
     [
         ("!429", 429, "rate_limit_error", "Rate limit reached"),
-        ("!long", 400, "invalid_request_error", "prompt is too long: 5000 tokens > 4096 maximum"),
-        ("!401", 401, "authentication_error", "Incorrect API key provided: [key]."),
+        ("!long", 400, "invalid_request_error", "{dialect.too_long}"),
+        ("!401", 401, "authentication_error", "{dialect.wrong_key}"),
         ("!404", 404, "not_found_error", "does not exist"),
         ("!500", 502, "api_error", "had an error"),
         ("!503", 529, "overloaded_error", "overloaded"),
     ],
 )
-def test_errors(client: Any, stream: bool, word: str, status: int, kind: str, message: str) -> None:
+def test_errors(client: Any, dialect: Fake, stream: bool, word: str, status: int, kind: str, message: str) -> None:
     """Pain 17, 28, 70: status, type, words and `retry-after`, before a stream begins too."""
     with pytest.raises(Exception, match=r".") as failed:
         asked(client, stream=stream, messages=said(word))
     error: Any = failed.value
     assert error.status_code == status
     assert error.body["error"]["type"] == kind
-    assert message in error.body["error"]["message"]
+    assert message.format(dialect=dialect) in error.body["error"]["message"]
     assert error.body["request_id"] == error.response.headers["request-id"]
     assert error.response.headers.get("retry-after") == ("7" if status == 429 else None)
 
@@ -237,15 +251,26 @@ def test_a_stream_that_fails_is_never_a_message(client: Any, server: Running, wo
         texts.extend(events.text_stream)  # what came before it failed
     assert "".join(texts) == "Half of it"
     assert failed.value.body["error"]["type"] == "api_error"
-    deadline = time.monotonic() + PATIENCE_S  # the row may be written a moment after the stream has ended
-    while cut_rows(server) == cut:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: cut_rows(server) != cut)
 
 
 def cut_rows(server: Running) -> int:
     """How many streams the ledger has as broken off."""
-    return sum(row["outcome"] == "cut" for row in ledger_rows(server.log().rpartition("\n")[0]))
+    return sum(row["outcome"] == "cut" for row in whole_rows(server))
+
+
+def whole_rows(server: Running) -> list[dict[str, str]]:
+    """A row may be written a moment after its reply has ended, and in two pieces."""
+    return ledger_rows(server.log().rpartition("\n")[0])
+
+
+def wait_for(wanted: Callable[[], Any]) -> Any:
+    """What it gives once that is anything."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := wanted()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return found
 
 
 @pytest.mark.parametrize("word", ["!stall", "!silent"])
@@ -282,7 +307,8 @@ def test_claude_code_reads_a_file(claude: ClaudeCode, dialect: Fake, fake: FakeP
     assert (call["name"], call["input"]["file_path"]) == ("Read", str(note))
     assert WORD in run.result["result"]
     assert run.result["num_turns"] == 2
-    assert [block["thinking"] for block in run.kinds("thinking")] == ["Let me think. 🤔"] * 2
+    thoughts = [block["thinking"] for block in run.kinds("thinking")]
+    assert [thought for thought in thoughts if thought] == ["Let me think. 🤔"] * 2  # empty ones hold signatures
     asked = [body for body in fake.bodies if "Read" in dialect.tools(body)]
     assert "x-anthropic-billing-header" not in json.dumps(asked)
     for before, after in itertools.pairwise(asked):

@@ -28,6 +28,7 @@ class Counter:
     """A translator that asks `/count`, with the first message for a body; `has` says whether it counts at all."""
 
     name = "counter"
+    url = "http://p/count"
 
     def __init__(self, *, has: bool = True) -> None:
         self.has = has
@@ -39,7 +40,7 @@ class Counter:
         if not self.has:
             return None
         text = str(question.request.messages[0].content)
-        return Count(request=UpstreamRequest(url="http://p/count", headers=[], body=text.encode()), field="tokens")
+        return Count(request=UpstreamRequest(url=self.url, headers=[], body=text.encode()), field="tokens")
 
 
 class Provider:
@@ -113,11 +114,16 @@ async def test_a_burst_asks_for_a_few_and_estimates_the_rest() -> None:
 
 
 @pytest.mark.parametrize("status", [404, 405, 501])
-async def test_a_provider_without_such_a_path_is_asked_once(status: int) -> None:
+async def test_a_provider_without_such_a_path_is_asked_once(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a model that it does not know, too; another's path is asked all the same."""
     provider = Provider(status, {"error": "no"})
     counting = Counting(provider, Estimates())
     assert (await count(counting, "a"))[1] == (await count(counting, "b"))[1] == "estimate"
     assert len(provider.asked) == 1
+    monkeypatch.setattr(Counter, "url", "http://p/other/count")
+    provider.status, provider.body = 200, {"tokens": 77}
+    assert await count(counting, "a") == (77, "provider")
+    assert len(provider.asked) == 2
 
 
 @pytest.mark.parametrize(

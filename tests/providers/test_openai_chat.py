@@ -16,6 +16,7 @@ from translating_cases import (
 )
 
 from dragoman.errors import InvalidRequest
+from dragoman.providers.base import Capabilities, Operation
 from dragoman.providers.openai_chat import ChatCompletions
 
 CHAT = ChatCompletions()
@@ -101,7 +102,7 @@ def test_the_changing_attribution_line_does_not_change_the_prompt() -> None:
 
 
 def test_a_system_turn_stays_in_its_place() -> None:
-    """Pain 12, 13: and what stands before it does not change by it."""
+    """Pain 12, 13: as a note that the user shows, for many templates refuse it; what is before it stays as it is."""
     turns = [
         {"role": "user", "content": "a"},
         {"role": "assistant", "content": "b"},
@@ -109,8 +110,9 @@ def test_a_system_turn_stays_in_its_place() -> None:
         {"role": "system", "content": "note"},
     ]
     with_note, without = body(messages=turns)["messages"], body(messages=turns[:3])["messages"]
-    assert [each["role"] for each in with_note] == ["user", "assistant", "user", "system"]
-    assert with_note[:3] == without
+    assert with_note == [*without, {"role": "user", "content": "<system>\nnote\n</system>"}]
+    kept = translated_body(CHAT, can=Capabilities(system_turns=True), messages=turns)["messages"]
+    assert kept == [*without, {"role": "system", "content": "note"}]
 
 
 def test_an_empty_turn_is_left_out() -> None:
@@ -123,6 +125,12 @@ def test_an_empty_turn_is_left_out() -> None:
     ]
     assert body(messages=turns)["messages"] == [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]
     assert lost(messages=turns) == ["thinking"]
+
+
+def test_a_conversation_of_nothing_that_can_be_seen_is_refused() -> None:
+    """Rather than sent as an empty list, which the server would refuse with words that the caller cannot use."""
+    with pytest.raises(InvalidRequest, match=r"messages: .* the model that answers"):
+        body(**said({"type": "container_upload", "file_id": "file_1"}))
 
 
 def test_results_of_tools_come_first_and_directly_behind_their_calls() -> None:
@@ -190,7 +198,7 @@ def test_models_that_reason_refuse_what_others_take(model: str) -> None:
 @pytest.mark.parametrize("model", ["gpt-4o", "qwen3-32b", "olmo-2", "openrouter/o-something", "llama-gpt-5ish"])
 def test_other_models_take_them(model: str) -> None:
     sent = body(model, temperature=0.5, stop_sequences=["END"])
-    assert (sent["temperature"], sent["max_tokens"], sent["stop"]) == (0.5, 100, ["END"])
+    assert (sent["temperature"], sent["max_tokens"]) == (0.5, 100)
 
 
 @pytest.mark.parametrize(
@@ -212,11 +220,20 @@ def test_efforts_and_budgets(fields: Json, effort: str | None) -> None:
     assert bool(lost("gpt-4o", **fields)) is (fields != {"thinking": {"type": "disabled"}})
 
 
-def test_at_most_four_stop_sequences_go_out() -> None:
-    """Pain 42: the others are looked for in what comes."""
+@pytest.mark.parametrize("stream", [False, True])
+def test_stop_sequences_are_looked_for_in_what_comes(stream: bool) -> None:
+    """Pain 42: a server that met one would not tell which, or that it did. So the reply is a stream, of which no more
+    is read than is wanted, also where the caller wants it whole."""
     five = ["a", "b", "c", "d", "END"]
-    assert body(stop_sequences=five)["stop"] == five[:4]
-    message = streamed(choice({"content": "1 2 E"}), choice({"content": "ND 3"}), stop_sequences=five)
+    translated = CHAT.translate(question(stop_sequences=five, stream=stream))
+    sent = json.loads(translated.request.body)
+    assert "stop" not in sent
+    assert sent["stream"] is translated.request.streamed is True
+    chunks = [choice({"content": "1 2 E"}), choice({"content": "ND 3"})]
+    if stream:
+        message = folded(read_stream(translated.stream(), stream_bytes(chunks)))
+    else:
+        message = json.loads(translated.read(Operation.MESSAGES, stream_bytes(chunks)).body)
     assert (message["content"][0]["text"], message["stop_sequence"]) == ("1 2 ", "END")
     assert message["stop_reason"] == "stop_sequence"
 
@@ -265,6 +282,24 @@ def test_a_schema_goes_out_as_it_is() -> None:
     (tool,) = body(tools=[{"name": "t", "description": "D", "input_schema": schema}])["tools"]
     function = {"name": "t", "description": "D", "parameters": schema}
     assert tool == {"type": "function", "function": function}
+
+
+@pytest.mark.parametrize("name", ["anyOf", "oneOf", "allOf"])
+def test_what_openai_refuses_at_the_top_of_a_schema_is_said_in_words(name: str) -> None:
+    """Pain 9: the properties of the alternatives are there, and which of them go together is in the description."""
+    parts = [
+        {"properties": {"path": {"type": "string"}}, "required": ["path"]},
+        {"properties": {"url": {"type": "string"}}, "required": ["url"]},
+    ]
+    schema = {"type": "object", "properties": {"mode": {"type": "string"}}, "required": ["mode"], name: parts}
+    (tool,) = body(tools=[{"name": "t", "description": "D.", "input_schema": schema}])["tools"]
+    function = tool["function"]
+    assert function["parameters"]["properties"].keys() == {"mode", "path", "url"}
+    assert function["parameters"]["required"] == ["mode"]
+    assert name not in function["parameters"]
+    first, second = function["description"].split("\n")
+    assert first == "D."
+    assert json.loads(second.partition(": ")[2]) == {name: parts}
 
 
 @pytest.mark.parametrize("schema", [{"type": "object"}, {"type": "object", "properties": {}}])
@@ -402,4 +437,4 @@ def test_an_effort_from_a_turn_on_is_lost() -> None:
     turn = {"role": "system", "content": "Harder now.", "output_config": {"effort": "high"}}
     fields: Json = {"messages": [{"role": "user", "content": "hi"}, turn]}
     assert lost("gpt-5", **fields) == ["output_config.effort"]
-    assert body("gpt-5", **fields)["messages"][1] == {"role": "system", "content": "Harder now."}
+    assert body("gpt-5", **fields)["messages"][1]["content"] == "<system>\nHarder now.\n</system>"

@@ -88,6 +88,8 @@ def test_an_error_is_told_in_the_providers_words() -> None:
     refusal = CHAT.translate(question()).refusal
     error = refusal(500, b'{"error":{"code":500,"message":"failed to parse grammar","type":"server_error"}}')
     assert (error.status, error.kind, error.message) == (502, "api_error", "failed to parse grammar")
+    unseen = refusal(500, b'{"error":{"code":500,"message":"image input is not supported","type":"server_error"}}')
+    assert (unseen.status, unseen.kind) == (400, "invalid_request_error")
     assert refusal(422, b'{"detail":"bad field"}').message == "bad field"
     assert refusal(400, b'{"object":"error","message":"m","type":"BadRequestError","code":400}').message == "m"
     assert refusal(404, b'[{"error":{"code":404,"message":"no model"}}]').message == "no model"

@@ -9,7 +9,7 @@ from translating_cases import SECRET, Json, asked, body_of, question
 
 from dragoman.errors import InvalidRequest
 from dragoman.gateway.checked import foreign
-from dragoman.providers.base import Operation, Question, Target
+from dragoman.providers.base import Capabilities, Operation, Question, Target
 from dragoman.providers.openai_chat import ChatCompletions
 from dragoman.providers.openai_responses import Responses
 from dragoman.providers.openai_responses_reply import ResponsesReply
@@ -347,3 +347,105 @@ def test_uploaded_files_are_refused(kind: str) -> None:
     )
     with pytest.raises(InvalidRequest, match=f"{kind}.source"):
         Responses().translate(question)
+
+
+# -- what else the models and hosts take --
+
+
+def test_messages_say_whether_they_are_the_answer() -> None:
+    """Newer models take what was said on the way for the answer otherwise (`phase`; pydantic-ai#5229)."""
+    call = {"type": "tool_use", "id": "c1", "name": "f", "input": {}}
+    history = [
+        *SAID,
+        {"role": "assistant", "content": [{"type": "text", "text": "I look."}, call]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c1", "content": "x"}]},
+        {"role": "assistant", "content": "It is x."},
+        *SAID,
+    ]
+    for model, phases in (("gpt-5.4", ["commentary", "final_answer"]), ("gpt-5.2", [None, None])):
+        items = sent(translated(history, model=model, tools=[TOOL]))["input"]
+        assert [item.get("phase") for item in items if item.get("role") == "assistant"] == phases
+        assert all("phase" not in item for item in items if item.get("role") != "assistant")
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "told"),
+    [("gpt-5-pro", "low", "high"), ("gpt-5.4-pro", "low", "medium"), ("gpt-5.4-pro", "max", "xhigh")],
+)
+def test_effort_is_at_least_what_the_model_takes(model: str, effort: str, told: str) -> None:
+    """Source: models.dev#331, where `medium` is refused by gpt-5-pro."""
+    assert sent(translated(model=model, output_config={"effort": effort}))["reasoning"] == {"effort": told}
+
+
+def test_what_combines_schemas_at_the_top_is_said_in_words() -> None:
+    """Refused there: "schema must have type 'object' and not have 'anyOf' at the top level"."""
+    schema = {**TOOL["input_schema"], "anyOf": [{"required": ["a"]}, {"required": ["b"]}]}
+    reply = translated(tools=[{**TOOL, "input_schema": schema}, {"name": "g", "input_schema": {**schema, "not": {}}}])
+    first, second = sent(reply)["tools"]
+    assert first["parameters"] == second["parameters"] == TOOL["input_schema"]
+    assert first["description"].startswith("d\n")
+    assert '{"anyOf":[{"required":["a"]},{"required":["b"]}]}' in first["description"]
+    assert '"not":{}' in second["description"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "lost"),
+    [
+        ({"type": "array", "items": {"type": "string"}}, ("output_config.format",)),
+        (
+            {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": False},
+            ("output_config.format.strict",),
+        ),
+    ],
+)
+def test_a_format_that_is_refused_is_told_as_lost(schema: Json, lost: tuple[str, ...]) -> None:
+    reply = translated(output_config={"format": {"type": "json_schema", "schema": schema}})
+    assert reply.lost == lost
+    assert ("text" in sent(reply)) == (lost == ("output_config.format.strict",))
+
+
+def test_empty_texts_are_not_sent() -> None:
+    """Pain 3: they are refused."""
+    empty = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": ""}}
+    turn = {"role": "user", "content": [empty, {"type": "text", "text": "hi"}]}
+    assert sent(translated([turn]))["input"][0]["content"] == [{"type": "input_text", "text": "hi"}]
+    with pytest.raises(InvalidRequest, match="the model that answers"):
+        translated([{"role": "user", "content": [empty]}])
+
+
+def test_hosts_without_users_and_tiers_are_told_of_none() -> None:
+    can = Capabilities(user=False, service_tier="")
+    asking = question("m", can=can, metadata={"user_id": "u"}, service_tier="auto")
+    reply = Responses().translate(asking)
+    assert reply.lost == ("metadata.user_id", "service_tier")
+    assert not {"safety_identifier", "service_tier"} & sent(reply).keys()
+
+
+# -- counts --
+
+
+def test_a_count_asks_for_the_same_prompt() -> None:
+    """Pain 16: what counting does not take is left out (types of the package, `InputTokenCountParams`)."""
+    fields: Json = {
+        "system": "s",
+        "tools": [TOOL],
+        "tool_choice": {"type": "auto", "disable_parallel_tool_use": True},
+        "thinking": {"type": "adaptive"},
+        "max_tokens": 4096,
+        "temperature": 1,
+        "metadata": {"user_id": "u"},
+        "stream": True,
+    }
+    asking = question("gpt-5.2", can=Capabilities(count="input_tokens"), **fields)
+    count = Responses().count(asking)
+    assert count is not None
+    assert (count.request.url, count.field) == ("https://p.test/v1/responses/input_tokens", "input_tokens")
+    assert ("authorization", f"Bearer {SECRET}") in count.request.headers
+    body = body_of(count.request.body)
+    assert body.keys() == {"model", "input", "instructions", "tools", "parallel_tool_calls", "reasoning"}
+    whole = body_of(Responses().translate(asking).request.body)
+    assert body == {name: whole[name] for name in body}
+
+
+def test_a_host_that_is_not_known_to_count_is_not_asked() -> None:
+    assert Responses().count(question("gpt-5.2")) is None

@@ -1,6 +1,7 @@
 """Replies of OpenAI's Responses API -> messages. `pain N` is a case of shared/pain.md; what holds for every dialect,
 the recorded replies among it, is in test_contract.py."""
 
+import itertools
 import json
 from typing import Any
 
@@ -98,6 +99,112 @@ def test_text_goes_out_as_it_comes() -> None:
     deltas = [said for chunk, said in zip(chunks, out, strict=True) if chunk["type"] == "response.output_text.delta"]
     assert len(deltas) > 2
     assert all(b"text_delta" in said for said in deltas)
+
+
+# -- pieces --
+
+
+def added(index: int, kind: str, **fields: Any) -> Json:
+    item = {"id": f"i{index}", "type": kind, **fields}
+    return {"type": "response.output_item.added", "output_index": index, "item": item}
+
+
+def done(index: int, kind: str, **fields: Any) -> Json:
+    return {**added(index, kind, **fields), "type": "response.output_item.done"}
+
+
+def delta(index: int, of: str, text: str) -> Json:
+    return {"type": f"response.{of}.delta", "output_index": index, "item_id": f"i{index}", "delta": text}
+
+
+ENDED: Json = {"type": "response.completed", "response": {"status": "completed"}}
+SAYS = {"content": [{"type": "output_text", "text": "cd"}]}
+
+
+def test_a_call_ends_its_message_with_tool_use() -> None:
+    """Pain 2: the dialect has no word for it; the response is `completed`."""
+    chunks = [done(0, "function_call", call_id="c", name="f", arguments="{}"), ENDED]
+    assert streamed(translated(stream=True), framed(chunks))["stop_reason"] == "tool_use"
+
+
+def test_no_block_is_opened_for_nothing() -> None:
+    """Pain 3: empty texts and thoughts, then a call."""
+    chunks = [
+        added(0, "reasoning", summary=[]),
+        delta(0, "reasoning_summary_text", ""),
+        done(0, "reasoning", summary=[{"type": "summary_text", "text": ""}]),
+        added(1, "message", content=[]),
+        delta(1, "output_text", ""),
+        done(1, "message", content=[{"type": "output_text", "text": ""}]),
+        done(2, "function_call", call_id="c", name="f", arguments="{}"),
+        ENDED,
+    ]
+    content = streamed(translated(stream=True, **THINKS), framed(chunks))["content"]
+    assert [block["type"] for block in content] == ["tool_use"]
+
+
+@pytest.mark.parametrize("cut", list(itertools.product(range(3), range(3))))
+def test_thinking_and_text_are_never_mixed(cut: tuple[int, int]) -> None:
+    """Pain 5: each in its block, nothing lost, wherever both are cut."""
+    thought, text = cut
+    chunks = [
+        added(0, "reasoning", summary=[]),
+        *(delta(0, "reasoning_summary_text", piece) for piece in ("ab"[:thought], "ab"[thought:])),
+        done(0, "reasoning", summary=[{"type": "summary_text", "text": "ab"}]),
+        added(1, "message", content=[]),
+        *(delta(1, "output_text", piece) for piece in ("cd"[:text], "cd"[text:])),
+        done(1, "message", **SAYS),
+        ENDED,
+    ]
+    content = streamed(translated(stream=True, **THINKS), framed(chunks))["content"]
+    assert [(block["type"], block.get("thinking") or block.get("text")) for block in content] == [
+        ("thinking", "ab"),
+        ("text", "cd"),
+    ]
+
+
+@pytest.mark.parametrize("cut", range(9))
+def test_a_stop_sequence_ends_the_message(cut: int) -> None:
+    """Pain 42: looked for here, for the dialect has none; wherever the text is cut."""
+    said = "a END b"
+    chunks = [added(0, "message", content=[]), *(delta(0, "output_text", each) for each in (said[:cut], said[cut:]))]
+    reader = translated(stream=True, stop_sequences=["END"]).stream()
+    message = folded(reader.feed(framed(chunks)))
+    assert reader.is_done
+    assert (message["content"][0]["text"], message["stop_reason"], message["stop_sequence"]) == (
+        "a ", "stop_sequence", "END"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["", None])
+def test_the_name_of_a_call_may_come_late(name: str | None) -> None:
+    """Pain 46: first an id alone, then arguments, and in the end the name."""
+    chunks = [
+        added(0, "function_call", call_id="c", name=name, arguments=""),
+        delta(0, "function_call_arguments", '{"a":'),
+        delta(0, "function_call_arguments", "1}"),
+        done(0, "function_call", call_id="c", name="f", arguments='{"a":1}'),
+        ENDED,
+    ]
+    (call,) = streamed(translated(stream=True), framed(chunks))["content"]
+    assert (call["id"], call["name"], call["input"]) == ("c", "f", {"a": 1})
+
+
+def test_what_thoughts_led_to_is_noted_with_them() -> None:
+    """Pain 6: they are refused without it, so they go back only before an item of its kind."""
+    thought = {"summary": [], "encrypted_content": "gAAA"}
+    chunks = [done(0, "reasoning", **thought), done(1, "message", **SAYS), ENDED]
+    content = streamed(translated(stream=True, **THINKS), framed(chunks))["content"]
+    assert '"before":"message"' in content[0]["signature"]
+    call = {"type": "tool_use", "id": "c", "name": "f", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "c", "content": "x"}
+    turns = [*SAID, {"role": "assistant", "content": [content[0], call]}, {"role": "user", "content": [result]}]
+    reply = translated(turns, tools=[TOOL])
+    assert [item["type"] for item in sent(reply)["input"]] == ["message", "function_call", "function_call_output"]
+    assert reply.lost == ("thinking",)
+
+
+# -- calls and thinking --
 
 
 def test_ids_of_calls_are_kept_and_never_used_twice() -> None:

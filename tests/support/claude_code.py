@@ -11,7 +11,7 @@ from running import Running
 from serving import ledger_rows
 from tap import Exchange, Tap
 
-__all__ = ["MODELS", "NEW", "OLD", "ClaudeCode", "Json", "Run", "missing"]
+__all__ = ["MODELS", "NEW", "OLD", "ClaudeCode", "Json", "Run", "missing", "program"]
 
 FOLDER = Path(__file__).parent.parent / "e2e" / "claude-code"
 OLD, NEW = "2.1.197", "2.1.329"
@@ -24,16 +24,16 @@ Json = dict[str, Any]
 def missing(version: str) -> str | None:
     """Why it cannot be run here."""
     how = "run `npm ci` in tests/e2e/claude-code"
-    if not _program(version).is_file():
+    if not program(version).is_file():
         return f"Claude Code {version} is not installed: {how}"
     try:
-        done = subprocess.run([_program(version), "--version"], capture_output=True, timeout=TIMEOUT_S, text=True)
+        done = subprocess.run([program(version), "--version"], capture_output=True, timeout=TIMEOUT_S, text=True)
     except OSError as error:
         return f"Claude Code {version} does not run here ({error}): {how}"
     return None if version in done.stdout else f"Claude Code {version} does not run here: {done.stdout}{done.stderr}"
 
 
-def _program(version: str) -> Path:
+def program(version: str) -> Path:
     return FOLDER / f"node_modules/claude-code-{version}/bin/claude.exe"  # so called on every system
 
 
@@ -94,7 +94,7 @@ class ClaudeCode:
         """Run it once. It must end well; `env` takes the place of the key."""
         asked, logged = len(self._tap.exchanges), len(self._server.log())
         done = subprocess.run(
-            [_program(self.version), "-p", prompt, "--output-format", "stream-json", "--verbose", *options],
+            [program(self.version), "-p", prompt, "--output-format", "stream-json", "--verbose", *options],
             env=self._env | (env or self.key) | (self._trap if is_trapped else {}),
             cwd=self.work,
             stdin=subprocess.DEVNULL,

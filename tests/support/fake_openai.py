@@ -1,5 +1,5 @@
 """A provider that speaks Chat Completions on a real socket, and refuses what the reference does not allow: see
-fake_provider.py."""
+fake_provider.py. Words that are its own: ODDITIES."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -25,6 +25,11 @@ FAILURES: Mapping[str, tuple[str | None, str]] = {
 }
 
 
+# Words in the last user's turn that make it do as some servers do: stream what was not to be streamed and the other way
+# round, or read less of the prompt than it was given.
+ODDITIES = ("!other way", "!cut")
+
+
 class _Handler(Handler):
     def checked(self, raw: bytes) -> Json:
         if self.path != "/v1/chat/completions":
@@ -42,15 +47,25 @@ class _Handler(Handler):
 
     def answer(self, body: Json) -> None:
         message, finish, usage = _reply(body)
-        if not body.get("stream"):
+        odd = {word for word in ODDITIES if word in self.last_text(body)}
+        if "!cut" in odd:
+            usage["prompt_tokens"] = 2050
+        if bool(body.get("stream")) == ("!other way" in odd):
             choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
             self.whole({**_base(body, "chat.completion"), "choices": [choice], "usage": usage})
             return
+        try:
+            self._stream(body, message, finish, usage if body.get("stream_options") or odd else None)
+        except ConnectionError:
+            self.fake.hung_up.set()
+            self.close_connection = True
+
+    def _stream(self, body: Json, message: Json, finish: str, usage: Json | None) -> None:
         self.begin()
         for delta in _deltas(message):
             self.chunk({**_base(body), "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
         self.chunk({**_base(body), "choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
-        if body.get("stream_options", {}).get("include_usage"):
+        if usage is not None:
             self.chunk({**_base(body), "choices": [], "usage": usage})
         self.event("[DONE]")
         self.end()
@@ -149,8 +164,11 @@ def _results(messages: list[Json]) -> list[str]:
 
 
 def _last_text(body: Json) -> str:
+    """Of what the user said, not of notes that the system left there."""
     for message in reversed(body["messages"]):
         if message["role"] == "user":
             content = message["content"]
-            return content if isinstance(content, str) else " ".join(part.get("text", "") for part in content)
+            text = content if isinstance(content, str) else " ".join(part.get("text", "") for part in content)
+            if not text.startswith("<system>"):
+                return text
     return ""

@@ -94,7 +94,18 @@ FORMS: dict[str, tuple[Json, str]] = {
         },
         "left_click_drag",
     ),
-    "web search": ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "canary"),
+    "web search": (
+        {
+            "tools": [
+                {
+                    "type": "web_search_20250305",
+                    "name": "web_search",
+                    "user_location": {"type": "approximate", "city": "canary"},
+                }
+            ]
+        },
+        "canary",
+    ),
     "choice": ({"tools": TOOLS, "tool_choice": {"type": "tool", "name": "get_date"}}, "get_date"),
     "stop sequence": ({"stop_sequences": ["canary"]}, "canary"),
     "user id": ({"metadata": {"user_id": "canary"}}, "canary"),

@@ -2,7 +2,10 @@
 
 Recordings lie in tests/providers/fixtures/DIALECT/{streams,replies}/NAME.json, each with `source` and `date` (when it
 was written), `asked` (fields of the request that the reply needs), `stream` (an object is a data line; a text is a line
-as it stands) or `reply`, and the `message` or `error` that is to come of it.
+as it stands) or `reply`, and the `message` or `error` that is to come of it. Where a dialect streams AWS's frames, an
+object is a frame, told as botocore tells it: {"contentBlockDelta": {...}}, {"throttlingException": {...}}; a text is
+bytes as they stand; and {":error": {...}} is an error that the service model does not know. `model` is another model
+than the usual one.
 """
 
 import itertools
@@ -11,7 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dragoman.gateway.checked import foreign
-from dragoman.providers.base import Question, StreamReader, Target, Translator
+from dragoman.providers.base import Capabilities, Question, StreamReader, Target, Translator
+from dragoman.providers.eventstream import encode_frame
 from dragoman.wire.codec import plain
 from dragoman.wire.events import Event, Fold, StreamLaw, decode_event
 from dragoman.wire.models import Model
@@ -21,10 +25,12 @@ from dragoman.wire.validate import validate_messages
 
 __all__ = [
     "FIXTURES",
+    "FRAMED",
     "SECRET",
     "TOOLS",
     "Json",
     "Recorded",
+    "as_told",
     "asked",
     "body_of",
     "events_of",
@@ -55,6 +61,8 @@ TOOLS = [
 ]
 
 Json = dict[str, Any]
+FRAMED = {"bedrock_converse"}  # dialects that stream AWS's frames
+ALSO = {"vertex": "gemini"}  # a dialect whose recordings hold for another too, but for whose thinking it is
 
 
 class Recorded(NamedTuple):
@@ -66,26 +74,51 @@ class Recorded(NamedTuple):
     body: bytes  # of the whole
     message: Json | None
     error: Json | None
+    model: str = "some-model"
 
 
 def recorded(dialect: str, kind: str) -> list[Recorded]:
     """All recordings of a kind: "streams" or "replies"."""
-    return [_recorded(path) for path in sorted((FIXTURES / dialect / kind).glob("*.json"))]
+    folders = [FIXTURES / each / kind for each in (dialect, ALSO.get(dialect)) if each is not None]
+    return [_recorded(path, dialect) for folder in folders for path in sorted(folder.glob("*.json"))]
 
 
-def _recorded(path: Path) -> Recorded:
-    told = json.loads(path.read_text())
+def _recorded(path: Path, dialect: str) -> Recorded:
+    told = json.loads(path.read_text().replace(f"dragoman:{path.parts[-3]}/", f"dragoman:{dialect}/"))
     assert told["source"], path
     assert len(told["date"]) == len("2026-11-21"), path
     chunks = told.get("stream", [])
-    body = stream_bytes(chunks) if chunks else json.dumps(told["reply"]).encode()
-    return Recorded(path.stem, told.get("asked", {}), chunks, body, told.get("message"), told.get("error"))
+    body = stream_bytes(chunks, path.parts[-3]) if chunks else json.dumps(told["reply"]).encode()
+    expected = told.get("message"), told.get("error")
+    return Recorded(path.stem, told.get("asked", {}), chunks, body, *expected, told.get("model", "some-model"))
 
 
-def stream_bytes(chunks: list[Any]) -> bytes:
+def stream_bytes(chunks: list[Any], dialect: str = "") -> bytes:
     """Chunks as the bytes of an event stream."""
-    lines = [chunk if isinstance(chunk, str) else f"data: {json.dumps(chunk, ensure_ascii=False)}" for chunk in chunks]
-    return "".join(f"{line}\n\n" if line.startswith("data:") else f"{line}\n" for line in lines).encode()
+    return b"".join(_line(chunk, dialect) if isinstance(chunk, str) else as_told(chunk, dialect) for chunk in chunks)
+
+
+def as_told(value: Any, dialect: str = "") -> bytes:
+    """One chunk of a stream, whatever its value is."""
+    if dialect in FRAMED:
+        return _frame(value)
+    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n".encode()
+
+
+def _line(line: str, dialect: str) -> bytes:
+    end = "" if dialect in FRAMED else "\n\n" if line.startswith("data:") else "\n"
+    return f"{line}{end}".encode()
+
+
+def _frame(value: Any) -> bytes:
+    name, told = next(iter(value.items())) if isinstance(value, dict) and len(value) == 1 else ("", value)
+    payload = json.dumps(told, ensure_ascii=False).encode()
+    if name == ":error" and isinstance(told, dict):
+        texts = {f":error-{key}": text for key, text in told.items() if isinstance(text, str)}
+        return encode_frame({":message-type": "error", **texts}, b"")
+    kind = "exception" if name.endswith("Exception") else "event"
+    named = {":message-type": kind, f":{kind}-type": name, ":content-type": "application/json"}
+    return encode_frame(named, payload)
 
 
 def asked(**fields: Any) -> MessagesRequest:
@@ -94,11 +127,14 @@ def asked(**fields: Any) -> MessagesRequest:
     return validate_messages(body, ANY, version="2023-06-01", betas=BETAS)
 
 
-def question(model: str = "some-model", **fields: Any) -> Question:
+def question(model: str = "some-model", *, can: Capabilities | None = None, **fields: Any) -> Question:
     numbers = itertools.count(1)
+    url = "https://p.test/v1"
     return Question(
         request=asked(**fields),
-        target=Target(provider="p", model=model, base_url="https://p.test/v1", api_key=SECRET, auth="bearer"),
+        target=Target(
+            provider="p", model=model, base_url=url, api_key=SECRET, auth="bearer", can=can or Capabilities()
+        ),
         message_id="msg_1",
         input_tokens=INPUT_TOKENS,
         new_tool_id=lambda: f"toolu_{next(numbers)}",

@@ -393,6 +393,38 @@ def test_the_thread_is_taken_out(body: bytes, expected: bytes) -> None:
     assert Envelope(body).without("thread") == expected
 
 
+@REPEATABLE
+@given(written())
+def test_fields_are_taken_out_replaced_and_added_at_once(case: tuple[Written, dict[str, Any]]) -> None:
+    """What is neither keeps its bytes, and a body of which nothing is wanted all of them."""
+    body, fields = case
+    envelope = Envelope(body.body)
+    assert envelope.edited((), {}) == body.body
+    for at in range(len(fields) + 1):
+        dropped, rest = set(list(fields)[:at:2]), list(fields)[at:]
+        replaced = {name: [at] for name in rest[:1]}
+        left = envelope.edited(dropped, {**replaced, "added, \n": {"a": None}})
+        kept = {name: value for name, value in fields.items() if name not in dropped}
+        assert json.loads(left) == {**kept, **replaced, "added, \n": {"a": None}}
+        kept_as_it_was = kept.keys() - replaced.keys()
+        assert all(body.body[slice(*span)] in left for name, span in body.spans.items() if name in kept_as_it_was)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"{}", b'{"v":1}'),
+        (b'{ "a" : 1 }', b'{"v":1 }'),
+        (b'{ "a" : 1 , "b" : 2.50 }', b'{  "b" : 2.50,"v":1 }'),
+        (b'{"b": 2,"a":[1] , "c":{ } }', b'{"b": 0 , "c":{ },"v":1 }'),
+        (b'{"c":1,"a":2,"a":3,"b":4}', b'{"c":1,"b":0,"v":1}'),
+    ],
+)
+def test_the_bytes_of_an_edited_body(body: bytes, expected: bytes) -> None:
+    replaced = {"v": 1} if body.count(b'"c"') == 0 else {"b": 0, "v": 1}
+    assert Envelope(body).edited({"a"}, replaced) == expected
+
+
 def test_a_value_is_decoded_up_to_the_depth_that_a_body_may_have() -> None:
     """MSG-33."""
     assert decode(b"[" * 400 + b"]" * 400) is not None

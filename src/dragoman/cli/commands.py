@@ -17,7 +17,7 @@ import typer
 from dragoman import __version__
 from dragoman.errors import ConfigError, NotFound
 
-from . import start_server
+from . import run_program, start_server
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,6 +70,10 @@ DatabaseURL = Annotated[
         "Where keys are kept, as in sqlite:///dragoman.db. Default: $DRAGOMAN_DATABASE, else the configuration's.",
     ),
 ]
+ScriptPath = Annotated[
+    str | None,
+    _option("--script", "FILE", "A TOML file of replies: the offline engine answers by it, for tests of programs."),
+]
 AsJSON = Annotated[bool, typer.Option("--json", help="Write JSON to standard output, and nothing else.")]
 
 app = typer.Typer(
@@ -109,10 +113,7 @@ def serve(
     config: ConfigPath = None,
     listen: ListenAddress = None,
     database: DatabaseURL = None,
-    script: Annotated[
-        str | None,
-        _option("--script", "FILE", "A TOML file of replies: the offline engine answers by it, for tests of programs."),
-    ] = None,
+    script: ScriptPath = None,
 ) -> None:
     """Start the server.
 
@@ -121,6 +122,48 @@ def serve(
     presets a key. Ctrl-C stops it; replies that have begun may end first.
     """
     start_server(config, listen=listen, database=database, script=script)
+
+
+@app.command(context_settings={"allow_interspersed_args": False})
+def run(
+    command: Annotated[
+        list[str],
+        typer.Argument(metavar="COMMAND", show_default=False, help="The program and its arguments."),
+    ],
+    config: ConfigPath = None,
+    database: Annotated[
+        str | None,
+        _option(
+            "--database", "URL", "As for `serve`; where nothing names one, it is in memory and gone with the program."
+        ),
+    ] = None,
+    script: ScriptPath = None,
+    model: Annotated[
+        str | None,
+        _option("--model", "NAME", "The model that the program asks, if it reads ANTHROPIC_MODEL as Claude Code does."),
+    ] = None,
+    log: Annotated[
+        str | None, _option("--log", "FILE", "Append the server's log to it. Default: it is not kept.")
+    ] = None,
+    url: Annotated[str | None, _option("--url", "URL", "Use the server that runs there, and start none.")] = None,
+    key: Annotated[
+        str | None,
+        _option(
+            "--key",
+            "KEY",
+            "A key of that server. A variable is better, as others can see command lines. Default: $DRAGOMAN_API_KEY.",
+        ),
+    ] = None,
+) -> None:
+    """Run a program against a server that is started for it, as in `dragoman run -- claude`.
+
+    The server listens on a free port of 127.0.0.1, is configured as `serve` is, and ends with the program. The program
+    gets its address and a key of its own in ANTHROPIC_BASE_URL and ANTHROPIC_API_KEY; variables that would lead it
+    elsewhere are taken out. The terminal, the signals and the exit code are the program's.
+    """
+    raise typer.Exit(
+        run_program(command, config, database=database, script=script, model=model, log=log, url=url, key=key)
+    )
 
 
 @keys.command("create")

@@ -42,6 +42,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     envelope: Envelope
     model: str
     stream: bool
+    left_out: tuple[str, ...] = ()  # types of blocks that were taken out of it, for the model that answers
 
     @classmethod
     def read(cls, call: Call, principal: Principal, *, refuse_unknown_betas: bool) -> "Asked":

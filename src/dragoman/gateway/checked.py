@@ -4,8 +4,9 @@ Names no provider. For models of other makers, which the catalogue does not know
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeVar
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -22,6 +23,7 @@ __all__ = ["counted", "foreign", "off_loop", "validated", "without_foreign_think
 T = TypeVar("T")
 
 LARGE_BODY_BYTES = 256 * 1024  # above this, a body is parsed and checked in a thread, off the event loop
+CLEARS = "clear_thinking_"  # what such an edit's type begins with
 NO_LIMIT = 100_000_000  # tokens: what a foreign model takes is its provider's to say
 
 
@@ -36,7 +38,11 @@ def counted(asked: Asked, model: Model) -> CountTokensRequest:
 
 
 async def without_foreign_thinking(asked: Asked) -> Asked:
-    """The request without the thinking that other models signed, for one that would refuse it (pain 7)."""
+    """The request without the thinking that other models signed, for one that would refuse it (pain 7).
+
+    What is asked for by a budget is turned off where the turn that called tools has lost its thinking: it would be
+    refused (MSG-58). `left_out` tells of all that.
+    """
     if MARKED not in asked.call.body or "messages" not in asked.envelope.fields:
         return asked
 
@@ -44,11 +50,57 @@ async def without_foreign_thinking(asked: Asked) -> Asked:
         messages = asked.envelope.value("messages")
         if not isinstance(messages, list) or (kept := without_marked(messages)) == messages:
             return asked
-        envelope = Envelope(asked.envelope.encode(messages=kept))
+        replaced = {"messages": kept, **_without_manual_thinking(asked.envelope, kept)}
+        envelope = Envelope(asked.envelope.encode(**replaced))
         call = msgspec.structs.replace(asked.call, body=envelope.body)
-        return msgspec.structs.replace(asked, call=call, envelope=envelope)
+        return msgspec.structs.replace(asked, call=call, envelope=envelope, left_out=_left_out(messages, kept))
 
     return await off_loop(asked, work)
+
+
+def _left_out(messages: Sequence[Any], kept: Sequence[Any]) -> tuple[str, ...]:
+    """The types of the blocks that are gone; of thinking that is not asked for any more they are the same."""
+    return tuple(sorted(_types(messages) - _types(kept)))
+
+
+def _types(messages: Sequence[Any]) -> Counter[str]:
+    blocks = (block for message in messages if isinstance(message, dict) for block in _blocks(message))
+    return Counter(block["type"] for block in blocks if isinstance(block.get("type"), str))
+
+
+def _blocks(message: dict[str, Any]) -> list[dict[str, Any]]:
+    content = message.get("content")
+    return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
+
+
+def _without_manual_thinking(envelope: Envelope, messages: Sequence[Any]) -> dict[str, Any]:
+    """What to replace so that nothing is thought, where thinking by a budget would be refused."""
+    thinking = envelope.value("thinking")
+    if not isinstance(thinking, dict) or thinking.get("type") != "enabled" or not _wants_thinking(messages):
+        return {}
+    replaced: dict[str, Any] = {"thinking": {"type": "disabled"}}
+    management = envelope.value("context_management")
+    if isinstance(management, dict) and isinstance(edits := management.get("edits"), list):
+        # To clear thinking takes thinking.
+        rest = [edit for edit in edits if not str(isinstance(edit, dict) and edit.get("type")).startswith(CLEARS)]
+        replaced["context_management"] = {**management, "edits": rest}
+    return replaced
+
+
+def _wants_thinking(messages: Sequence[Any]) -> bool:
+    """Whether the turn that called the tools whose results come last does not begin with thinking (MSG-58)."""
+    turns: list[tuple[object, list[dict[str, Any]]]] = []
+    for message in messages:
+        if not isinstance(message, dict) or (role := message.get("role")) == "system":
+            continue
+        if turns and turns[-1][0] == role:
+            turns[-1][1].extend(_blocks(message))
+        else:
+            turns.append((role, _blocks(message)))
+    if len(turns) < 2 or not any(block.get("type") == "tool_result" for block in turns[-1][1]):
+        return False
+    called = turns[-2][1]
+    return bool(called) and called[0].get("type") not in ("thinking", "redacted_thinking")
 
 
 async def off_loop(asked: Asked, work: Callable[[], T]) -> T:

@@ -27,7 +27,7 @@ log = logging.getLogger("dragoman.upstream")
 
 MOST_AT_ONCE = 4  # counts that one provider is asked for at a time
 KEPT = 1000  # counts of one provider
-NOT_THERE = frozenset({404, 405, 501})  # statuses of a provider that has no such path
+NOT_THERE = frozenset({404, 405, 501})  # statuses of a provider that has no such path, or no such model
 
 Fetch = Callable[[UpstreamRequest], Awaitable[tuple[int, bytes]]]
 
@@ -39,7 +39,7 @@ class Counting:
         self._fetch = fetch
         self._estimates = estimates
         self._under_way = 0
-        self._is_there = True
+        self._absent: set[str] = set()  # URLs: of the path itself, or of one model
         self._kept: dict[bytes, int] = {}  # oldest first
 
     async def count(self, asked: Asked, translator: Translator, target: Target, model: Model | None) -> Answer:
@@ -57,12 +57,20 @@ class Counting:
         rough = await off_loop(asked, lambda: rough_tokens(request))
         return _answer(self._estimates.of(target.model, rough), "estimate")
 
+    async def passed(self, asked: Asked, count: Count, target: Target, model: Model | None) -> Answer:
+        """As `count`, of a request that goes unparsed: only for an estimate it is checked."""
+        if (told := await self._told(count)) is not None:
+            return _answer(told, "provider")
+        known = model or foreign(target.model)
+        rough = await off_loop(asked, lambda: rough_tokens(counted(asked, known)))
+        return _answer(self._estimates.of(target.model, rough), "estimate")
+
     async def _told(self, count: Count) -> int | None:
         """What the provider counts; None where it does not, or not now."""
         key = blake2b(count.request.url.encode() + b"\0" + count.request.body, digest_size=16).digest()
         if (kept := self._kept.get(key)) is not None:
             return kept
-        if not self._is_there or self._under_way >= MOST_AT_ONCE:
+        if count.request.url in self._absent or self._under_way >= MOST_AT_ONCE:
             return None
         self._under_way += 1
         try:
@@ -73,7 +81,8 @@ class Counting:
         finally:
             self._under_way -= 1
         if status != 200:
-            self._is_there = status not in NOT_THERE
+            if status in NOT_THERE and len(self._absent) < KEPT:
+                self._absent.add(count.request.url)
             log.warning("the provider answered a request to count with status %d", status)
             return None
         found = _number(body, count.field)

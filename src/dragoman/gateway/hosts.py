@@ -3,7 +3,6 @@
 import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import msgspec
@@ -12,23 +11,23 @@ from dragoman.providers.base import Capabilities
 
 from .config_sheet import Sheet
 from .config_text import KeyPath
-from .config_values import nearest, secret
+from .config_values import base_url, nearest, secret
 
 __all__ = ["Host", "capabilities_of", "known_hosts", "with_host"]
 
-GLOBAL = "global"  # a region that has an address of its own
-
 
 class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row. The texts in `key`, `region` and `project` are variables of the environment, the likeliest first."""
+    """One row. The texts in `key`, `address`, `region` and `project` are variables of the environment, the likeliest
+    first."""
 
     dialect: str
-    base_url: str  # may hold {region} and {project}
+    base_url: str  # may hold {address}, {region} and {project}
     source: str
     date: str
-    global_url: str | None = None  # in the place of `base_url` where the region is "global"
+    region_urls: Mapping[str, str] = {}  # in the place of `base_url`, of regions that have an address of their own
     auth: str | None = None
     key: tuple[str, ...] = ()
+    address: tuple[str, ...] = ()  # of a host where everyone has one of his own
     region: tuple[str, ...] = ()
     project: tuple[str, ...] = ()
     can: Capabilities = Capabilities()
@@ -36,9 +35,22 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 @cache
 def known_hosts() -> Mapping[str, Host]:
-    """Every row, by its name. Read when a configuration first has a provider that could be one of them."""
-    text = (files("dragoman.providers") / "hosts.toml").read_text("utf-8")
-    return msgspec.convert(tomllib.loads(text), dict[str, Host])
+    """Every row, by its name. Read when a configuration first has a provider that is one of them."""
+    return msgspec.convert(tomllib.loads(_text()), dict[str, Host])
+
+
+@cache
+def _text() -> str:
+    from importlib.resources import files  # 7 ms, so not at the top
+
+    return (files("dragoman.providers") / "hosts.toml").read_text("utf-8")
+
+
+def _is_by_name(name: str, table: Mapping[str, Any]) -> bool:
+    """Rows are read only for a name that is one: that takes longer than all the rest of a configuration."""
+    if "dialect" in table or f"\n[{name}]\n" not in _text():
+        return False
+    return "base_url" not in table or bool(known_hosts()[name].address)
 
 
 def capabilities_of(host: str | None) -> Capabilities:
@@ -49,11 +61,12 @@ def capabilities_of(host: str | None) -> Capabilities:
 def with_host(sheet: Sheet, path: KeyPath, values: dict[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
     """The settings of a provider with those of its host added, where they are not set; problems go to the sheet.
 
-    A provider that has the name of a host, and no address or dialect of its own, is that host.
+    A provider that has the name of a host, and no address or dialect of its own, is that host; it may have an address
+    where the host has none.
     """
     table = sheet.table(path)
     name = str(path[-1])
-    if "host" not in table and ("dialect" in table or "base_url" in table or name not in known_hosts()):
+    if "host" not in table and not _is_by_name(name, table):
         return values
     name = values.get("host", name)
     host = known_hosts().get(name)
@@ -70,16 +83,23 @@ def with_host(sheet: Sheet, path: KeyPath, values: dict[str, Any], env: Mapping[
         sheet.override(values, "api_key", found, readers={"api_key": secret}, origin=_name(host.key, env))
     if "base_url" not in table:
         values["base_url"] = _address(sheet, path, host, values)
+        if address := _first(host.address, env):
+            url = host.base_url.format(address=address.rstrip("/"))
+            sheet.override(values, "base_url", url, readers={"base_url": base_url}, origin=_name(host.address, env))
+        elif host.address:
+            like = host.base_url.format(address="https://...")
+            sheet.note(path, "base_url is missing", f'Add base_url = "{like}", or set {" or ".join(host.address)}.')
     return values
 
 
 def _address(sheet: Sheet, path: KeyPath, host: Host, values: Mapping[str, Any]) -> str:
     """The host's URL; a problem is noted where a part of it is not known."""
-    url = host.global_url if values.get("region") == GLOBAL and host.global_url else host.base_url
+    url = host.region_urls.get(values.get("region") or "", host.base_url)
     for field, variables in (("region", host.region), ("project", host.project)):
         if f"{{{field}}}" in url and not values.get(field):
             sheet.note(path, f"{field} is missing", f'Add {field} = "...", or set {" or ".join(variables)}.')
-    return url.format(region=values.get("region") or "-", project=values.get("project") or "-")
+    region, project = values.get("region") or "-", values.get("project") or "-"
+    return url.format(address="https://-", region=region, project=project)
 
 
 def _first(variables: tuple[str, ...], env: Mapping[str, str]) -> str | None:

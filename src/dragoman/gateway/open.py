@@ -52,9 +52,12 @@ def open_gateway(
     """
     from dragoman.providers.anthropic import Messages
     from dragoman.providers.base import Dialect
+    from dragoman.providers.bedrock import InvokeModel, is_claude_on_bedrock
+    from dragoman.providers.bedrock_converse import Converse
     from dragoman.providers.gemini import Gemini
     from dragoman.providers.openai_chat import ChatCompletions
     from dragoman.providers.openai_responses import Responses
+    from dragoman.providers.vertex import RawPredict, VertexGemini, is_claude
 
     from .pipeline import Gateway
 
@@ -71,14 +74,24 @@ def open_gateway(
         dialects=[
             Dialect(name=Messages.name, adapter=Messages()),
             *(Dialect(name=each.name, translator=each) for each in (ChatCompletions(), Responses(), Gemini())),
+            Dialect(name=InvokeModel.name, adapter=InvokeModel(), translator=Converse(), passes=is_claude_on_bedrock),
+            Dialect(name=RawPredict.name, adapter=RawPredict(), translator=VertexGemini(), passes=is_claude),
         ],
         transport_of=_transport,
-        signer_of=_signer,
+        signer_of=lambda provider: _signer(provider, env),
     )
 
 
-def _signer(provider: ProviderConfig) -> "Signer | None":
+def _signer(provider: ProviderConfig, env: Mapping[str, str]) -> "Signer | None":
     """Who signs what goes to the provider, where a key in a header is not enough. Raises ConfigError."""
+    if provider.auth == "google":
+        from .google import google_signer
+
+        return google_signer(provider)
+    if provider.auth == "aws":
+        from .aws import open_signer
+
+        return open_signer(provider, env)
     return None
 
 

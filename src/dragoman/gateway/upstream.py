@@ -7,7 +7,7 @@ status, after it an `error` event (ARCHITECTURE, principle 4). Names no provider
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -15,6 +15,8 @@ import msgspec
 from dragoman.errors import ApiError, InvalidRequest, UpstreamFailed, UpstreamTimeout, status_of
 from dragoman.http.base import Response, TimedOut, Transport, TransportError
 from dragoman.providers.base import (
+    STREAM_TYPES,
+    CountsApart,
     Dialect,
     Operation,
     Question,
@@ -98,9 +100,14 @@ class Upstream:
     async def ask(self, asked: Asked, route: Route, entry: Entry) -> Answer:
         """The provider's answer, errors of its own included. Raises ApiError where there is none."""
         provider = self._providers[route.provider.name]
-        target, translator = provider.target(route.model_name), provider.speaker(route.model_name)[1]
-        if translator is not None and asked.call.operation is Operation.COUNT_TOKENS:
-            return await provider.counting.count(asked, translator, target, route.model)
+        if asked.call.operation is Operation.COUNT_TOKENS:
+            adapter, translator = provider.speaker(route.model_name)
+            target = provider.target(route.model_name)
+            if translator is not None:
+                return await provider.counting.count(asked, translator, target, route.model)
+            if isinstance(adapter, CountsApart):
+                count = adapter.count(asked.envelope, asked.call.headers, target=target)
+                return await provider.counting.passed(asked, count, target, route.model)
         exchange = _Exchange(provider, asked, route, entry)
         try:
             if asked.stream:
@@ -128,8 +135,8 @@ class _Exchange:
     """One request to an upstream and its reply on the way through."""
 
     __slots__ = (
-        "_adapter", "_own_id", "_provider", "_refusal", "_response", "_rough", "_route", "_translator", "asked",
-        "entry", "headers", "reading",
+        "_adapter", "_is_streamed", "_own_id", "_provider", "_refusal", "_response", "_rough", "_route", "_translator",
+        "asked", "entry", "headers", "reading",
     )  # fmt: skip
 
     def __init__(self, provider: Provider, asked: Asked, route: Route, entry: Entry) -> None:
@@ -140,10 +147,15 @@ class _Exchange:
         self.entry = entry
         self.headers: list[tuple[str, str]] = []  # of the reply, for the caller; empty until it begins
         self._own_id: str | None = None  # the upstream's own id of the request
+        self._is_streamed = False  # a translated reply comes as a stream, whatever the caller wants
         self._rough = 0  # tokens of a translated request's input, as we count
         self._provider = provider
         self._route = route
         self._response: Response | None = None
+
+    @property
+    def is_translated(self) -> bool:
+        return self._translator is not None
 
     @property
     def request_id(self) -> str:
@@ -163,7 +175,8 @@ class _Exchange:
         try:
             response = await self.open()
             assert self.reading is not None
-            answered = self.reading.read(self.asked.call.operation, await self._body(response, REPLY_LIMIT_BYTES))
+            body = await (self._until_done if self._is_streamed else self._body)(response, REPLY_LIMIT_BYTES)
+            answered = self.reading.read(self.asked.call.operation, body)
         except BaseException:
             await self.aclose()
             raise
@@ -185,8 +198,8 @@ class _Exchange:
         target = provider.target(self._route.model_name)
         if self._adapter is not None:
             prepared = self._adapter.prepare(asked.call.operation, asked.envelope, asked.call.headers, target=target)
-            if prepared.lost:
-                self._tell(prepared.lost)
+            if lost := (*asked.left_out, *prepared.lost):
+                self._tell(lost)
         else:
             assert self._translator is not None
             prepared = await self._translated(self._translator, target)
@@ -197,6 +210,8 @@ class _Exchange:
         for name, value in response.headers:
             if name == "request-id":
                 self._own_id = value if VISIBLE.fullmatch(value) else None
+                self.entry.upstream_request_id = value
+            elif name == "x-amzn-requestid":  # of a cloud's: for its support, not for the caller
                 self.entry.upstream_request_id = value
             elif _is_passed_back(name) and VISIBLE.fullmatch(value):
                 self.headers.append((name, value))
@@ -227,14 +242,16 @@ class _Exchange:
         translated = await off_loop(asked, lambda: translator.translate(question))
         self.reading = translated
         self._refusal = translated.refusal
+        self._is_streamed = translated.request.streamed
         if translated.lost:
             self._tell(translated.lost)
         return translated.request
 
-    def _tell(self, lost: Iterable[str]) -> None:
-        """What the provider will not see, in a header. Raises InvalidRequest for a caller that wants all or nothing."""
+    def _tell(self, lost: Sequence[str]) -> None:
+        """What the provider will not see, in a header and the ledger. Raises InvalidRequest where all is wanted."""
         names = ", ".join(lost)
-        if self.asked.call.headers.get("dragoman-strict") == "true":
+        self.entry.lost = lost
+        if self._provider.is_strict or self.asked.call.headers.get("dragoman-strict") == "true":
             raise InvalidRequest(f"dragoman-strict: {self._route.provider.name} cannot carry: {names}")
         self.headers.append(("dragoman-lost", names))
 
@@ -262,7 +279,25 @@ class _Exchange:
                 status=error.status, headers=self.headers, body=msgspec.json.encode(error.body(self.request_id))
             )
         assert self._adapter is not None
-        return self.refused(*self._adapter.read_error(response.status, body, request_id=self.request_id))
+        status, envelope = self._adapter.read_error(response.status, body, request_id=self.request_id)
+        key = self._provider.target(self._route.model_name).api_key
+        return self.refused(status, envelope.replace(key.encode(), b"[key]") if key else envelope)
+
+    async def _until_done(self, response: Response, limit_bytes: int) -> bytes:
+        """A stream for a caller who wants it whole: read until its message has ended, and no further."""
+        assert self.reading is not None
+        reader, body = self.reading.stream(), bytearray()
+        try:
+            async for piece in response.pieces():
+                body += piece
+                reader.feed(piece)
+                if reader.is_done or len(body) > limit_bytes:
+                    break
+        except TransportError as error:
+            raise failure(error, self.asked.call.request_id) from error
+        if not response.is_complete:
+            await self.aclose()
+        return bytes(body)
 
     async def _body(self, response: Response, limit_bytes: int) -> bytes:
         try:
@@ -357,7 +392,8 @@ class _Relay:
         """Open the reply, and read on until there is content; all that came so far."""
         response = self._response = await self._exchange.open()
         kind = next((value for name, value in response.headers if name == "content-type"), "")
-        if not kind.lower().startswith("text/event-stream"):
+        # A translated reply may come whole, or under another type: whoever reads it sees what it is.
+        if not (kind.lower().startswith(STREAM_TYPES) or self._exchange.is_translated):
             raise UpstreamFailed("The upstream answered a streamed request with something that is no event stream.")
         self._pieces = response.pieces()
         assert self._exchange.reading is not None

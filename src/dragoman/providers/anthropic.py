@@ -18,7 +18,7 @@ from dragoman.wire.types import Usage
 
 from .base import Answered, ErrorReply, Operation, StreamReader, Target, UpstreamRequest
 
-__all__ = ["Messages"]
+__all__ = ["Messages", "MessagesStream"]
 
 # The only headers of the caller that an upstream sees: no cookies, no keys, nothing of a proxy in front of us.
 PASSED_ON = {name.encode(): name for name in ("anthropic-version", "anthropic-beta", "accept", "idempotency-key")}
@@ -107,7 +107,7 @@ class Messages:
         return ErrorReply(status, msgspec.json.encode(envelope))
 
     def stream(self) -> StreamReader:
-        return _Stream()
+        return MessagesStream()
 
 
 _KINDS = {
@@ -119,7 +119,7 @@ _KINDS = {
 }  # fmt: skip
 
 
-class _Stream:
+class MessagesStream:
     """Hands on whole events as they came, and reads usage and errors out of them."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ An adapter never sends, retries, logs or counts. Imports only `wire` and the err
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -15,10 +15,12 @@ from dragoman.wire.headers import Headers
 from dragoman.wire.types import MessagesRequest, Usage
 
 __all__ = [
+    "STREAM_TYPES",
     "Adapter",
     "Answered",
     "Capabilities",
     "Count",
+    "CountsApart",
     "Dialect",
     "ErrorReply",
     "Operation",
@@ -32,6 +34,10 @@ __all__ = [
 ]
 
 
+# What a streamed reply is declared to be: server-sent events, or AWS's frames.
+STREAM_TYPES = ("text/event-stream", "application/vnd.amazon.eventstream")
+
+
 class Operation(Enum):
     """What is asked of a model; the value is the path that asks it."""
 
@@ -39,32 +45,72 @@ class Operation(Enum):
     COUNT_TOKENS = "/v1/messages/count_tokens"
 
 
-class Capabilities(Struct, frozen=True, kw_only=True):
+class Capabilities(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a host takes of its dialect, beyond what all take or short of it: data, a row of hosts.toml.
 
-    The defaults are for a server of which nothing is known.
+    The defaults are for a server of which nothing is known. A pattern is looked for in a model's name; the empty one
+    is in none.
     """
 
-    top_k: bool = False  # as a field beside temperature
-    user: bool = True  # `user`, or `safety_identifier`
-    service_tier: bool = True
+    # -- fields of a request --
+    top_k: bool = False  # beside temperature
+    user: bool = True
+    service_tier: str = "default"  # what `standard_only` is called there; empty: there are no tiers
     stream_usage: bool = True  # knows `stream_options`
+    only_streams: bool = False  # is asked for whole replies as a stream too: else it works on when the caller has gone
     parallel_calls: bool = True  # knows `parallel_tool_calls`
-    strict_tools: bool = True  # knows `strict` of functions and formats
-    short_ids: bool = False  # ids of calls are nine letters or digits (Mistral)
+    strict: bool = True  # knows `strict` of functions and formats
+    # Whether it tells the stop sequence that it met, or at a word (`verbose`); None: they are looked for in what comes.
+    tells_stop: Literal["yes", "verbose"] | None = None
     # The one field for the limit; None: by the model's name.
     limit: Literal["max_tokens", "max_completion_tokens"] | None = None
-    # The field of an assistant message in which thinking goes back to the model that made it; None: nowhere.
-    thinking_back: Literal["reasoning_content", "reasoning"] | None = None
-    # How a message that the assistant has begun is gone on with; None: it is not.
-    prefill: Literal["plain", "prefix", "continue_final_message"] | None = None
-    # How thinking is asked for; None: by the model's name.
-    effort: Literal["reasoning_effort", "reasoning", "thinking", "chat_template_kwargs", "none"] | None = None
+    fixed_sampling: str = ""  # models that refuse temperature and top_p, beside those that are known by name
+    # Which forms of `tool_choice`: all, those that are a word, or none, so that nothing can be forced or forbidden.
+    tool_choice: Literal["all", "words", "none"] = "all"
+    # The forms of `response_format`: a schema, or only "some JSON", with the schema in the system prompt.
+    formats: Literal["json_schema", "json_object"] = "json_schema"
+    format_beside_tools: bool = True
+    responses: bool = False  # has OpenAI's other dialect at the same address, where tools and effort go together
+    web_search: bool = False  # has a tool in its dialect with which it searches the web itself
+
+    # -- messages --
+    names: str = "[a-zA-Z0-9_-]{1,64}"  # what the whole name of a tool must be
+    short_ids: bool = False  # ids of calls are nine letters or digits
+    files: bool = True  # PDFs, as parts of a message
+    image_urls: bool = True  # images by address
+    system_turns: bool = False  # a system message may stand between others
+    alternates: bool = False  # two messages of the user's side by side are refused
+    user_after_results: bool = True  # a user's message may follow a tool's
+    cache_control: str = ""  # models whose texts may bear the marks of the Messages API
+
+    # -- thinking --
+    # How thinking is asked for; None: as OpenAI's models are, those that are known by name; "none": in no way.
+    effort: (
+        Literal[
+            "reasoning_effort", "reasoning", "enabled", "thinking", "enable_thinking", "chat_template_kwargs", "none"
+        ]
+        | None
+    ) = None
+    reasons: str = "."  # models that may be asked so; the rest is as it is
+    efforts: tuple[str, ...] = ()  # values of `reasoning_effort`, the least first; empty: it takes none
+    budget: str = ""  # the field for a budget of tokens; empty: there is none
+    forced_thinking: bool = True  # a model that thinks may be made to call a tool
+    parsed_thinking: str = ""  # models that tell thinking apart from text only if asked (`reasoning_format`)
+    # Where in an assistant's message thinking goes back to the model that made it; None: nowhere.
+    thinking_back: Literal["reasoning_content", "reasoning", "reasoning_details", "parts"] | None = None
+    keep_thinking: bool = False  # what goes back is read if `clear_thinking: false` says so
+    thinking_missed: bool = False  # an assistant's message with no thinking is refused
+
+    # -- a message that the assistant has begun --
+    # How it is gone on with; None: it is not.
+    prefill: Literal["plain", "prefix", "partial", "continue_final_message"] | None = None
+    prefill_path: str = ""  # what stands before the path then
+    prefill_echoed: bool = False  # the reply begins with it again
+
+    # -- counts --
     # A path that counts the tokens of a request, and how it is asked; None: there is none.
     count: Literal["input_tokens", "tokenize"] | None = None
-    cache_control: bool = False  # marks of the Messages API on parts of a message
-    files: bool = True  # PDFs, as parts of a message
-    system_turns: bool = True  # a system message may stand between others
+    truncates: bool = False  # reads the end of a prompt that is too long for it, and says nothing
 
 
 class Target(Struct, frozen=True, kw_only=True):
@@ -88,6 +134,8 @@ class UpstreamRequest(Struct, frozen=True, kw_only=True):
     headers: list[tuple[str, str]]
     body: bytes
     lost: Sequence[str] = ()  # what an adapter left out, by the names of the Messages API, each once
+    # The reply comes as a stream, of which no more is to be read than its message: also for a caller who wants it whole.
+    streamed: bool = False
 
     def __repr__(self) -> str:  # never with the key
         return f"UpstreamRequest({self.url}, {len(self.body)} bytes)"
@@ -192,6 +240,15 @@ class Count(Struct, frozen=True, kw_only=True):
 
     request: UpstreamRequest
     field: str
+
+
+@runtime_checkable
+class CountsApart(Protocol):
+    """An adapter whose provider counts tokens in a way of its own, and not those of every model."""
+
+    def count(self, envelope: Envelope, headers: Headers, *, target: Target) -> Count:
+        """Raises as `prepare` does."""
+        ...
 
 
 class Translator(Protocol):

@@ -52,6 +52,18 @@ class Calls:
         call.arguments.take(_text(arguments))
         return self._advanced()
 
+    def ended(self, number: int) -> list[Event]:
+        """The call of this number is whole, whatever came of it: for dialects that tell where one ends."""
+        call = self._at.pop(number, None)
+        if call is None:
+            return []
+        call.arguments.end()
+        if call.arguments.ready:
+            call.name = call.name or UNNAMED
+        if not call.name and call in self._waiting:  # it was nothing
+            self._waiting.remove(call)
+        return self._advanced()
+
     def flush(self) -> list[Event]:
         """All calls so far, whole or not: nothing more comes of them."""
         events: list[Event] = []

@@ -62,6 +62,7 @@ _TOO_LONG = re.compile(
     r"|context length of only|larger than the context",
     re.IGNORECASE,
 )
+_UNSEEN = re.compile(r"(?:image|audio|video) input is not supported")  # llama.cpp: 500, which no other try helps
 _NUMBER = r"(\d[\d,]*)"
 # input, output -> more than the window: not a prompt that is too long, but too much together (API's own words for it)
 _BOTH = (
@@ -105,6 +106,8 @@ def error_in_place(error: Any, *, secret: str | None = None) -> ApiError:
 def _error(status: int, message: str, told: Mapping[str, Any]) -> ApiError:
     if status in (400, 413, 422, 500) and (too_long := _too_long(message, told)) is not None:
         return InvalidRequest(too_long)
+    if status == 500 and _UNSEEN.search(message):
+        return InvalidRequest(message)
     if told.get("code") == "insufficient_quota":  # a 429 that no waiting helps
         return BillingProblem(message)
     if (cls := _BY_STATUS.get(status)) is not None:

@@ -1,25 +1,26 @@
 """Replies of Chat Completions -> events of a message. Source: as openai_chat.py, and recordings of compatible servers.
 
 What an OpenAI-compatible server may do, and is right here: call tools and end with `stop`; begin with empty text; think
-in `reasoning_content`, `reasoning` or parts of the content; send a call's name late, or fragments of several calls in
-turns; tell usage in a last chunk, with each chunk, in a place of its own, or not at all; put an error where a chunk
-should be; end without [DONE], or without a reason.
+in `reasoning_content`, `reasoning`, `reasoning_details` or parts of the content; send a call's name late, or fragments
+of several calls in turns; begin with what the assistant had begun; tell usage in a last chunk, with each chunk, in a
+place of its own, or not at all; put an error where a chunk should be; end without [DONE], or without a reason.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dragoman.errors import ApiError, Overloaded, UpstreamFailed
+from dragoman.errors import ApiError, InvalidRequest, Overloaded, UpstreamFailed
 from dragoman.wire.events import DeltaUsage, Event
 from dragoman.wire.provenance import UNSIGNED
-from dragoman.wire.types import StopDetails, StopReason
+from dragoman.wire.types import StopDetails, StopReason, ThinkingDisabled
 from dragoman.wire.writer import BlockWriter
 
 from .base import Answered, Operation, Question, UpstreamRequest
 from .openai_chat_calls import Calls
 from .openai_chat_errors import error_in_place, error_of
 from .openai_chat_quick import piece_of_text
-from .openai_chat_stops import StopWatch
+from .openai_chat_stops import Echo, StopWatch
+from .openai_chat_thinking import Details, origin_of, shows_thinking, signed, texts_of
 from .openai_common import Ids, count, first_usage
 from .translating import Names, TranslatedStream, whole_reply
 
@@ -28,56 +29,87 @@ __all__ = ["ChatReply"]
 DONE = b"[DONE]"
 CUT = "The upstream's stream ended before its message did."
 TOKEN_CHARACTERS = 4  # about: for replies that tell no usage
+LEAST_CUT = 2048  # tokens: a shorter prompt fits every window
 
 # `finish_reason` -> `stop_reason`. A message that calls a tool stops for that, whatever is said, unless it was cut.
 STOP_REASONS: Mapping[str, StopReason] = {
     "stop": "end_turn",
     "eos": "end_turn",
+    "end": "end_turn",
     "length": "max_tokens",
     "max_tokens": "max_tokens",
     "model_length": "max_tokens",  # Mistral
     "tool_calls": "tool_use",
     "function_call": "tool_use",
     "content_filter": "refusal",
+    "sensitive": "refusal",  # Z.AI
 }
 # Reasons that are failures: the message is not what the model would have said.
 FAILURES: Mapping[str, ApiError] = {
     "error": UpstreamFailed("The upstream broke off its reply with an error."),
     "abort": UpstreamFailed("The upstream aborted its reply."),
+    "network_error": UpstreamFailed("The upstream broke off its reply."),  # Z.AI
     "insufficient_system_resource": Overloaded("The upstream has not the capacity to end its reply."),  # DeepSeek
 }
 
 
 class ChatReply:
-    """Translated: a request, and how its reply is read."""
+    """Translated: a request, and how its reply is read.
 
-    def __init__(self, question: Question, request: UpstreamRequest, *, lost: Sequence[str], names: Names) -> None:
+    `echo` is what the assistant had begun, where the reply repeats it; `cuts` says that the host may have read less of
+    the prompt than it was given.
+    """
+
+    def __init__(
+        self,
+        question: Question,
+        request: UpstreamRequest,
+        *,
+        lost: Sequence[str],
+        names: Names,
+        echo: str = "",
+        cuts: bool = False,
+    ) -> None:
         self.request = request
         self.lost = lost
         self._question = question
         self._names = names
+        self._echo = echo
+        self._cuts = cuts
 
     def read(self, operation: Operation, body: bytes) -> Answered:
-        return whole_reply(_Machine(self._question, self._names), body)
+        machine = self._machine()
+        return whole_reply(machine, body, last=DONE, on_last=machine.last)
 
     def refusal(self, status: int, body: bytes) -> ApiError:
         return error_of(status, body, secret=self._question.target.api_key)
 
     def stream(self) -> TranslatedStream:
-        machine = _Machine(self._question, self._names)
+        machine = self._machine()
         return TranslatedStream(machine, last=DONE, on_last=machine.last, quick=machine)
+
+    def _machine(self) -> "_Machine":
+        return _Machine(self._question, self._names, echo=self._echo, cuts=self._cuts)
 
 
 class _Machine:
     """One reply. Text and thinking are written as they come, unless a call is not whole yet: then they wait for it."""
 
-    def __init__(self, question: Question, names: Names) -> None:
+    def __init__(self, question: Question, names: Names, *, echo: str, cuts: bool) -> None:
         self._writer = BlockWriter(
             question.message_id, model=question.request.model, usage=first_usage(question), unsigned=UNSIGNED
         )
         self._question = question
         self._calls = Calls(self._writer, tool_use_id=Ids(question).legal, inward=names.inward)
         self._stops = StopWatch(question.request.stop_sequences or ())
+        self._echo = Echo(echo)
+        self._cuts = cuts
+        # Thinking goes back only to hosts that take it: to them it must come signed, by whoever made it.
+        self._origin = None if question.target.can.thinking_back is None else origin_of(question.target)
+        self._hides = isinstance(question.request.thinking, ThinkingDisabled)  # a model that thinks all the same
+        self._shows = shows_thinking(question.request)
+        self._thought: list[str] = []  # of the thinking that is not signed yet
+        self._details = Details()
         self._later: list[tuple[str, str]] = []  # said while a call was not whole
         self._finish: str | None = None
         self._stop_sequence: str | None = None
@@ -97,13 +129,17 @@ class _Machine:
             return self._writer.start() if "choices" in data else []
         return self._choice(choice, choice.get("delta"))
 
-    def plain_text(self, data: bytes) -> str | None:
-        is_plain = self._writer.is_in_text and not (self._calls.is_waiting or self._stops.is_watching)
-        return piece_of_text(data) if is_plain else None
+    @property
+    def hands_text_on(self) -> bool:
+        waits = self._calls.is_waiting or self._stops.is_watching or bool(self._details)
+        return self._writer.is_in_text and not waits
 
-    def texts(self, pieces: Sequence[str]) -> Sequence[Event]:
+    def plain_text(self, data: bytes) -> str | None:
+        return piece_of_text(data)
+
+    def encoded_texts(self, pieces: Sequence[str]) -> bytes:
         self._characters += sum(map(len, pieces))
-        return self._writer.texts(pieces)
+        return self._writer.encoded_texts(pieces)
 
     def whole(self, reply: Mapping[str, Any]) -> Sequence[Event]:
         self._note_usage(reply)
@@ -119,7 +155,7 @@ class _Machine:
 
     def last(self) -> Sequence[Event]:
         """[DONE]: a message that has something and no reason to end has ended all the same."""
-        if self._finish is None and (self._characters or self._calls.written):
+        if self._finish is None and (self._characters or self._calls.written or self._details):
             self._finish = "stop"
         return self.end()
 
@@ -145,6 +181,8 @@ class _Machine:
 
     def _note_usage(self, data: Mapping[str, Any]) -> None:
         """In the chunk, in Groq's place for it, or in the choice, as Moonshot says it."""
+        if isinstance(verbose := data.get("__verbose"), dict):
+            self._note_stop(verbose.get("stopping_word"))
         for holder in (data, data.get("x_groq"), _choice_in(data)):
             if isinstance(holder, dict) and isinstance(usage := holder.get("usage"), dict):
                 self._usage = usage
@@ -153,6 +191,8 @@ class _Machine:
     def _choice(self, choice: Mapping[str, Any], said: Any) -> list[Event]:
         events: list[Event] = list(self._writer.start())
         if isinstance(said, dict):
+            if self._origin is not None:
+                self._details.take(said.get("reasoning_details"))
             for kind, text in _pieces(said):
                 events += self._say(kind, text)
             if isinstance(refusal := said.get("refusal"), str) and refusal:
@@ -162,13 +202,12 @@ class _Machine:
         reason = _reason_in(choice)
         if reason is not None:
             self._finish = reason
-            self._note_stop(choice)
+            self._note_stop(choice.get("stop_reason"), choice.get("matched_stop"))
         return events
 
-    def _note_stop(self, choice: Mapping[str, Any]) -> None:
-        """vLLM and SGLang tell the sequence that they stopped at, or the number of a token."""
-        for name in ("stop_reason", "matched_stop"):
-            matched = choice.get(name)
+    def _note_stop(self, *told: Any) -> None:
+        """vLLM and SGLang tell the sequence that they stopped at, or the number of a token; llama.cpp if asked."""
+        for matched in told:
             if isinstance(matched, str) and matched in (self._question.request.stop_sequences or ()):
                 self._stop_sequence = matched
 
@@ -183,17 +222,41 @@ class _Machine:
         events = self._calls.flush()
         self._characters += len(text)
         if kind == "thinking":
-            return [*events, *self._writer.text(self._stops.rest()), *self._writer.thinking(text)]
-        events += self._writer.text(self._stops.take(text))
+            return [*events, *self._writer.text(self._rest_of_text()), *self._think(text)]
+        events += self._signed()
+        events += self._writer.text(self._stops.take(self._echo.take(text)))
         if self._stops.matched is not None:
             self._stop_sequence = self._stops.matched
             events += self._finished()
         return events
 
+    def _think(self, text: str) -> list[Event]:
+        if self._hides:
+            return []
+        self._thought.append(text)
+        return self._writer.thinking(text) if self._shows else []
+
+    def _signed(self) -> list[Event]:
+        """What was thought is over. Where the caller does not see it, or there is no text, its block is empty."""
+        if not self._thought and not self._details:
+            return []
+        text = "".join(self._thought)
+        self._thought.clear()
+        if self._origin is not None:
+            hidden = None if self._shows else text
+            return self._writer.signature(signed(self._origin, hidden=hidden, details=self._details.told()))
+        return [] if self._shows else self._writer.signature(UNSIGNED)
+
+    def _rest_of_text(self) -> str:
+        rest = self._stops.take(self._echo.rest()) + self._stops.rest()
+        self._stop_sequence = self._stops.matched or self._stop_sequence
+        return rest
+
     def _call(self, told: Mapping[str, Any], at: int) -> list[Event]:
         if self._writer.is_done:
             return []
-        events = [*self._writer.text(self._stops.rest()), *self._calls.take(told, at)]
+        before = [] if self._calls.is_waiting else [*self._writer.text(self._rest_of_text()), *self._signed()]
+        events = [*before, *self._calls.take(told, at)]
         return events if self._calls.is_underway else [*events, *self._said_later()]
 
     def _said_later(self) -> list[Event]:
@@ -204,7 +267,8 @@ class _Machine:
         events = [*self._writer.start(), *self._calls.flush(), *self._said_later()]
         if self._writer.is_done:  # by a stop sequence in what was said later
             return events
-        events += self._writer.text(self._stops.rest())
+        events += [*self._writer.text(self._rest_of_text()), *self._signed()]
+        self._must_be_read()
         refusal = "".join(self._refusal)
         events += self._writer.text(refusal)
         reason = self._stop_reason()
@@ -214,6 +278,17 @@ class _Machine:
         sequence = self._stop_sequence if reason == "stop_sequence" else None
         usage = self._told_usage()
         return [*events, *self._writer.finish(reason, usage=usage, stop_sequence=sequence, stop_details=details)]
+
+    def _must_be_read(self) -> None:
+        """Ollama drops the beginning of a prompt that is longer than its window, and answers the rest: the system
+        prompt and the tools are what goes first. It reads half a window then, so the prompt was twice as long at least.
+        """
+        told, ours = count(self._usage, "prompt_tokens"), self._question.input_tokens
+        if self._cuts and told and ours >= LEAST_CUT and told * 2 <= ours:
+            raise InvalidRequest(
+                f"prompt is too long: {ours} tokens > {told} maximum; the host read the end of it only. Give its model "
+                "a larger context window."
+            )
 
     def _stop_reason(self) -> StopReason:
         reason = STOP_REASONS.get(self._finish or "stop", "end_turn")  # what no one knows is an end like any other
@@ -233,7 +308,9 @@ class _Machine:
         details = told.get("prompt_tokens_details")
         prompt, output = count(told, "prompt_tokens"), count(told, "completion_tokens")
         thought = count(told.get("completion_tokens_details"), "reasoning_tokens")
-        read = count(details, "cached_tokens") or count(told, "prompt_cache_hit_tokens") or 0  # DeepSeek's name
+        # DeepSeek and Moonshot have names of their own
+        read = count(details, "cached_tokens") or count(told, "prompt_cache_hit_tokens") or count(told, "cached_tokens")
+        read = read or 0
         written = count(details, "cache_write_tokens") or 0  # OpenRouter's
         if prompt is None:
             prompt, read, written = self._question.input_tokens, 0, 0
@@ -270,6 +347,9 @@ def _pieces(said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if isinstance(thought := said.get(field), str) and thought:
             yield "thinking", thought
             break
+    else:
+        for thought in texts_of(said.get("reasoning_details")):
+            yield "thinking", thought
     content = said.get("content")
     if isinstance(content, str) and content:
         yield "text", content

@@ -1,11 +1,12 @@
-"""Stop sequences, looked for in the text that comes: for upstreams that take too few, or do not tell which it was.
+"""Stop sequences, looked for in the text that comes: for upstreams that take too few, or do not tell which it was. And
+text that is not to come again.
 
 Pure; imports nothing of this package.
 """
 
 from collections.abc import Sequence
 
-__all__ = ["StopWatch"]
+__all__ = ["Echo", "StopWatch"]
 
 
 class StopWatch:
@@ -58,3 +59,29 @@ def _begun(text: str, sequence: str) -> int:
         if sequence.startswith(text[-length:]):
             return length
     return 0
+
+
+class Echo:
+    """Text in, text out, without what it begins with: the message that the assistant had begun, which some hosts
+    repeat. A text that begins otherwise comes out as it is."""
+
+    def __init__(self, begun: str) -> None:
+        self._begun = begun
+        self._held = ""
+
+    def take(self, text: str) -> str:
+        if not self._begun:
+            return text
+        text = self._held + text
+        if self._begun.startswith(text) and text != self._begun:
+            self._held = text
+            return ""
+        self._held, begun, self._begun = "", self._begun, ""
+        return text.removeprefix(begun)
+
+    def rest(self) -> str:
+        """What was held back: no more text comes here."""
+        if self._held:
+            self._begun = ""
+        held, self._held = self._held, ""
+        return held

@@ -8,28 +8,37 @@ from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from dragoman.wire.codec import Unknown
 from dragoman.wire.types import Effort, Text, ToolUse, Usage
 
 from .base import Question
-from .translating import legal_id
+from .translating import Names, legal_id
 
 __all__ = [
+    "EFFORTS",
     "JSON",
+    "FittingNames",
     "Ids",
     "Traits",
     "count",
     "effort_of",
     "first_usage",
-    "fits_strict",
     "headers",
+    "is_among",
     "kind_of",
+    "nine_letters",
     "shortened",
+    "system_blocks",
     "system_text",
     "traits_of",
 ]
 
 JSON = dict[str, Any]
+LONGEST_NAME = 64  # of a tool
+NINE_LETTERS = re.compile(r"[a-zA-Z0-9]{9}")
+LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 ATTRIBUTION = "x-anthropic-billing-header:"  # Claude Code's: new in every request, so no prefix would ever be cached
 
 
@@ -42,7 +51,8 @@ class Traits(NamedTuple):
     reasons: bool = False  # takes an effort
     samples: bool = True  # takes temperature and top_p
     encrypts: bool = False  # gives its reasoning away, encrypted; others refuse to be asked for it
-    most: Effort = "high"  # the highest effort that it takes
+    least: Effort = "low"  # the lowest effort that it takes, beside "none"
+    most: Effort = "high"  # the highest
     rests: bool = False  # takes the effort "none"
 
 
@@ -57,6 +67,8 @@ _TRAITS: tuple[tuple[re.Pattern[str], Traits], ...] = tuple(
     (re.compile(pattern), traits)
     for pattern, traits in (
         (r"gpt-5[\w.]*-chat", Traits()),
+        (r"gpt-5-pro", _REASONING._replace(least="high")),
+        (r"gpt-\d\.\d+-pro", _REASONING._replace(least="medium", most="xhigh")),
         (r"gpt-5\.1-codex-max", _REASONING._replace(most="xhigh")),
         (r"gpt-5\.1.*codex|gpt-5-", _REASONING),
         (r"gpt-5\.[2-5](?!\d).*codex", _REASONING._replace(most="xhigh")),
@@ -75,12 +87,18 @@ def traits_of(model: str) -> Traits:
     return next((traits for pattern, traits in _TRAITS if pattern.match(name)), Traits())
 
 
-_EFFORTS: tuple[Effort, ...] = ("low", "medium", "high", "xhigh", "max")
+EFFORTS: tuple[Effort, ...] = ("low", "medium", "high", "xhigh", "max")
 
 
 def effort_of(effort: Effort, traits: Traits) -> str:
-    """The effort, or the highest that the model takes."""
-    return _EFFORTS[min(_EFFORTS.index(effort), _EFFORTS.index(traits.most))]
+    """The effort, or the nearest that the model takes."""
+    at = min(EFFORTS.index(effort), EFFORTS.index(traits.most))
+    return EFFORTS[max(at, EFFORTS.index(traits.least))]
+
+
+def is_among(pattern: str, model: str) -> bool:
+    """Is a model among those that a pattern of Capabilities means?"""
+    return bool(pattern) and re.search(pattern, model) is not None
 
 
 # -- requests --
@@ -99,6 +117,43 @@ def shortened(text: str, longest: int, *, prefix: str = "") -> str:
     return text if len(text) <= longest else f"{prefix}{blake2b(text.encode(), digest_size=16).hexdigest()}"
 
 
+def nine_letters(call_id: str) -> str:
+    """An id as it is, or a digest of it, for hosts that take no others (Mistral): the same for the same id."""
+    if NINE_LETTERS.fullmatch(call_id):
+        return call_id
+    number = int.from_bytes(blake2b(call_id.encode(), digest_size=8).digest())
+    letters = []
+    for _ in range(9):
+        number, letter = divmod(number, len(LETTERS))
+        letters.append(LETTERS[letter])
+    return "".join(letters)
+
+
+class FittingNames(Names):
+    """Names of tools that are wholly what `pattern` says, at most 64 characters. The same for the same name."""
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__()
+        self._pattern = re.compile(pattern)
+
+    def outward(self, name: str) -> str:
+        short = super().outward(name)
+        if self._pattern.fullmatch(short):
+            return short
+        digest = blake2b(name.encode(), digest_size=4).hexdigest()
+        fitting = f"tool_{digest}_{name}"[:LONGEST_NAME]
+        self._inward[fitting] = name
+        return fitting
+
+
+def system_blocks(system: str | Sequence[Text] | None) -> list[Text]:
+    """Without the line that Claude Code begins with, and without what is empty then."""
+    if system is None or isinstance(system, str):
+        return [Text(text=system)] if system else []
+    cleaned = [(block, _without_attribution(block.text)) for block in system]
+    return [block if block.text == text else replace(block, text=text) for block, text in cleaned if text]
+
+
 def system_text(system: str | Sequence[Text] | None) -> str:
     """Without the line that Claude Code begins with."""
     if system is None or isinstance(system, str):
@@ -112,26 +167,6 @@ def _without_attribution(text: str) -> str:
 
 def kind_of(block: Any) -> str:
     return block.kind if isinstance(block, Unknown) else str(type(block).__struct_config__.tag)
-
-
-def fits_strict(schema: Any) -> bool:
-    """Is a schema of the kind that strict mode takes: closed objects, with every property required?"""
-    if isinstance(schema, list):
-        return all(fits_strict(each) for each in schema)
-    if not isinstance(schema, dict):
-        return True
-    if schema.get("type") == "object" or "properties" in schema:
-        properties = schema.get("properties", {})
-        if schema.get("additionalProperties") is not False or not isinstance(properties, dict):
-            return False
-        if set(schema.get("required") or ()) != set(properties) or not all(map(fits_strict, properties.values())):
-            return False
-    within = ("items", "anyOf", "$defs", "definitions")
-    return all(
-        fits_strict(list(part.values()) if name in ("$defs", "definitions") and isinstance(part, dict) else part)
-        for name in within
-        if (part := schema.get(name)) is not None
-    )
 
 
 # -- replies --

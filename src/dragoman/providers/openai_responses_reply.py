@@ -15,17 +15,21 @@ import msgspec
 
 from dragoman.errors import ApiError, UpstreamFailed
 from dragoman.wire.events import DeltaUsage, Event
-from dragoman.wire.provenance import UNSIGNED, unwrap, wrap
-from dragoman.wire.types import MessagesRequest, StopDetails, StopReason, ThinkingDisabled
+from dragoman.wire.provenance import UNSIGNED
+from dragoman.wire.tools import JsonObject
+from dragoman.wire.types import StopDetails, StopReason
 from dragoman.wire.writer import BlockWriter
 
 from .base import Answered, Operation, Question, UpstreamRequest
 from .openai_chat_errors import error_in_place, error_of
 from .openai_chat_stops import StopWatch
-from .openai_common import JSON, Ids, count, first_usage
+from .openai_common import Ids, count, first_usage
+from .openai_responses_items import Item, keeps_thinking, shows_thinking, signature_of
+from .openai_responses_quick import piece_of_text
+from .openai_responses_search import NAME, citation_of, found, offered
 from .translating import Names, TranslatedStream, whole_reply
 
-__all__ = ["ResponsesReply", "reasoning_item", "shows_thinking"]
+__all__ = ["ResponsesReply"]
 
 DONE = b"[DONE]"  # some servers send it, as in the other dialect
 CUT = "The upstream's stream ended before its message did."
@@ -44,7 +48,8 @@ WHOLES = {
     "response.function_call_arguments.done": ("function_call", "arguments", "arguments"),
     "response.refusal.done": ("message", "refusal", "refusal"),
 }
-WRITTEN = ("message", "function_call", "reasoning")  # types of items that blocks stand for
+ANNOTATED = "response.output_text.annotation.added"
+WRITTEN = ("message", "function_call", "reasoning", "web_search_call")  # types of items that blocks stand for
 ENDS = {"response.completed": "completed", "response.incomplete": "incomplete", "response.failed": "failed"}
 INDEX_OF = {"summary": "summary_index", "raw": "content_index"}  # parts of thinking, which stand apart
 
@@ -82,110 +87,11 @@ class ResponsesReply:
         return error_of(status, body, secret=self._question.target.api_key)
 
     def stream(self) -> TranslatedStream:
-        return TranslatedStream(self._machine(), last=DONE)
+        machine = self._machine()
+        return TranslatedStream(machine, last=DONE, quick=machine)
 
     def _machine(self) -> "_Machine":
         return _Machine(self._question, self._names, self._origin)
-
-
-# -- reasoning, there and back --
-
-
-def reasoning_item(signature: str, origin: str) -> JSON | None:
-    """The item that a thinking block of an earlier turn stands for; None where `origin` did not make it."""
-    found = unwrap(signature)
-    if found is None or found[0] != origin:
-        return None
-    try:
-        told = msgspec.json.decode(found[1])
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return None
-    return _carried(told) if isinstance(told, dict) else None
-
-
-def _carried(told: Mapping[str, Any]) -> JSON | None:
-    """Of a reasoning item, what goes back; None for one that would not be understood.
-
-    `content`, the thinking itself, is refused beside `encrypted_content`; servers that do not encrypt have only that.
-    `status` is refused. An item with neither is looked for by its id in a store, and nothing is stored.
-    """
-    item: JSON = {"type": "reasoning", "summary": _texts(told.get("summary"), "summary_text")}
-    if isinstance(told.get("id"), str) and told["id"]:
-        item["id"] = told["id"]
-    encrypted, content = told.get("encrypted_content"), _texts(told.get("content"), "reasoning_text")
-    if isinstance(encrypted, str) and encrypted:
-        return {**item, "encrypted_content": encrypted}
-    return {**item, "content": content} if content else None
-
-
-def _texts(parts: Any, kind: str) -> list[JSON]:
-    if not isinstance(parts, list):
-        return []
-    return [
-        {"type": kind, "text": part["text"]}
-        for part in parts
-        if isinstance(part, dict) and isinstance(part.get("text"), str)
-    ]
-
-
-def shows_thinking(request: MessagesRequest) -> bool:
-    """Did the caller ask to read what the model thinks?"""
-    thinking = request.thinking
-    if thinking is None or isinstance(thinking, ThinkingDisabled):
-        return False
-    return getattr(thinking, "display", None) != "omitted"
-
-
-def _keeps_thinking(request: MessagesRequest) -> bool:
-    """May thinking blocks stand in the reply? Where nobody asked for thinking, programs take the first block for text;
-    those that offer tools know better, and for them it must survive the round trip."""
-    if request.thinking is None:
-        return bool(request.tools)
-    return not isinstance(request.thinking, ThinkingDisabled)
-
-
-# -- the machine --
-
-
-class _Item:
-    """An item of the reply, as far as it was told."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self.id = ""  # of a call: the one that its result names
-        self.name = ""
-        self.heard: dict[str, list[str]] = {}
-        self.part: int | None = None  # of thinking, the last that was heard of
-        self.waiting: list[tuple[str, str]] = []  # what is said, and its text, not written yet
-        self.is_open = False  # its block is being written; of calls only
-        self.is_object = False  # what is said begins one; of calls only
-        self.is_done = False
-        self.reasoning: JSON | None = None  # what goes back to its maker
-
-    def hear(self, how: str, text: str) -> None:
-        if not text:
-            return
-        self.heard.setdefault(how, []).append(text)
-        if how == "arguments" and not self.is_object:  # `null`, a list or a text are no input
-            text = text.lstrip()
-            self.is_object = text.startswith("{")
-        if how != "arguments" or self.is_object:
-            self.waiting.append((how, text))
-
-    def hear_whole(self, how: str, text: str) -> None:
-        """All of it: what was not heard yet is new."""
-        heard = "".join(self.heard.get(how, ()))
-        if text.startswith(heard):
-            self.hear(how, text[len(heard) :])
-
-    def hear_thought(self, how: str, text: str, index: Any) -> None:
-        other = "raw" if how == "summary" else "summary"
-        if other in self.heard:
-            return
-        if isinstance(index, int) and how in self.heard and index != self.part:
-            text = f"\n\n{text}"
-        self.part = index if isinstance(index, int) else self.part
-        self.hear(how, text)
 
 
 class _Machine:
@@ -200,12 +106,16 @@ class _Machine:
         self._ids = Ids(question)
         self._origin = origin
         self._shows = shows_thinking(question.request)
-        self._keeps = _keeps_thinking(question.request)
-        self._items: dict[int | str, _Item] = {}  # by index, and by id
-        self._queue: deque[_Item] = deque()  # whose blocks are not closed yet, in order
+        self._keeps = keeps_thinking(question.request)
+        self._items: dict[int | str, Item] = {}  # by index, and by id
+        self._queue: deque[Item] = deque()  # whose blocks are not closed yet, in order
         self._stops = StopWatch(question.request.stop_sequences or ())
         self._refusal: list[str] = []
         self._has_called = False
+        self._searches = offered(question) is not None
+        self._searched = 0  # times
+        self._is_ending = False  # nothing else is told after this event
+        self._before = ""  # type of the item whose blocks were closed last
         self._usage: Any = None
         self._said = 0  # characters
 
@@ -233,7 +143,25 @@ class _Machine:
             of, how, field = WHOLES[kind]
             if isinstance(text := data.get(field), str) and not self._is_over(data):
                 self._item_of(data, of).hear_whole(how, text)
+        elif kind == ANNOTATED and isinstance(annotation := data.get("annotation"), dict) and not self._is_over(data):
+            self._item_of(data, "message").hear_annotation(annotation)
         return self._advanced()
+
+    @property
+    def hands_text_on(self) -> bool:
+        is_alone = len(self._queue) == 1 and self._queue[0].kind == "message"
+        return is_alone and self._writer.is_in_text and not self._stops.is_watching
+
+    def plain_text(self, data: bytes) -> str | None:
+        piece = piece_of_text(data)
+        if piece is None or self._known(piece.output_index, piece.item_id) is not self._queue[0]:
+            return None
+        return piece.delta
+
+    def encoded_texts(self, pieces: Sequence[str]) -> bytes:
+        self._queue[0].heard.setdefault("text", []).extend(pieces)
+        self._said += sum(map(len, pieces))
+        return self._writer.encoded_texts(pieces)
 
     def whole(self, reply: Mapping[str, Any]) -> Sequence[Event]:
         if reply.get("error") is not None:
@@ -251,7 +179,7 @@ class _Machine:
     def _announced(self, data: Mapping[str, Any]) -> None:
         told = data.get("item")
         if isinstance(told, dict):
-            self._note(self._added(data.get("output_index"), told), told)
+            self._added(data.get("output_index"), told).note(told)
 
     def _finished(self, data: Mapping[str, Any]) -> None:
         told = data.get("item")
@@ -259,8 +187,8 @@ class _Machine:
             told = {}
         item = self._known(data.get("output_index"), told.get("id")) or self._added(data.get("output_index"), told)
         if not item.is_done:
-            self._note(item, told)
-            item.reasoning = _carried(told)  # from here alone: before, what is encrypted may not be whole
+            item.note(told)
+            item.whole = told  # from here alone: before, what is encrypted may not be whole
             item.is_done = True
 
     def _delta(self, data: Mapping[str, Any], kind: str, how: str) -> None:
@@ -273,7 +201,7 @@ class _Machine:
         else:
             item.hear(how, text)
 
-    def _item_of(self, data: Mapping[str, Any], kind: str) -> _Item:
+    def _item_of(self, data: Mapping[str, Any], kind: str) -> Item:
         index, item_id = data.get("output_index"), data.get("item_id")
         item = self._known(index, item_id)
         if item is None or (item.kind != kind and item.kind in WRITTEN):  # servers whose indexes do not fit
@@ -281,7 +209,7 @@ class _Machine:
         item.kind = kind
         return item
 
-    def _known(self, index: Any, item_id: Any) -> _Item | None:
+    def _known(self, index: Any, item_id: Any) -> Item | None:
         """By its id, or where that is another in each event, as some servers have it, by its place."""
         if (item := self._at(item_id)) is not None:
             return item
@@ -293,34 +221,17 @@ class _Machine:
         item = self._at(data.get("item_id")) or self._at(data.get("output_index"))
         return item is not None and item.is_done
 
-    def _at(self, key: Any) -> _Item | None:
+    def _at(self, key: Any) -> Item | None:
         return self._items.get(key) if isinstance(key, int | str) else None
 
-    def _added(self, index: Any, told: Mapping[str, Any]) -> _Item:
+    def _added(self, index: Any, told: Mapping[str, Any]) -> Item:
         kind = told.get("type")
-        item = _Item(kind if isinstance(kind, str) else "")
+        item = Item(kind if isinstance(kind, str) else "")
         self._queue.append(item)
         for key in (index, told.get("id")):
             if isinstance(key, int | str) and key != "":
                 self._items[key] = item
         return item
-
-    def _note(self, item: _Item, told: Mapping[str, Any]) -> None:
-        """What an item says of itself: little when it is announced, all when it is done."""
-        if not item.kind and isinstance(kind := told.get("type"), str):
-            item.kind = kind
-        if item.kind == "function_call":
-            for field in ("call_id", "id"):
-                if not item.id and isinstance(told.get(field), str):
-                    item.id = told[field]
-            if not item.name and isinstance(told.get("name"), str):
-                item.name = told["name"]
-            if isinstance(arguments := told.get("arguments"), str):
-                item.hear_whole("arguments", arguments)
-        elif item.kind == "message":
-            _note_message(item, told.get("content"))
-        elif item.kind == "reasoning":
-            _note_reasoning(item, told)
 
     # -- what is written --
 
@@ -332,11 +243,13 @@ class _Machine:
             events += self._written(item)
             if not item.is_done or self._writer.is_done:
                 break
+            if item.kind == "reasoning" and len(self._queue) == 1 and not self._is_ending:
+                break  # what it led to comes next
             events += self._closed(item)
-            self._queue.popleft()
+            self._before = self._queue.popleft().kind
         return events
 
-    def _written(self, item: _Item) -> list[Event]:
+    def _written(self, item: Item) -> list[Event]:
         events: list[Event] = []
         if item.kind == "function_call":
             if not item.name and not item.is_done:
@@ -349,15 +262,18 @@ class _Machine:
                 break
         return events
 
-    def _opened(self, item: _Item) -> list[Event]:
+    def _opened(self, item: Item) -> list[Event]:
         if item.is_open:
             return []
         item.is_open = self._has_called = True
         return self._writer.tool_use(self._ids.legal(item.id), self._names.inward(item.name or "unknown"))
 
-    def _say(self, how: str, text: str) -> list[Event]:
+    def _say(self, how: str, text: Any) -> list[Event]:
         if how == "text":
             return self._text(text)
+        if how == "annotation":
+            citation = citation_of(text, self._origin) if self._searches else None
+            return [] if citation is None else self._writer.citation(citation)
         self._said += len(text)
         match how:
             case "refusal":
@@ -376,17 +292,35 @@ class _Machine:
             events += self._finish("end_turn")
         return events
 
-    def _closed(self, item: _Item) -> list[Event]:
-        if item.kind == "message":
-            rest = self._stops.rest()
-            return [*(self._writer.text(rest) if rest else []), *self._writer.end_block()]
-        if item.kind == "function_call":
-            return self._writer.end_block()
-        if item.kind != "reasoning" or not self._keeps:
-            return []
-        if item.reasoning is None:
-            return self._writer.end_block()
-        return self._writer.signature(wrap(self._origin, msgspec.json.encode(item.reasoning).decode()))
+    def _closed(self, item: Item) -> list[Event]:
+        match item.kind:
+            case "message":
+                rest = self._stops.rest()
+                return [*(self._writer.text(rest) if rest else []), *self._writer.end_block()]
+            case "function_call":
+                return self._writer.end_block()
+            case "reasoning" if self._keeps:
+                signature = signature_of(item.whole, self._next_kind(), self._origin)
+                return self._writer.end_block() if signature is None else self._writer.signature(signature)
+            case "web_search_call" if self._searches and item.whole:
+                return self._search(item.whole)
+            case _:
+                return []
+
+    def _next_kind(self) -> str:
+        return self._queue[1].kind if len(self._queue) > 1 else ""
+
+    def _search(self, told: Mapping[str, Any]) -> list[Event]:
+        """Once it is done: before that, what was searched for is not told."""
+        thought = self._before == "reasoning"
+        call = found(told, origin=self._origin, thought=thought, new_id=self._question.new_tool_id)
+        self._searched += call.counts
+        asked = msgspec.json.encode(call.input).decode()
+        return [
+            *self._writer.server_tool_use(call.id, NAME),
+            *self._writer.input_json(asked),
+            *self._writer.whole(call.result),
+        ]
 
     # -- the end --
 
@@ -398,6 +332,7 @@ class _Machine:
             raise UpstreamFailed(f"The upstream's response is {status!r}, not completed.")
         events = list(self._writer.start())
         self._usage = response.get("usage")
+        self._is_ending = True
         self._take_output(response.get("output"))
         for item in self._queue:
             item.is_done = True
@@ -454,27 +389,12 @@ class _Machine:
             cache_read_input_tokens=cached,
             output_tokens=-(-self._said // CHARACTERS_A_TOKEN) if output is None else output,
             output_tokens_details=None if thought is None else {"thinking_tokens": thought},
+            server_tool_use=self._told_searches(),
         )
 
-
-def _note_message(item: _Item, content: Any) -> None:
-    said: dict[str, list[str]] = {"text": [], "refusal": []}
-    for part in content if isinstance(content, list) else ():
-        if isinstance(part, dict):
-            for field, texts in said.items():
-                if isinstance(text := part.get(field), str):
-                    texts.append(text)
-    for how, texts in said.items():
-        item.hear_whole(how, "".join(texts))
-
-
-def _note_reasoning(item: _Item, told: Mapping[str, Any]) -> None:
-    for how, kind in (("summary", "summary_text"), ("raw", "reasoning_text")):
-        text = "\n\n".join(
-            part["text"] for part in _texts(told.get("summary" if how == "summary" else "content"), kind)
-        )
-        if text and ({"summary": "raw", "raw": "summary"}[how] not in item.heard):
-            item.hear_whole(how, text)
+    def _told_searches(self) -> JsonObject | None:
+        """Pages that were opened are no searches, there and here."""
+        return {"web_search_requests": self._searched, "web_fetch_requests": 0} if self._searched else None
 
 
 def _reason(status: str, response: Mapping[str, Any]) -> StopReason:

@@ -5,7 +5,7 @@ whole reply is given to the same machine and its events are folded, so that the 
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Protocol
 
@@ -31,6 +31,7 @@ from .base import Answered
 __all__ = ["Machine", "Names", "QuickMachine", "TranslatedStream", "json_object", "legal_id", "whole_reply"]
 
 BROKEN = "The upstream's reply cannot be read."
+LARGEST_WHOLE = 64 * 1024 * 1024  # bytes of a reply that should have been streamed
 LONGEST_OWN_NAME = LONGEST_OWN_ID = 128  # of a tool, and of a call, in the Messages API
 ID = re.compile(r"[a-zA-Z0-9_-]+")
 NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
@@ -81,13 +82,17 @@ class Machine(Protocol):
 class QuickMachine(Machine, Protocol):
     """A machine that has a shorter way for what nearly all events of a stream are, and that does as `event` would."""
 
-    def plain_text(self, data: bytes) -> str | None:
-        """What an event says, where that is a piece of text and nothing else; None for any other, and in any state in
-        which text is not just handed on."""
+    @property
+    def hands_text_on(self) -> bool:
+        """Whether a piece of text that comes now is one delta, and changes nothing else."""
         ...
 
-    def texts(self, pieces: Sequence[str]) -> Sequence[Event]:
-        """Pieces that `plain_text` gave one after another, at least one."""
+    def plain_text(self, data: bytes) -> str | None:
+        """What an event says, where that is a piece of text and nothing else."""
+        ...
+
+    def encoded_texts(self, pieces: Sequence[str]) -> bytes:
+        """The events of such pieces, as the bytes of a stream, while text is handed on."""
         ...
 
 
@@ -116,6 +121,8 @@ class TranslatedStream:
         self._last = last
         self._on_last = on_last or machine.end
         self._decoder = SSEDecoder()
+        self._is_new = True
+        self._whole: bytearray | None = None  # the body so far, where it is a whole reply and no stream
         self._usage: Usage | None = None
 
     @property
@@ -128,39 +135,65 @@ class TranslatedStream:
         if self.failure is not None:
             raise self.failure
         events: list[Event] = []
+        out: list[bytes] = []
         try:
-            self._take(chunk, events)
+            if (self._is_new or self._whole is not None) and self._is_whole(chunk):
+                return b""
+            if self._quick is not None:
+                self._take_quickly(self._quick, chunk, out)
+            else:
+                self._take(chunk, events)
         except EventTooLarge as error:
             self.failure = UpstreamFailed(f"The upstream's stream cannot be read: {error}.")
         except ApiError as error:
             self.failure = error
-        ready = self._noted(events)
+        out.append(self._noted(events))
         if self.failure is not None and not self.has_content:
             raise self.failure
-        return ready
+        return b"".join(out)
 
     def _take(self, chunk: bytes, events: list[Event]) -> None:
         """Add the events that a piece makes. Raises ApiError or EventTooLarge behind those that came before."""
-        quick = self._quick
-        texts: list[str] = []  # of a run of events that are nothing but text
-        for said in self._decoder.feed(chunk):
-            if quick is not None and (text := quick.plain_text(said.data)) is not None:
-                texts.append(text)
-                continue
-            if quick is not None and texts:
-                events += quick.texts(texts)
-                texts = []
-            if said.data == self._last:
+        for data in self._decoder.datas(chunk):
+            if data == self._last:
                 events += self._on_last()
                 return
-            events += self._machine.event(json_object(said.data))
-        if quick is not None and texts:
-            events += quick.texts(texts)
+            events += self._machine.event(json_object(data))
+
+    def _take_quickly(self, quick: QuickMachine, chunk: bytes, out: list[bytes]) -> None:
+        """As `_take`, for a machine that has a shorter way: adds their bytes."""
+        datas = self._decoder.datas(chunk)
+        at = 0
+        while at < len(datas):
+            if quick.hands_text_on and (texts := _first_texts(quick, datas, at)):
+                out.append(quick.encoded_texts(texts))
+                at += len(texts)
+                continue
+            data = datas[at]
+            at += 1
+            if data == self._last:
+                out.append(self._noted(self._on_last()))
+                return
+            out.append(self._noted(self._machine.event(json_object(data))))
 
     def close(self) -> bytes:
         if self.failure is not None:
             raise self.failure
+        if self._whole is not None:
+            return self._noted(self._machine.whole(json_object(self._whole)))
         return self._noted(self._machine.end())
+
+    def _is_whole(self, chunk: bytes) -> bool:
+        """There are servers that do not stream what they are asked to: no stream begins with a brace."""
+        if self._is_new and (begun := chunk.lstrip()):
+            self._is_new = False
+            self._whole = bytearray() if begun.startswith(b"{") else None
+        if self._whole is None:
+            return False
+        self._whole += chunk
+        if len(self._whole) > LARGEST_WHOLE:
+            raise EventTooLarge(f"it has more than {LARGEST_WHOLE} bytes")
+        return True
 
     def _noted(self, events: Sequence[Event]) -> bytes:
         for event in events:
@@ -181,22 +214,55 @@ class TranslatedStream:
         return encode_events(events)
 
 
+def _first_texts(quick: QuickMachine, datas: Sequence[bytes], at: int) -> list[str]:
+    """Of the events from `at` on, as many as are nothing but text."""
+    texts = []
+    plain_text = quick.plain_text
+    for place in range(at, len(datas)):
+        if (text := plain_text(datas[place])) is None:
+            break
+        texts.append(text)
+    return texts
+
+
 def _with(usage: Usage | None, told: dict[str, Any]) -> Usage | None:
     if usage is None:
         return None
     return read(Usage, {**plain(usage), **{name: value for name, value in told.items() if value is not None}})
 
 
-def whole_reply(machine: Machine, body: bytes) -> Answered:
-    """A reply that was not streamed, as the message that it is. Raises UpstreamFailed; for an error in it, ApiError."""
+def whole_reply(
+    machine: Machine, body: bytes, *, last: bytes | None = None, on_last: Callable[[], Sequence[Event]] | None = None
+) -> Answered:
+    """A reply that was not streamed, as the message that it is; or one that was though nobody asked for it, with what
+    TranslatedStream is told of it. Raises UpstreamFailed; for an error in it, ApiError."""
     fold = Fold()
-    for event in machine.whole(json_object(body)):
+    is_stream = body.lstrip().startswith((b"data:", b"event:", b":"))
+    for event in (
+        _streamed(machine, body, last, on_last or machine.end) if is_stream else machine.whole(json_object(body))
+    ):
         fold.add(event)
     message = fold.value()
     return Answered(body=msgspec.json.encode(message), usage=read(Usage, message["usage"]))
 
 
-def json_object(data: bytes) -> dict[str, Any]:
+def _streamed(
+    machine: Machine, body: bytes, last: bytes | None, on_last: Callable[[], Sequence[Event]]
+) -> Iterator[Event]:
+    """The events of a whole stream."""
+    try:
+        told = SSEDecoder().feed(body)
+    except EventTooLarge as error:
+        raise UpstreamFailed(f"The upstream's reply cannot be read: {error}.") from error
+    for said in told:
+        if said.data == last:
+            yield from on_last()
+            return
+        yield from machine.event(json_object(said.data))
+    yield from machine.end()
+
+
+def json_object(data: bytes | bytearray) -> dict[str, Any]:
     """Raises UpstreamFailed for anything else."""
     try:
         value = msgspec.json.decode(data)

@@ -6,9 +6,9 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, closing, contextmanager, suppress
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from dragoman.errors import ConfigError
 from dragoman.gateway.config import OFFLINE, Config, Listen
@@ -19,7 +19,9 @@ from .app import App
 from .protocol import Connections
 from .rows import RowLog
 
-__all__ = ["bind", "serve"]
+__all__ = ["bind", "serve", "serve_while", "set_up_logging", "what_answers"]
+
+T = TypeVar("T")
 
 log = logging.getLogger("dragoman.server")
 
@@ -41,6 +43,42 @@ def serve(config: Config, env: Mapping[str, str], *, out: TextIO = sys.stdout) -
     _allow_many_descriptors()
     with closing(bind(config.server.listen)) as sock, asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(config, env, sock, out))
+
+
+def serve_while(
+    config: Config, env: Mapping[str, str], work: Callable[[Gateway, str], Awaitable[T]], *, rows: TextIO | None = None
+) -> T:
+    """Serve, silently, until `work` is done, which gets the gateway and the base URL; then cut whatever is still asked.
+
+    `rows` is where the ledger's lines go. Signals are left to `work`. Raises as `serve` does, and what `work` raises.
+    """
+    with closing(bind(config.server.listen)) as sock, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_serve_while(config, env, sock, work, rows))
+
+
+async def _serve_while(
+    config: Config,
+    env: Mapping[str, str],
+    sock: socket.socket,
+    work: Callable[[Gateway, str], Awaitable[T]],
+    rows: TextIO | None,
+) -> T:
+    loop = asyncio.get_running_loop()
+    async with AsyncExitStack() as opened:
+        row_log = None if rows is None else RowLog(rows, loop)
+        if row_log is not None:
+            opened.callback(row_log.flush)
+        gateway = await opened.enter_async_context(open_gateway(config, env))
+        if row_log is not None:
+            gateway.ledger.write = row_log
+        connections = Connections(App(gateway))
+        server = await loop.create_server(connections, sock=sock, backlog=BACKLOG)
+        try:
+            return await work(gateway, _address(sock))
+        finally:
+            server.close()
+            connections.finish()
+            await _cut(connections)
 
 
 def _allow_many_descriptors() -> None:
@@ -97,6 +135,11 @@ async def _finish(connections: Connections, stop: "_Stop", *, grace_s: float) ->
         await asyncio.wait({hurry, ended}, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
         ended.cancel()
+    await _cut(connections)
+
+
+async def _cut(connections: Connections) -> None:
+    """End what is still at work."""
     for task in connections.at_work:
         task.cancel()
     if connections.at_work:
@@ -177,16 +220,7 @@ def _address(sock: socket.socket) -> str:
 
 def _greeting(config: Config, address: str, first_key: str | None, env: Mapping[str, str]) -> str:
     """What answers, where, the first key (once), and a line to try."""
-    default = config.route_provider
-    if default.dialect == OFFLINE:
-        what = f"the built-in offline engine ({default.origin})"
-    else:
-        what = f"{default.name} at {default.base_url} ({default.origin})"
-    lines = [
-        f"dragoman listens on {address}",
-        f"Answering:  {what}",
-        *(f"Note:       {note}" for note in config.notes),
-    ]
+    lines = [f"dragoman listens on {address}", *what_answers(config)]
     shown = first_key or "$YOUR_KEY"
     if first_key is not None:
         lines.append(f"First key:  {first_key}  (shown this once; `dragoman keys create` makes more)")
@@ -200,6 +234,16 @@ def _greeting(config: Config, address: str, first_key: str | None, env: Mapping[
     return "\n".join([*lines, "", *try_it, _curl(address, shown), ""])
 
 
+def what_answers(config: Config) -> list[str]:
+    """Lines for a person: who answers the models that nothing else is configured for, and what to know of that."""
+    default = config.route_provider
+    if default.dialect == OFFLINE:
+        what = f"the built-in offline engine ({default.origin})"
+    else:
+        what = f"{default.name} at {default.base_url} ({default.origin})"
+    return [f"Answering:  {what}", *(f"Note:       {note}" for note in config.notes)]
+
+
 def _curl(address: str, key: str) -> str:
     body = '{"model": "claude-opus-4-8", "max_tokens": 200, "messages": [{"role": "user", "content": "Hello, Claude"}]}'
     quote = '"' if key.startswith("$") else "'"
@@ -209,7 +253,7 @@ def _curl(address: str, key: str) -> str:
     )
 
 
-def set_up_logging(level: int = logging.INFO) -> None:
-    """One line an event, to standard error; the ledger's lines among them."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+def set_up_logging(level: int = logging.INFO, *, out: TextIO | None = None) -> None:
+    """One line an event, to standard error or to `out`; the ledger's lines among them."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=out)
     logging.getLogger("dragoman").setLevel(level)
