@@ -139,13 +139,12 @@ def test_claude_codes_whole_request(place: Place, player: str) -> None:
 
 @each_player
 def test_tokens_before_and_after(place: Place, player: str) -> None:
-    """Pain 15, 16: of a request with 20 tools. What is counted, and what a stream tells first, is within a tenth of what
-    the provider tells in the end; where we estimate, once it has told us some."""
+    """Pain 15, 16: of a request with 20 tools. What is counted, and what a stream tells first, is within a tenth of
+    what the provider tells in the end; where we estimate, once it has told us some."""
     schema = WEATHER["input_schema"]
-    tools = [
-        {"name": f"tool_{at}", "description": "Finds what is lost. " * at, "input_schema": schema} for at in range(20)
-    ]
-    fields: Json = {"model": plain(player), "messages": [HI], "tools": tools}
+    tools = [{"name": f"tool_{at}", "description": "Finds.", "input_schema": schema} for at in range(20)]
+    long = {"role": "user", "content": "It must be here somewhere. " * 2000}  # not every fake counts tools
+    fields: Json = {"model": plain(player), "messages": [long], "tools": tools}
     for _ in range(3):
         with place.client.messages.stream(max_tokens=4000, **fields) as events:
             first = prompt_of(next(iter(events)).message.usage)

@@ -22,7 +22,6 @@ from llama_server import LlamaServer
 from PIL import Image
 from running import Running
 from tap import Tap
-from tiny_model import mark
 
 import dragoman
 
@@ -206,9 +205,9 @@ def test_a_system_turn_stands_where_it_was_said(client: Any) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_message_that_was_begun_goes_on(client: Any, stream: bool) -> None:
+def test_a_message_that_was_begun_goes_on(client: Any, llama: LlamaServer, stream: bool) -> None:
     """What was begun ends in a script's mark: only where nothing follows it the script does. It is not said again."""
-    begun = {"role": "assistant", "content": f"I say: {mark(list(SCRIPTS).index('!hello'))}"}
+    begun = {"role": "assistant", "content": f"I say: {llama.mark('!hello')}"}
     message = asked(client, stream=stream, messages=[*said("Hi."), begun])
     assert parts(message) == [SCRIPTS["!hello"]]
 

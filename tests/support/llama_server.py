@@ -76,6 +76,12 @@ class LlamaServer:
     def __exit__(self, *_: object) -> None:
         self._stop()
 
+    def mark(self, word: str) -> str:
+        """What a script begins behind, wherever it stands in a prompt."""
+        from tiny_model import mark
+
+        return mark(list(self._scripts).index(word))
+
     def log(self) -> str:
         return self._log.read_text(errors="replace")
 

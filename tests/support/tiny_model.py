@@ -160,6 +160,7 @@ class _Vocabulary:
         writer.add_chat_template(self._template)
 
     def _add(self, token: str) -> int:
+        assert token not in self._ids, f"a script is too short to have tokens of its own: {token}"
         self._ids[token] = len(self.tokens)
         self.tokens.append(token)
         return self._ids[token]
@@ -188,7 +189,7 @@ class _Vocabulary:
             if len(piece) >= PIECE and piece not in self._ids and piece not in found:
                 found.append(piece)
                 piece = ""
-        while piece and (piece in self._ids or piece in found):  # at the end: a piece longer
+        while found and piece and (piece in self._ids or piece in found):  # the end: it makes the piece before longer
             piece = found.pop() + piece
         return [*found, piece] if piece else found
 
