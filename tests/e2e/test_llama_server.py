@@ -44,6 +44,11 @@ host = "llamacpp"
 base_url = "{llama.url}/v1"
 api_key = "{llama.key}"
 
+[providers.plain]                      # as a server of which nothing is known
+dialect = "openai_chat"
+base_url = "{llama.url}/v1"
+api_key = "{llama.key}"
+
 [providers.stranger]
 host = "llamacpp"
 base_url = "{llama.url}/v1"
@@ -52,7 +57,7 @@ api_key = "sk-of-nobody"
 [models."claude-haiku-4-5"]
 targets = ["local/tiny"]
 """
-MODEL = "claude-haiku-4-5"
+MODEL, PLAIN = "claude-haiku-4-5", "plain/tiny"
 ASK: dict[str, Any] = {"model": MODEL, "max_tokens": 200}
 OLDER = {"anthropic-version": "2023-06-01"}  # which has temperature
 WEATHER: dict[str, Any] = {
@@ -136,6 +141,7 @@ def tokens(llama: LlamaServer, text: str) -> int:
 # -- what is said --
 
 
+@pytest.mark.parametrize("model", [MODEL, PLAIN])
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
     ("word", "kinds", "told", "stop_reason"),
@@ -152,23 +158,20 @@ def tokens(llama: LlamaServer, text: str) -> int:
     ],
 )
 def test_a_reply_is_the_same_streamed_and_not(
-    client: Any, stream: bool, word: str, kinds: list[str], told: list[Any], stop_reason: str
+    client: Any, model: str, stream: bool, word: str, kinds: list[str], told: list[Any], stop_reason: str
 ) -> None:
     """Pain 1, 2, 4, 5, 43: thinking, text and calls in blocks of their own; emojis that are cut between two tokens."""
-    message = asked(client, stream=stream, messages=said(word), tools=[WEATHER])
+    message = asked(client, stream=stream, model=model, messages=said(word), tools=[WEATHER])
     assert [block.type for block in message.content] == kinds
     assert parts(message) == told
-    assert (message.stop_reason, message.stop_sequence, message.model) == (stop_reason, None, MODEL)
+    assert (message.stop_reason, message.stop_sequence, message.model) == (stop_reason, None, model)
     ids = [block.id for block in message.content if block.type == "tool_use"]
     assert len(set(ids)) == kinds.count("tool_use")
 
 
 def test_noise_is_the_same_streamed_and_not(client: Any) -> None:
-    """Pain 43: bytes that are no text at all come as what stands for them, and at temperature 0 always the same.
-
-    The first reply is not compared: its prompt is not cached yet, and is worked on in larger pieces, which may round
-    in another way.
-    """
+    """At temperature 0 it is always the same, but for the first: its prompt is not cached yet, and is worked on in
+    larger pieces, which may round in another way."""
     fields: dict[str, Any] = {
         "messages": said("Go on and on."),
         "extra_body": {"temperature": 0},
@@ -224,7 +227,7 @@ def test_thinking_goes_back_to_the_model(client: Any, llama: LlamaServer) -> Non
 
 
 def test_a_model_is_told_not_to_think(client: Any, llama: LlamaServer) -> None:
-    """Its template then closes the thinking before it begins."""
+    """Its template closes the thinking then, before it begins."""
     fields: dict[str, Any] = {"messages": said("Hi."), "max_tokens": 5}
     message = asked(client, stream=False, thinking={"type": "disabled"}, **fields)
     assert [block.type for block in message.content] == ["text"]
@@ -237,6 +240,19 @@ def test_structured_output(client: Any) -> None:
     form = {"type": "json_schema", "schema": {**schema, "additionalProperties": False}}
     message = asked(client, stream=False, messages=said("!json"), output_config={"format": form})
     assert parts(message) == [SCRIPTS["!json"]]
+
+
+def test_nothing_is_lost(client: Any) -> None:
+    """Pain 14: of what this server takes; in strict mode it would be refused."""
+    fields: dict[str, Any] = {"system": "Be brief.", "tools": [WEATHER], "tool_choice": {"type": "any"}}
+    fields |= {
+        "stop_sequences": ["END"],
+        "thinking": {"type": "adaptive"},
+        "extra_headers": {"dragoman-strict": "true"},
+    }
+    raw = client.messages.with_raw_response.create(**ASK, messages=said("!paris"), **fields)
+    assert "dragoman-lost" not in raw.headers
+    assert raw.parse().stop_reason == "tool_use"
 
 
 # -- tools --
@@ -295,12 +311,17 @@ def test_max_tokens(client: Any, stream: bool) -> None:
     assert (message.stop_reason, message.usage.output_tokens) == ("max_tokens", 7)
 
 
+@pytest.mark.parametrize("model", [MODEL, PLAIN])
 @pytest.mark.parametrize("stream", [False, True])
-def test_stop_sequences(client: Any, stream: bool) -> None:
-    """Pain 42."""
-    message = asked(client, stream=stream, messages=said("!hello"), stop_sequences=["nowhere", "THE END"])
+def test_stop_sequences(client: Any, stream: bool, model: str) -> None:
+    """Pain 42: the server tells which it met, if it is asked in the right way; else it is looked for in what comes."""
+    fields = {"model": model, "stop_sequences": ["nowhere", "THE END"]}
+    message = asked(client, stream=stream, messages=said("!hello"), **fields)
     assert parts(message) == [SCRIPTS["!hello"].partition("THE END")[0]]
     assert (message.stop_reason, message.stop_sequence) == ("stop_sequence", "THE END")
+    message = asked(client, stream=stream, messages=said("!sunny"), **fields)
+    assert parts(message) == [SCRIPTS["!sunny"]]
+    assert (message.stop_reason, message.stop_sequence) == ("end_turn", None)
 
 
 # -- tokens --

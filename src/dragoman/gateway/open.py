@@ -6,7 +6,7 @@ are imported when one is opened: `dragoman keys` needs only the store.
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dragoman.engines.base import Engine
     from dragoman.engines.offline.scripts import Script
     from dragoman.http.base import Transport
+    from dragoman.providers.base import Dialect
 
     from .credentials import Signer
     from .pipeline import Gateway
@@ -50,15 +51,6 @@ def open_gateway(
 
     `script` is for the offline engine, in place of what is configured; `file_folder` in place of the database's.
     """
-    from dragoman.providers.anthropic import Messages
-    from dragoman.providers.base import Dialect
-    from dragoman.providers.bedrock import InvokeModel, is_claude_on_bedrock
-    from dragoman.providers.bedrock_converse import Converse
-    from dragoman.providers.gemini import Gemini
-    from dragoman.providers.openai_chat import ChatCompletions
-    from dragoman.providers.openai_responses import Responses
-    from dragoman.providers.vertex import RawPredict, VertexGemini, is_claude
-
     from .pipeline import Gateway
 
     store, auth, secret = open_auth(config, env)
@@ -71,15 +63,69 @@ def open_gateway(
         engines={
             each.name: _engine(each, secret, script) for each in config.providers.values() if each.dialect == OFFLINE
         },
-        dialects=[
-            Dialect(name=Messages.name, adapter=Messages()),
-            *(Dialect(name=each.name, translator=each) for each in (ChatCompletions(), Responses(), Gemini())),
-            Dialect(name=InvokeModel.name, adapter=InvokeModel(), translator=Converse(), passes=is_claude_on_bedrock),
-            Dialect(name=RawPredict.name, adapter=RawPredict(), translator=VertexGemini(), passes=is_claude),
-        ],
+        dialects=[DIALECTS[name]() for name in {each.dialect for each in config.providers.values()} - {OFFLINE}],
         transport_of=_transport,
         signer_of=lambda provider: _signer(provider, env),
     )
+
+
+# -- dialects: each is imported where a provider speaks it --
+
+
+def _messages() -> "Dialect":
+    from dragoman.providers.anthropic import Messages
+    from dragoman.providers.base import Dialect
+
+    return Dialect(name=Messages.name, adapter=Messages())
+
+
+def _openai_chat() -> "Dialect":
+    from dragoman.providers.base import Dialect
+    from dragoman.providers.openai_chat import ChatCompletions
+
+    return Dialect(name=ChatCompletions.name, translator=ChatCompletions())
+
+
+def _openai_responses() -> "Dialect":
+    from dragoman.providers.base import Dialect
+    from dragoman.providers.openai_responses import Responses
+
+    return Dialect(name=Responses.name, translator=Responses())
+
+
+def _gemini() -> "Dialect":
+    from dragoman.providers.base import Dialect
+    from dragoman.providers.gemini import Gemini
+
+    return Dialect(name=Gemini.name, translator=Gemini())
+
+
+def _bedrock() -> "Dialect":
+    from dragoman.providers.base import Dialect
+    from dragoman.providers.bedrock import InvokeModel, is_claude_on_bedrock
+    from dragoman.providers.bedrock_converse import Converse
+
+    return Dialect(name=InvokeModel.name, adapter=InvokeModel(), translator=Converse(), passes=is_claude_on_bedrock)
+
+
+def _vertex() -> "Dialect":
+    from dragoman.providers.base import Dialect
+    from dragoman.providers.vertex import RawPredict, VertexGemini, is_claude
+
+    return Dialect(name=RawPredict.name, adapter=RawPredict(), translator=VertexGemini(), passes=is_claude)
+
+
+DIALECTS: Mapping[str, "Callable[[], Dialect]"] = {
+    "messages": _messages,
+    "openai_chat": _openai_chat,
+    "openai_responses": _openai_responses,
+    "gemini": _gemini,
+    "bedrock": _bedrock,
+    "vertex": _vertex,
+}
+
+
+# -- the other parts --
 
 
 def _signer(provider: ProviderConfig, env: Mapping[str, str]) -> "Signer | None":
