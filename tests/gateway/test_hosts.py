@@ -94,6 +94,42 @@ def test_a_table_that_is_only_called_like_a_host_is_not_that_host(line: str) -> 
     assert capabilities_of(found.host) == Capabilities()
 
 
+@pytest.mark.parametrize(
+    ("text", "is_sent"),
+    [
+        ('host = "groq"', True),
+        ('host = "groq"\nbase_url = "https://api.groq.com/openai/v1"', True),
+        ('host = "groq"\nbase_url = "https://elsewhere.test/v1"', False),
+        ('host = "groq"\nbase_url = "https://api.groq.com.elsewhere.test/v1"', False),
+        ('host = "vllm"\nbase_url = "http://10.0.0.5:8000/v1"', True),  # everyone has one of his own
+        ('host = "bedrock"', True),
+        ('host = "bedrock"\nbase_url = "https://bedrock-runtime-fips.us-east-1.amazonaws.com"', True),
+        ('host = "bedrock"\nbase_url = "https://amazonaws.com.elsewhere.test"', False),
+        ('host = "bedrock"\nprofile = "work"', False),
+        ('host = "bedrock"\naccess_key_id = "AKIA"\nsecret_access_key = "s"', False),
+    ],
+)
+def test_the_environments_key_goes_to_the_hosts_own_address(text: str, is_sent: bool) -> None:
+    """As Anthropic's does; and nowhere where other credentials are given."""
+    found = provider(f"[providers.mine]\n{text}", EVERYTHING)
+    assert (found.api_key is not None) == is_sent
+
+
+@pytest.mark.parametrize(
+    ("dialect", "url", "host"),
+    [
+        ("openai_responses", "https://api.openai.com/v1", "openai"),
+        ("openai_chat", "https://api.groq.com/openai/v1", "groq"),
+        ("openai_chat", "https://groq.test/openai/v1", None),
+        ("messages", "https://api.groq.com", None),
+    ],
+)
+def test_a_hosts_address_tells_what_it_takes(dialect: str, url: str, host: str | None) -> None:
+    """A provider that was set up by its address alone; no key is taken for it."""
+    found = provider(f'[providers.mine]\ndialect = "{dialect}"\nbase_url = "{url}"', EVERYTHING)
+    assert (found.host, found.dialect, found.api_key) == (host, dialect, None)
+
+
 def test_a_host_where_everyone_has_an_address_of_his_own() -> None:
     """By the environment, or in its table; a missing one is told with an example."""
     azure = provider("[providers.azure]", {"AZURE_OPENAI_ENDPOINT": f"{ENDPOINT}/", "AZURE_OPENAI_API_KEY": SECRET})

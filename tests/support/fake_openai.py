@@ -132,7 +132,7 @@ def _call(call_id: str, name: str, arguments: Json) -> Json:
 
 
 def _usage(body: Json, message: Json) -> Json:
-    prompt, output = len(json.dumps(body["messages"])) // 4, len(json.dumps(message)) // 4
+    prompt, output = len(json.dumps([body["messages"], body.get("tools")])) // 4, len(json.dumps(message)) // 4
     return {
         "prompt_tokens": prompt,
         "completion_tokens": output,

@@ -13,6 +13,9 @@ from .config_sheet import Sheet
 from .config_text import KeyPath
 from .config_values import base_url, nearest, secret
 
+LOCAL = "127.0.0.1"
+BY_ADDRESS = ("openai_chat", "openai_responses")  # dialects that many speak, each a little differently
+
 __all__ = ["Host", "capabilities_of", "known_hosts", "with_host"]
 
 
@@ -53,6 +56,33 @@ def _is_by_name(name: str, table: Mapping[str, Any]) -> bool:
     return "base_url" not in table or bool(known_hosts()[name].address)
 
 
+def _by_address(values: Mapping[str, Any]) -> str | None:
+    """The host whose address a provider has, for what it takes; its key is the provider's own business."""
+    name = _name_in(values.get("base_url", ""))
+    if values.get("dialect") not in BY_ADDRESS or f"//{name}/" not in _text():
+        return None
+    found = (
+        each for each, host in known_hosts().items() if _name_in(host.base_url) == name and host.dialect in BY_ADDRESS
+    )
+    return next(found, None)
+
+
+def _may_have_key(table: Mapping[str, Any], host: Host, values: Mapping[str, Any]) -> bool:
+    """Does the environment's key go there? To the host's own address, or to one that is everybody's own; and not where
+    other credentials are given."""
+    if any(name in table for name in ("api_key", "access_key_id", "profile", "credentials_file")):
+        return False
+    own = _name_in(host.base_url)
+    if "base_url" not in table or host.address or own == LOCAL:
+        return True
+    return _name_in(values.get("base_url", "")).endswith(own.rpartition("}")[2])
+
+
+def _name_in(url: str) -> str:
+    """The name of the machine in a URL, with what stands for a part of it."""
+    return url.partition("//")[2].partition("/")[0].partition(":")[0].lower()
+
+
 def capabilities_of(host: str | None) -> Capabilities:
     """What a host takes; of one that is not known by name, nothing special."""
     return Capabilities() if host is None else known_hosts()[host].can
@@ -67,7 +97,8 @@ def with_host(sheet: Sheet, path: KeyPath, values: dict[str, Any], env: Mapping[
     table = sheet.table(path)
     name = str(path[-1])
     if "host" not in table and not _is_by_name(name, table):
-        return values
+        known = _by_address(values)
+        return values if known is None else {**values, "host": known}
     name = values.get("host", name)
     host = known_hosts().get(name)
     if host is None:
@@ -79,7 +110,7 @@ def with_host(sheet: Sheet, path: KeyPath, values: dict[str, Any], env: Mapping[
     for field, variables in (("region", host.region), ("project", host.project)):
         if field not in table and (found := _first(variables, env)) is not None:
             values[field] = found
-    if "api_key" not in table and (found := _first(host.key, env)) is not None:
+    if _may_have_key(table, host, values) and (found := _first(host.key, env)) is not None:
         sheet.override(values, "api_key", found, readers={"api_key": secret}, origin=_name(host.key, env))
     if "base_url" not in table:
         values["base_url"] = _address(sheet, path, host, values)

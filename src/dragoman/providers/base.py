@@ -134,7 +134,7 @@ class UpstreamRequest(Struct, frozen=True, kw_only=True):
     headers: list[tuple[str, str]]
     body: bytes
     lost: Sequence[str] = ()  # what an adapter left out, by the names of the Messages API, each once
-    # The reply comes as a stream, of which no more is to be read than its message: also for a caller who wants it whole.
+    # The reply comes as a stream, of which no more is to be read than its message, also for a caller who wants it whole
     streamed: bool = False
 
     def __repr__(self) -> str:  # never with the key
