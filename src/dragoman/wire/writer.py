@@ -31,6 +31,7 @@ from .events import (
     encode_events,
     encode_text_deltas,
 )
+from .surrogates import WholeCharacters
 from .tools import JsonObject
 from .types import (
     Caller,
@@ -87,6 +88,7 @@ class BlockWriter:
         self._index = 0
         self._open: str | None = None  # type of the open block
         self._signature: str | None = None  # of the open thinking block, emitted when it closes
+        self._input = WholeCharacters()  # of the open call
         self._citations: list[JsonObject] = []  # held until the text that they belong to
         self._is_done = False
 
@@ -176,7 +178,8 @@ class BlockWriter:
         self._must_be_open()
         if self._open not in ("tool_use", "server_tool_use"):
             raise WriterClosed("no tool call is open")
-        return [self._delta(InputJsonDelta(partial_json=fragment))]
+        whole = self._input.take(fragment)
+        return [self._delta(InputJsonDelta(partial_json=whole))] if whole or not fragment else []
 
     def whole(self, block: OutputBlock) -> list[Event]:
         """A block that goes out in one piece: redacted thinking, the result of a server tool (STR-25)."""
@@ -198,6 +201,8 @@ class BlockWriter:
         self._citations.clear()
         if self._open is None:
             return events
+        if rest := self._input.end():
+            events.append(self._delta(InputJsonDelta(partial_json=rest)))
         if self._open == "thinking":
             events.append(self._delta(SignatureDelta(signature=self._signature or self._unsigned)))
         events.append(BlockStop(index=self._index))
