@@ -40,7 +40,7 @@ from .bedrock_converse_models import base_id, traits_of
 from .bedrock_converse_reply import ConverseReply
 from .client_tools import Function, as_function
 from .gemini_schema import parameters
-from .translating import Names
+from .translating import Names, asked_of_the_api
 
 __all__ = ["Converse"]
 
@@ -51,15 +51,6 @@ GONE = "Called earlier in this conversation. Not available any more: do not call
 LOW_BUDGET, MEDIUM_BUDGET = 4_096, 16_384  # tokens of thinking, up to which an effort is low, or medium
 # Effort -> of models that have three.
 THREE = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
-NOT_CARRIED = (
-    "container",
-    "mcp_servers",
-    "context_management",
-    "inference_geo",
-    "speed",
-    "fallbacks",
-    "diagnostics",
-)
 
 
 class Converse:
@@ -168,9 +159,8 @@ class _Writing:
             body["requestMetadata"] = {"user_id": _metadata(request.metadata.user_id)}
         if request.service_tier == "standard_only":
             body["serviceTier"] = {"type": "default"}
-        for name in NOT_CARRIED:
-            if getattr(request, name) is not None:
-                self._lose(name)
+        for name in asked_of_the_api(request):
+            self._lose(name)
 
     # -- how to answer --
 

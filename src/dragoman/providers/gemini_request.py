@@ -41,6 +41,7 @@ from .gemini_models import GeminiModel
 from .gemini_reply import OF_CALL, OF_NOTHING, OF_THOUGHT, OF_TOOLS, FunctionNames
 from .gemini_schema import cleaned, parameters
 from .gemini_search import is_ours, searches
+from .translating import asked_of_the_api
 
 __all__ = ["BYPASS", "MIXED", "Writing"]
 
@@ -59,15 +60,6 @@ ATTRIBUTION = "x-anthropic-billing-header:"  # Claude Code's: new in every reque
 SAMPLING = {"temperature": "temperature", "top_p": "topP", "top_k": "topK"}
 LEFT_OUT = "(nothing that can be shown)"
 GO_ON = "Go on from where your last message breaks off, without saying any of it again."
-NOT_CARRIED = (
-    "container",
-    "mcp_servers",
-    "context_management",
-    "inference_geo",
-    "speed",
-    "fallbacks",
-    "diagnostics",
-)
 
 JSON = dict[str, Any]
 
@@ -108,9 +100,8 @@ class Writing:
             self._lose("cache_control")
         if request.messages[-1].role == "assistant":
             self._lose("prefill")  # it goes out as an answer that was given; not every model goes on from it by itself
-        for name in NOT_CARRIED:
-            if getattr(request, name) is not None:
-                self._lose(name)
+        for name in asked_of_the_api(request):
+            self._lose(name)
 
     # -- how to answer --
 

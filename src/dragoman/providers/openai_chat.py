@@ -22,20 +22,12 @@ from .openai_chat_tools import Functions
 from .openai_common import JSON, FittingNames, headers, is_among, shortened, traits_of
 from .openai_responses import Responses, belongs_here
 from .openai_strict import is_strict
+from .translating import asked_of_the_api
 
 __all__ = ["ChatCompletions"]
 
 NEWER = re.compile(r"(?:.*/)?gpt-[5-9]")  # take `max_completion_tokens` alone, as do all that take no temperature
 LONGEST_USER = 64
-NOT_CARRIED = (
-    "container",
-    "mcp_servers",
-    "context_management",
-    "inference_geo",
-    "speed",
-    "fallbacks",
-    "diagnostics",
-)
 # What a path that counts tokens is asked with: the rest of a request makes no prompt.
 COUNTED = ("model", "messages", "tools", "chat_template_kwargs", "add_generation_prompt", "continue_final_message")
 
@@ -165,9 +157,8 @@ class _Writing:
                 body["service_tier"] = self._can.service_tier if request.service_tier == "standard_only" else "auto"
             else:
                 self._lose("service_tier")
-        for name in NOT_CARRIED:
-            if getattr(request, name) is not None:
-                self._lose(name)
+        for name in asked_of_the_api(request):
+            self._lose(name)
         if self.prefill and self._can.prefill == "continue_final_message":
             body |= {"continue_final_message": True, "add_generation_prompt": False}
 

@@ -33,7 +33,7 @@ from .openai_responses_reply import ResponsesReply
 from .openai_responses_search import INCLUDED, offered
 from .openai_responses_tools import tool_fields
 from .openai_strict import is_strict
-from .translating import Names
+from .translating import Names, asked_of_the_api
 
 __all__ = ["Responses", "belongs_here"]
 
@@ -42,16 +42,6 @@ LONGEST_NAME = 64  # of a tool
 LONGEST_USER = 64
 FEWEST_TOKENS = 16  # the dialect refuses a smaller `max_output_tokens`; clients ask for 1 to see whether a key works
 LOW_BUDGET, MEDIUM_BUDGET = 4_096, 16_384  # tokens of thinking, up to which an effort is low, or medium
-NOT_CARRIED = (
-    "top_k",
-    "container",
-    "mcp_servers",
-    "context_management",
-    "inference_geo",
-    "speed",
-    "fallbacks",
-    "diagnostics",
-)
 # What a request to count takes of one for a message.
 COUNTED = ("model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "reasoning", "text")
 
@@ -168,9 +158,10 @@ class _Writing:
                 body["service_tier"] = self._can.service_tier if standard else "auto"
             else:
                 self._lose("service_tier")
-        for name in NOT_CARRIED:
-            if getattr(request, name) is not None:
-                self._lose(name)
+        if request.top_k is not None:
+            self._lose("top_k")
+        for name in asked_of_the_api(request):
+            self._lose(name)
         if request.cache_control is not None:
             self._lose("cache_control")
 

@@ -24,17 +24,43 @@ from dragoman.wire.events import (
     encode_events,
 )
 from dragoman.wire.sse import EventTooLarge, SSEDecoder
-from dragoman.wire.types import Usage
+from dragoman.wire.types import MessagesRequest, Usage
 
 from .base import Answered
 
-__all__ = ["Machine", "Names", "QuickMachine", "TranslatedStream", "json_object", "legal_id", "whole_reply"]
+__all__ = [
+    "Machine",
+    "Names",
+    "QuickMachine",
+    "TranslatedStream",
+    "asked_of_the_api",
+    "json_object",
+    "legal_id",
+    "whole_reply",
+]
 
 BROKEN = "The upstream's reply cannot be read."
 LARGEST_WHOLE = 64 * 1024 * 1024  # bytes of a reply that should have been streamed
 LONGEST_OWN_NAME = LONGEST_OWN_ID = 128  # of a tool, and of a call, in the Messages API
 ID = re.compile(r"[a-zA-Z0-9_-]+")
 NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+# Features of the API itself, which no other dialect has.
+OF_THE_API = (
+    "container",
+    "mcp_servers",
+    "context_management",
+    "inference_geo",
+    "speed",
+    "fallbacks",
+    "diagnostics",
+)
+
+
+def asked_of_the_api(request: MessagesRequest) -> list[str]:
+    """What a request asks for that only the API itself can do."""
+    return [name for name in OF_THE_API if getattr(request, name) is not None]
 
 
 class Names:

@@ -1,0 +1,82 @@
+"""What SQLStore asks of a kind of database, and the deadline of a transaction. `sqlite.py` and `postgres.py` answer."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+from dragoman.errors import StoreError
+
+__all__ = ["Database", "Deadline"]
+
+
+class Database(Protocol):
+    """One database, by its URL. Opens nothing before `engine` is used."""
+
+    place: str  # what messages call it; never with a password
+    threads: int  # connections at most, and threads that use them
+    deadline_s: float | None  # how long a transaction may take, connecting included; None: it never hangs
+
+    def check(self) -> None:
+        """Say what is wrong with the place of the database, where that can be told first. Raises StoreError."""
+
+    def engine(self) -> Engine:
+        """Connections as they are to be, none of them made yet."""
+
+    def begin_migration(self, connection: Connection) -> None:
+        """Begin a transaction in which no other process migrates; waits for one that does."""
+
+    def meaning(self, error: Exception) -> str:
+        """What SQLAlchemy's or the driver's exception means and what to do about it, without the values of a row.
+
+        The exception itself holds none either from then on.
+        """
+
+    def break_off(self, connection: DBAPIConnection) -> None:
+        """Make a connection fail that another thread waits on."""
+
+
+class Deadline:
+    """The end of a transaction's time, at which its connection is broken: nothing else ends a wait for a silent server.
+
+    `over` is for the thread of the transaction, `pass_by` for any other.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._connection: DBAPIConnection | None = None
+        self._has_passed = False
+
+    @contextmanager
+    def over(self, connection: Connection) -> Iterator[None]:
+        """Raises StoreError when the time is up, or was before."""
+        with self._lock:
+            self._connection = connection.connection.dbapi_connection
+            has_passed = self._has_passed
+        try:
+            if has_passed:
+                raise self._late()
+            yield
+        except StoreError:
+            raise
+        except Exception as error:
+            if self._has_passed:
+                self._database.meaning(error)
+                raise self._late() from error
+            raise
+        finally:
+            with self._lock:
+                self._connection = None
+
+    def pass_by(self) -> None:
+        with self._lock:
+            self._has_passed = True
+            if self._connection is not None:
+                self._database.break_off(self._connection)
+
+    def _late(self) -> StoreError:
+        return StoreError(f"{self._database.place}: no answer came within {self._database.deadline_s:g} s: try again")
