@@ -22,12 +22,22 @@ from dragoman.cli.commands import app
 from dragoman.cli.run import ELSEWHERE, MODELS, program_environment
 
 PATIENCE_S = 30
-ASK = """
+# What a program does with its environment: with the official package, or without its weight.
+SDK = """
 import anthropic
-def ask(text, **options):
+def ask(text):
     turns = [{"role": "user", "content": text}]
-    with anthropic.Anthropic(max_retries=0, **options) as client:
+    with anthropic.Anthropic(max_retries=0) as client:
         return client.messages.create(model="claude-opus-4-8", max_tokens=100, messages=turns).content[0].text
+"""
+ASK = """
+import json, os, urllib.request
+def ask(text, key=os.environ["ANTHROPIC_API_KEY"], model="claude-opus-4-8"):
+    body = {"model": model, "max_tokens": 100, "messages": [{"role": "user", "content": text}]}
+    headers = {"x-api-key": key, "anthropic-version": "2023-06-01", "content-type": "application/json"}
+    url = os.environ["ANTHROPIC_BASE_URL"] + "/v1/messages"
+    with urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), headers)) as reply:
+        return json.load(reply)["content"][0]["text"]
 """
 VARIABLES = "import json, os; print(json.dumps(dict(os.environ)))"
 
@@ -90,7 +100,7 @@ class Started:
 
 def test_a_program_asks_a_server_of_its_own_and_leaves_nothing(folder: Path) -> None:
     """Its output and its exit code are all that there is."""
-    code = f"{ASK}\nimport sys; print(ask('ahoy')); print('to the side', file=sys.stderr); sys.exit(7)"
+    code = f"{SDK}\nimport sys; print(ask('ahoy')); print('to the side', file=sys.stderr); sys.exit(7)"
     result = run(code=code)
     assert result.stdout.endswith("You said: ahoy\n")
     assert (result.stderr, result.returncode) == ("to the side\n", 7)
@@ -149,7 +159,7 @@ def test_the_key_is_of_this_run_alone_and_nowhere_else(folder: Path) -> None:
 
 def test_the_log_goes_to_a_file_or_nowhere() -> None:
     """Not even what only a fault would write goes into the program's terminal."""
-    code = f"{ASK}\nask('hi')\ntry: ask('hi', api_key='sk-dgm-' + 'x' * 43)\nexcept anthropic.AuthenticationError: pass"
+    code = f"{ASK}\nask('hi')\ntry: ask('hi', key='sk-dgm-' + 'x' * 43)\nexcept urllib.error.HTTPError: pass"
     silent = run(code=code)
     assert (silent.stdout, silent.stderr) == ("", "")
     for times in (1, 2):
@@ -162,7 +172,7 @@ def test_the_environments_key_is_the_servers_and_not_the_programs(tmp_path: Path
     with Running(tmp_path / "upstream", key="sk-of-the-provider") as upstream:
         table = f'[providers.anthropic]\nbase_url = "{upstream.url}"\napi_key = "${{ANTHROPIC_API_KEY}}"\n'
         Path("dragoman.toml").write_text(table)
-        code = f"import os\n{ASK}\nprint(ask('ahoy'), os.environ['ANTHROPIC_API_KEY'])"
+        code = f"{ASK}\nprint(ask('ahoy'), os.environ['ANTHROPIC_API_KEY'])"
         result = run(code=code, ANTHROPIC_API_KEY=upstream.key)
         assert "You said: ahoy" in result.stdout, result.stderr
         assert upstream.key not in result.stdout
@@ -174,14 +184,14 @@ def test_a_script_and_a_configuration_are_for_the_server_as_those_of_serve_are()
     Path("other.toml").write_text(
         '[server]\nlisten = "127.0.0.1:1"\n[models.mine]\ntargets = ["offline/claude-opus-4-8"]'
     )
-    code = ASK.replace("claude-opus-4-8", "mine") + "\nprint(ask('hi'))"
+    code = f"{ASK}\nprint(ask('hi', model='mine'))"
     result = run("--config", "other.toml", "--script", "replies.toml", code=code)
     assert (result.stdout, result.stderr) == ("As it was written.\n", "")
 
 
 def test_a_proxy_is_not_asked_for_this_machine() -> None:
     gone = "http://127.0.0.1:9"
-    result = run(code=f"{ASK}\nprint(ask('ahoy'))", HTTP_PROXY=gone, HTTPS_PROXY=gone, ALL_PROXY=gone)
+    result = run(code=f"{SDK}\nprint(ask('ahoy'))", HTTP_PROXY=gone, HTTPS_PROXY=gone, ALL_PROXY=gone)
     assert "You said: ahoy" in result.stdout, result.stderr
 
 

@@ -145,7 +145,8 @@ def _parameters(url: str) -> dict[str, Any]:
         why = said if said.startswith("invalid URI query parameter") else "is none that libpq reads"
         raise ConfigError(f"database: this URL: {why}; write {POSTGRES_FORM}") from None
     if (options := given.pop("options", None)) != "":
-        ours = f"-c statement_timeout={_ms(STATEMENT_TIMEOUT_S)} -c idle_in_transaction_session_timeout={_ms(60)}"
+        limits = {"statement_timeout": STATEMENT_TIMEOUT_S, "idle_in_transaction_session_timeout": IDLE_TIMEOUT_S}
+        ours = " ".join(f"-c {name}={_ms(limit)}" for name, limit in limits.items())
         given["options"] = f"{ours} {options or ''}".strip()
     return {
         "connect_timeout": CONNECT_TIMEOUT_S,
