@@ -21,6 +21,7 @@ __all__ = ["Estimates", "rough_tokens"]
 IMAGE_TOKENS = 1000
 COUNTED_CHARACTERS = 16 * 1024  # up to here all text is counted
 SAMPLES, SAMPLE_CHARACTERS = 16, 512  # of more
+TEXTS_KEPT = 10_000  # whose count is known
 TURN_TOKENS = 4  # what stands around a message
 
 TARGETS_KEPT = 1000  # names of models come from callers
@@ -93,7 +94,17 @@ def _samples(texts: Iterable[str], step: int) -> Iterator[str]:
 
 
 def _of_text(text: str) -> int:
-    return tokens.count(text, "claude-3")
+    """A conversation comes again with each turn, so what was counted is kept: by the hash, never the text."""
+    key = hash(text)
+    if (kept := _counts.get(key)) is not None:
+        return kept
+    if len(_counts) >= TEXTS_KEPT:
+        _counts.clear()  # all at once: other threads count at the same time
+    counted = _counts[key] = tokens.count(text, "claude-3")
+    return counted
+
+
+_counts: dict[int, int] = {}
 
 
 def _take(content: Any, texts: list[str]) -> int:

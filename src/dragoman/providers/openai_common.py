@@ -5,6 +5,7 @@ Sources: OpenAI's API reference, and the types of its Python package 3.51.0, rea
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -82,6 +83,7 @@ _TRAITS: tuple[tuple[re.Pattern[str], Traits], ...] = tuple(
 )
 
 
+@lru_cache(1000)
 def traits_of(model: str) -> Traits:
     name = model.rpartition("/")[2]
     return next((traits for pattern, traits in _TRAITS if pattern.match(name)), Traits())

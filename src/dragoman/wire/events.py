@@ -326,26 +326,22 @@ class Fold:
 
     def add(self, event: Event) -> None:
         """Take the next event. Raises WireError for a delta to a block that is not there, or without its text."""
-        match event:
-            case ErrorEvent():
-                self.error = event
-            case MessageStart(message=message) if self._message is None:
-                self._message = plain(message)
-            case _ if self._message is None:
-                return
-            case BlockStart(content_block=block):
-                self._message["content"].append(plain(block))
-            case BlockDelta(index=index, delta=delta):
-                self._extend(index, delta)
-            case MessageDelta(delta=delta, usage=usage, context_management=edits):
-                self._message.update(plain(delta))
-                if edits is not None:
-                    self._message["context_management"] = edits
-                self._message["usage"].update(plain(usage))
-            case MessageStop():
-                self.is_complete = True
-            case _:
-                return
+        if isinstance(event, ErrorEvent):
+            self.error = event
+        elif self._message is None:
+            if isinstance(event, MessageStart):
+                self._message = plain(event.message)
+        elif isinstance(event, BlockDelta):
+            self._extend(event.index, event.delta)
+        elif isinstance(event, BlockStart):
+            self._message["content"].append(plain(event.content_block))
+        elif isinstance(event, MessageDelta):
+            self._message.update(plain(event.delta))
+            if event.context_management is not None:
+                self._message["context_management"] = event.context_management
+            self._message["usage"].update(plain(event.usage))
+        elif isinstance(event, MessageStop):
+            self.is_complete = True
 
     def message(self) -> Message:
         """The message so far. Raises WireError before message_start, or for a block that is not of its shape."""
@@ -375,9 +371,10 @@ class Fold:
         fitting = DELTAS.get(content[index]["type"])
         if isinstance(delta, Unknown) or (fitting is not None and _name(delta) not in fitting):
             return
+        if isinstance(delta, TextDelta) and isinstance(delta.text, str):
+            self._parts.setdefault((index, "text"), []).append(delta.text)
+            return
         match delta:
-            case TextDelta(text=str(text)):
-                self._parts.setdefault((index, "text"), []).append(text)
             case ThinkingDelta(thinking=str(thinking)):
                 self._parts.setdefault((index, "thinking"), []).append(thinking)
             case InputJsonDelta(partial_json=str(part)):
