@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 import watching
+from postgres import postgres, postgres_url  # noqa: F401 - fixtures
 
 watching.watch_this_process()
 

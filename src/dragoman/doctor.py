@@ -1,6 +1,6 @@
 """`dragoman doctor`: looks at the configuration and what surrounds it, and says what is wrong and how to mend it.
 
-It makes no file (though opening an older database brings its schema up to date), and sends no provider a request.
+It makes no file (though opening a database brings its schema up to date), and sends no provider a request.
 Prints nothing either; that is the command's.
 """
 
@@ -25,9 +25,10 @@ from dragoman import __version__
 from dragoman.errors import ConfigError, StoreError
 from dragoman.gateway.config import OFFLINE, Config, Listen, ProviderConfig, describe, load
 from dragoman.gateway.open import open_auth
-from dragoman.gateway.secret import load_secret
+from dragoman.gateway.secret import load_secret, secret_file
 from dragoman.server.run import bind
-from dragoman.store.base import KeyRecord, database_file
+from dragoman.store.base import KeyRecord
+from dragoman.store.urls import database_file, database_name, is_in_memory
 
 __all__ = ["Answer", "Finding", "Report", "examine"]
 
@@ -97,8 +98,8 @@ def _surroundings(config: Config, env: Mapping[str, str]) -> Iterator[Finding]:
     for note in config.notes:
         yield Finding("warn", "configuration", note)
     yield _address(config.server.listen)
-    file = database_file(config.server.database)
-    if file is None:
+    url = config.server.database
+    if is_in_memory(url):
         yield Finding(
             "warn",
             "database",
@@ -106,7 +107,8 @@ def _surroundings(config: Config, env: Mapping[str, str]) -> Iterator[Finding]:
             "Name a file, as in sqlite:///dragoman.db, or preset a key with DRAGOMAN_API_KEY.",
         )
         return
-    yield (database := _database(file))
+    file = database_file(url)
+    yield (database := Finding("ok", "database", database_name(url)) if file is None else _database(file))
     if database.status == "fail":
         return
     yield (secret := _secret(file, config, env))
@@ -176,11 +178,13 @@ def _database(file: Path) -> Finding:
     return _privacy("database", file)
 
 
-def _secret(file: Path, config: Config, env: Mapping[str, str]) -> Finding:
+def _secret(file: Path | None, config: Config, env: Mapping[str, str]) -> Finding:
     """The secret that keys the stored hashes: without it no key is known again."""
-    path = file.with_name(file.name + ".secret")
-    from_env = "DRAGOMAN_SECRET" in env
-    if not from_env and not path.exists():
+    try:
+        path = secret_file(config.server.database, env)
+    except ConfigError as error:
+        return Finding("fail", "secret", str(error))
+    if file is not None and path is not None and not path.exists():
         if not file.exists():
             return Finding("ok", "secret", f"{path} is not there yet: the first start makes it")
         return Finding(
@@ -194,7 +198,7 @@ def _secret(file: Path, config: Config, env: Mapping[str, str]) -> Finding:
         load_secret(config.server.database, env, wait_s=0)
     except ConfigError as error:
         return Finding("fail", "secret", str(error))
-    return Finding("ok", "secret", "DRAGOMAN_SECRET") if from_env else _privacy("secret", path)
+    return Finding("ok", "secret", "DRAGOMAN_SECRET") if path is None else _privacy("secret", path)
 
 
 def _privacy(subject: str, path: Path) -> Finding:
@@ -206,9 +210,9 @@ def _privacy(subject: str, path: Path) -> Finding:
     return Finding("ok", subject, str(path))
 
 
-def _keys(file: Path, config: Config, env: Mapping[str, str]) -> Finding:
+def _keys(file: Path | None, config: Config, env: Mapping[str, str]) -> Finding:
     preset = " and the one in DRAGOMAN_API_KEY" if env.get("DRAGOMAN_API_KEY") else ""
-    if not file.exists() or not file.stat().st_size:
+    if file is not None and (not file.exists() or not file.stat().st_size):
         if preset:
             return Finding("ok", "keys", "none yet but the one in DRAGOMAN_API_KEY")
         return Finding("ok", "keys", "none yet: the first start makes one and shows it")

@@ -32,7 +32,7 @@ from dragoman.gateway.config import (
 )
 from dragoman.gateway.config_limits import GroupConfig, LimitsConfig, TierConfig
 from dragoman.gateway.open import _transport as open_transport
-from dragoman.store.base import database_file
+from dragoman.store.urls import database_file
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
 KEY = "sk-ant-test-0123456789"
@@ -172,7 +172,13 @@ def test_listen_takes_a_host_and_a_port(text: str, listen: Listen) -> None:
     assert str(listen) == (text if text[0] != ":" else f"0.0.0.0{text}")
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///a b.db", "sqlite:////srv/d.db"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("sqlite://", "sqlite:///:memory:", "sqlite:///a b.db", "sqlite:////srv/d.db"),
+        *("postgresql://me:pass@h:5432/d?sslmode=require", "postgres://%2Frun%2Fpg/d", "postgresql:///d?host=/run/pg"),
+    ],
+)
 def test_database_takes_what_the_store_takes(url: str) -> None:
     assert load(None, {}, database=url).server.database == url
     database_file(url)
@@ -305,7 +311,9 @@ def test_a_secret_compares_by_what_it_hides_and_survives_a_copy() -> None:
         f'[providers.a]\nbase_url = "http://me:{KEY}@host"',
         f'[providers.a]\nbase_url = "http://host?key={KEY}"',
         f'[providers.a]\nbase_url = "me:{KEY}@host"',
-        f'[server]\ndatabase = "postgresql://me:{KEY}@host/db"',
+        f'[server]\ndatabase = "postgresql://me:{KEY}@host:x/db"',
+        f'[server]\ndatabase = "postgresql://me:{KEY}/1@host/db"',
+        f'[server]\ndatabase = "postgresql+x://me@host/db?password={KEY}"',
         f'[server]\nlisten = "{KEY}"',
         f'[server]\napi_key = "{KEY}"\napi_key = "{KEY}"',
         '[providers.a]\nauth = "${KEY}"',
@@ -319,6 +327,14 @@ def test_no_message_shows_a_secret(text: str) -> None:
     message = "\n".join(problems(text, {"KEY": "of.the.environment"}))
     assert KEY not in message
     assert "of.the.environment" not in message
+
+
+def test_the_password_of_a_database_is_not_shown_with_its_configuration() -> None:
+    url = f"postgresql://me:{KEY}@db.example:5432/dragoman?sslpassword={KEY}"
+    config = load(None, {}, database=url)
+    assert config.server.database == url
+    assert KEY not in repr(config)
+    assert ("database", "postgresql://db.example:5432/dragoman") in describe(config)
 
 
 # What is refused
@@ -390,8 +406,9 @@ SERVER, PROVIDER = "[server]\n", '[providers.a]\nbase_url = "http://a"\n'
             2,
             ["server.database:", "is not a database URL", "sqlite:///dragoman.db"],
         ),
-        (SERVER + 'database = "postgresql://h/d"', 2, ["PostgreSQL, which a later version brings", "SQLite"]),
-        (SERVER + 'database = "postgresql+asyncpg://h/d"', 2, ["PostgreSQL"]),
+        (SERVER + 'database = "postgresql+asyncpg://h/d"', 2, ["names a driver", "postgresql://user:password@host"]),
+        (SERVER + 'database = "postgresql://me:a/b@h/d"', 2, ["the value has an @, /", "%2F for /"]),
+        (SERVER + 'database = "postgresql://h:x/d"', 2, ["has no port from 1 to 65535"]),
         (SERVER + 'database = "mysql://h/d"', 2, ["not the URL of a database that dragoman knows"]),
         (SERVER + 'database = "sqlite://d.db"', 2, ["needs three"]),
         (SERVER + 'database = "sqlite:///"', 2, ["names no file"]),

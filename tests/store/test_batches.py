@@ -1,8 +1,7 @@
-"""What a store keeps of batches, over real databases: one in memory, one in a file."""
+"""The rules that every BatchStore keeps, over each kind of database (conftest.py)."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,12 +16,9 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 OURS, THEIRS = "wrkspc_1", "wrkspc_2"
 
 
-@pytest.fixture(params=["memory", "file"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BatchStore]:
-    whole = SQLStore("sqlite://" if request.param == "memory" else f"sqlite:///{tmp_path}/dragoman.db")
-    await whole.open()
-    yield whole.batches
-    await whole.close()
+@pytest.fixture
+def store(sql_store: SQLStore) -> BatchStore:
+    return sql_store.batches
 
 
 def batch(number: int = 1, *, total: int = 3, **changes: Any) -> Batch:

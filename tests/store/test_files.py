@@ -1,9 +1,8 @@
-"""Uploaded files: their records in SQL, and the folder of their bytes."""
+"""Uploaded files: the rules for their records, over each kind of database (conftest.py), and the folder of their bytes."""
 
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,12 +29,9 @@ def record(number: int, **changes: object) -> FileRecord:
     return msgspec.structs.replace(first, **changes)
 
 
-@pytest.fixture(params=["memory", "file"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SQLStore]:
-    store = SQLStore("sqlite://" if request.param == "memory" else f"sqlite:///{tmp_path}/dragoman.db")
-    await store.open()
-    yield store
-    await store.close()
+@pytest.fixture
+def store(sql_store: SQLStore) -> SQLStore:
+    return sql_store
 
 
 async def fill(store: SQLStore, *records: FileRecord) -> None:
@@ -169,8 +165,10 @@ def test_what_a_killed_process_left_is_erased_when_it_is_old(tmp_path: Path) -> 
     folder = FileFolder(tmp_path / "files")
     for file_id in ("file_known", "file_orphan", "file_young"):
         written(folder, b"x", file_id)
-    for file_id in ("file_known", "file_orphan"):
+    for name in ("half.part", "somebody else's"):
+        (tmp_path / "files" / name).touch()
+    for file_id in ("file_known", "file_orphan", "half.part", "somebody else's"):
         os.utime(tmp_path / "files" / file_id, (1000, 1000))
     os.utime(tmp_path / "files" / "file_young", (3000, 3000))
     folder.erase_all_but(frozenset({"file_known"}), older_than=2000)
-    assert {path.name for path in (tmp_path / "files").iterdir()} == {"file_known", "file_young"}
+    assert {path.name for path in (tmp_path / "files").iterdir()} == {"file_known", "file_young", "somebody else's"}

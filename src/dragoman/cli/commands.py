@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dragoman.gateway.auth import Auth
     from dragoman.gateway.config import Config
     from dragoman.store.base import KeyRecord
+    from dragoman.store.schema import Migrated
 
 __all__ = ["app"]
 
@@ -67,7 +68,8 @@ DatabaseURL = Annotated[
     _option(
         "--database",
         "URL",
-        "Where keys are kept, as in sqlite:///dragoman.db. Default: $DRAGOMAN_DATABASE, else the configuration's.",
+        "Where keys are kept, as in sqlite:///dragoman.db or postgresql://user@host/name. "
+        "Default: $DRAGOMAN_DATABASE, else the configuration's.",
     ),
 ]
 ScriptPath = Annotated[
@@ -231,22 +233,22 @@ def revoke_key(
 
 
 def _database(config: Path | None, database: str | None) -> "Config":
-    """The configuration, for a command that works on the stored keys. Raises ConfigError."""
+    """The configuration, for a command that works on the database. Raises ConfigError."""
     from dragoman.gateway.config import load
-    from dragoman.store.base import database_file
+    from dragoman.store.urls import is_in_memory
 
     settings = load(config, os.environ, database=database)
-    if database_file(settings.server.database) is None:
+    if is_in_memory(settings.server.database):
         raise ConfigError(
             f"{settings.server.database} is a database in memory, which only the server that made it can see. "
-            "Preset its key with DRAGOMAN_API_KEY, or name a database file."
+            "Preset its key with DRAGOMAN_API_KEY, or name a database that is kept."
         )
     return settings
 
 
 def _absent(settings: "Config") -> Path | None:
     """The database file if it is not there: to look at keys is no reason to make one, maybe in the wrong place."""
-    from dragoman.store.base import database_file
+    from dragoman.store.urls import database_file
 
     file = database_file(settings.server.database)
     with suppress(OSError):  # of any other kind: the store says it better
@@ -280,6 +282,35 @@ def _public(record: "KeyRecord") -> dict[str, object]:
         "workspace_id": record.workspace_id,
         "is_test": record.is_test,
     }
+
+
+@app.command()
+def migrate(as_json: AsJSON = False, config: ConfigPath = None, database: DatabaseURL = None) -> None:
+    """Bring the database up to date with this version, or make it, and say what was done.
+
+    `serve` and `keys` do so too; this is for those who want it done before several servers start. Servers of an older
+    version that run meanwhile go on, but do not start again on what a newer one has brought up to date.
+    """
+    from dragoman.store.sql import SQLStore
+    from dragoman.store.urls import shown_url
+
+    url = _database(config, database).server.database
+    store = SQLStore(url)
+
+    async def run() -> "Migrated":
+        done = await store.migrate()
+        await store.close()
+        return done
+
+    place, (before, after) = store.place, asyncio.run(run())
+    if as_json:
+        _echo_json({"database": shown_url(url), "before": before, "after": after})
+    elif before == after:
+        typer.echo(f"Nothing to do: {place} has schema {after}, the newest of this version.")
+    elif before is None:
+        typer.echo(f"Made the schema {after} in {place}, which was empty.")
+    else:
+        typer.echo(f"Brought {place} from schema {before} to {after}.")
 
 
 @app.command()

@@ -17,10 +17,12 @@ from dragoman.errors import ConfigError
 from dragoman.gateway import config_values as read
 from dragoman.gateway.config_faults import FaultConfig, describe_fault, misfit
 from dragoman.gateway.config_limits import GroupConfig, LimitsConfig, TierConfig, describe_limits, read_limits
+from dragoman.gateway.config_prices import PriceConfig, PriceTier, describe_prices, read_prices
 from dragoman.gateway.config_sheet import Sheet
 from dragoman.gateway.config_text import KeyPath, dotted
 from dragoman.gateway.config_values import Listen, Secret, TargetName
 from dragoman.gateway.hosts import with_host
+from dragoman.store.urls import shown_url
 
 __all__ = [
     "ANTHROPIC_URL",
@@ -43,6 +45,7 @@ DEFAULT_FILE = Path("dragoman.toml")
 OFFLINE: Final = "offline"  # the built-in engine, as a provider's name and as a dialect
 # How a request is authorized where no key is given: with one, it goes as a bearer token.
 AUTH_BY_DIALECT = {"openai_chat": "bearer", "openai_responses": "bearer", "bedrock": "aws", "vertex": "google"}
+TABLES = ("server", "providers", "models", "faults", "tiers", "limits", "prices")
 OFFLINE_ONLY = ("ttft_ms", "tokens_per_second", "script")
 ANTHROPIC_URL = "https://api.anthropic.com"
 _ANTHROPIC_HOST = "api.anthropic.com"
@@ -59,6 +62,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     ping_after_s: Annotated[float, read.seconds(0.01)] = 8.0
     shutdown_grace_s: Annotated[float, read.seconds(0)] = 30.0
     files_limit_mb: Annotated[int, read.whole(0, 1024 * 1024 * 1024)] = 10_240
+    files_folder: Annotated[str | None, read.path] = None  # None: what `open.py` says
 
     @property
     def body_limit_bytes(self) -> int:
@@ -96,6 +100,8 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     credentials_file: Annotated[str | None, read.readable_file] = None
     # Who keeps message threads. Only Anthropic's own API is known to: the loader says so for its host.
     threads: Annotated[Literal["ours", "upstream"], read.choice("ours", "upstream")] = "ours"
+    # Whose prices count, where its host and address do not say so: an id of genai-prices, or "local" for nobody's.
+    price_list: Annotated[str | None, read.word] = None
     # What the dialect cannot carry: leave it out, and tell so, or refuse the request.
     strict: Annotated[bool, read.yes_or_no] = False
     connect_timeout_s: Annotated[float, read.seconds(0.01)] = 5.0
@@ -134,6 +140,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     unknown_betas: Annotated[Literal["accept", "refuse"], read.choice("accept", "refuse")] = "accept"
     faults: tuple[FaultConfig, ...] = ()
     limits: LimitsConfig = LimitsConfig()
+    prices: Mapping[str, PriceConfig] = {}  # by "provider/model"
     source: str | None = None
     notes: tuple[str, ...] = ()
 
@@ -159,6 +166,8 @@ _HOMES = {
     "in [tiers.NAME]": settings(TierConfig),
     'in [tiers.NAME.groups."MODEL"]': settings(GroupConfig),
     "in [limits]": settings(LimitsConfig),
+    'in [prices."PROVIDER/MODEL"]': settings(PriceConfig),
+    'in [[prices."PROVIDER/MODEL".tiers]]': settings(PriceTier),
 }
 
 
@@ -181,7 +190,7 @@ def load(
     """
     file, content = _read_file(path, env) if text is None else (None, text)
     sheet = Sheet(file, content, env=env, homes=_HOMES)
-    top = sheet.settings((), settings(Config), tables=("server", "providers", "models", "faults", "tiers", "limits"))
+    top = sheet.settings((), settings(Config), tables=TABLES)
     server = _server(sheet, env, listen=listen, database=database, default_database=default_database)
     providers, notes = _providers(sheet, env)
     if script is not None:
@@ -191,6 +200,7 @@ def load(
     routes = [_route(sheet, name, providers) for name in sheet.names("models")]
     faults = [_fault(sheet, path) for path in sheet.rows("faults")]
     limits = read_limits(sheet, settings)
+    prices = read_prices(sheet, settings, providers)
     sheet.raise_problems()
     models = {route.name: route for route in routes if route is not None}
     injected = tuple(fault for fault in faults if fault is not None)
@@ -200,6 +210,7 @@ def load(
         models=models,
         faults=injected,
         limits=limits,
+        prices=prices,
         source=file,
         notes=notes,
         **top,
@@ -211,7 +222,7 @@ def describe(config: Config) -> list[tuple[str, str]]:
     rows = [
         ("configuration", config.source or "no file: defaults and the environment"),
         ("listen", str(config.server.listen)),
-        ("database", config.server.database),
+        ("database", shown_url(config.server.database)),
     ]
     rows += [(f"provider {each.name}", _describe_provider(each)) for each in config.providers.values()]
     rows += [(f"model {name}", f"answered by {route.targets[0]}") for name, route in config.models.items()]
@@ -222,7 +233,7 @@ def describe(config: Config) -> list[tuple[str, str]]:
         ("retired models", "answered" if config.retired == "serve" else "refused with 404"),
         ("unknown betas", "ignored" if config.unknown_betas == "accept" else "refused with 400"),
     ]
-    rows += describe_limits(config.limits)
+    rows += describe_limits(config.limits) + describe_prices(config.prices)
     rows += [("fault on purpose", describe_fault(fault)) for fault in config.faults]
     return rows + [("note", note) for note in config.notes]
 

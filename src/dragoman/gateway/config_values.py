@@ -1,6 +1,6 @@
 """One reader for each kind of value that the configuration holds: it returns the value, or raises Refused.
 
-Imports nothing of this package. A reader never puts a value into its text: `Refused` goes on from the value
+Imports nothing of this folder. A reader never puts a value into its text: `Refused` goes on from the value
 ("... is not a port"), and who reports it decides whether the value may be shown.
 """
 
@@ -13,6 +13,8 @@ import ssl
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
+
+from dragoman.store.urls import POSTGRES_FORM, DatabaseURL, check_postgres
 
 __all__ = [
     "Listen",
@@ -227,17 +229,28 @@ def _is_ip(host: str, kind: type[ipaddress.IPv4Address] | type[ipaddress.IPv6Add
 
 
 def database_url(value: object) -> str:
-    """A `sqlite:///` URL; what follows the third slash is the file's path. `sqlite://` alone is in memory."""
-    remedy = 'Write "sqlite:///dragoman.db", or "sqlite:////srv/dragoman.db" for an absolute path.'
+    """A `sqlite:///` URL; what follows the third slash is the file's path. `sqlite://` alone is in memory.
+
+    Or a PostgreSQL URL as libpq takes it.
+    """
+    remedy = (
+        'Write "sqlite:///dragoman.db", "sqlite:////srv/dragoman.db" for an absolute path, '
+        'or "postgresql://user:password@host/name".'
+    )
     if not isinstance(value, str):
         raise Refused("is not text", remedy)
     scheme, separator, rest = value.partition("://")
     if not separator:
         raise Refused("is not a database URL", remedy)
-    if scheme in ("postgresql", "postgres") or scheme.startswith("postgresql+"):
-        raise Refused("asks for PostgreSQL, which a later version brings", "Use SQLite for now: " + remedy)
+    if scheme.startswith(("postgresql+", "postgres+")):
+        raise Refused("names a driver", f"Write {POSTGRES_FORM}.", hidden=True)
+    if scheme in ("postgresql", "postgres"):
+        if why := check_postgres(value):
+            raise Refused(why, f"Write {POSTGRES_FORM}.", hidden=True)
+        return DatabaseURL(value)
     if scheme != "sqlite":
         raise Refused("is not the URL of a database that dragoman knows", remedy)
+    remedy = 'Write "sqlite:///dragoman.db", or "sqlite:////srv/dragoman.db" for an absolute path.'
     if rest and not rest.startswith("/"):
         raise Refused("has two slashes after sqlite:, where a path needs three", remedy)
     if rest == "/":

@@ -33,6 +33,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     address: tuple[str, ...] = ()  # of a host where everyone has one of his own
     region: tuple[str, ...] = ()
     project: tuple[str, ...] = ()
+    price_list: str | None = None  # an id of genai-prices, or "local"; None: the one that is for the address
     can: Capabilities = Capabilities()
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from dragoman.store.base import database_file
 from dragoman.store.files import FileFolder
 from dragoman.store.sql import SQLStore
+from dragoman.store.urls import database_file, is_in_memory
 
 from .auth import Auth
 from .config import OFFLINE, Config, ProviderConfig
@@ -58,7 +58,7 @@ def open_gateway(
     return Gateway(
         config,
         store=store,
-        file_folder=file_folder or _file_folder(config.server.database),
+        file_folder=file_folder or _file_folder(config),
         auth=auth,
         engines={
             each.name: _engine(each, secret, script) for each in config.providers.values() if each.dialect == OFFLINE
@@ -155,10 +155,17 @@ def _engine(provider: ProviderConfig, secret: bytes, script: "Script | None") ->
     )
 
 
-def _file_folder(database_url: str) -> FileFolder:
-    """ "<database file>.files"; a temporary folder for a database in memory."""
-    database = database_file(database_url)
-    return FileFolder(None if database is None else database.with_name(database.name + ".files"))
+def _file_folder(config: Config) -> FileFolder:
+    """The configured one; else "<database file>.files", or "dragoman.files" here for a database that is no file.
+
+    A temporary one for a database in memory, which forgets what it held.
+    """
+    if config.server.files_folder is not None:
+        return FileFolder(Path(config.server.files_folder).absolute())
+    if is_in_memory(config.server.database):
+        return FileFolder(None)
+    database = database_file(config.server.database) or Path("dragoman").absolute()
+    return FileFolder(database.with_name(database.name + ".files"))
 
 
 def _transport(provider: ProviderConfig) -> "Transport":

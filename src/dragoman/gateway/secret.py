@@ -13,9 +13,9 @@ from pathlib import Path
 from uuid import UUID
 
 from dragoman.errors import ConfigError
-from dragoman.store.base import database_file
+from dragoman.store.urls import database_file, database_name, is_in_memory
 
-__all__ = ["BASE62", "default_workspace_id", "load_secret", "organization_id"]
+__all__ = ["BASE62", "default_workspace_id", "load_secret", "organization_id", "secret_file"]
 
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 SECRET_FLOOR_CHARS = 16
@@ -24,31 +24,59 @@ SECRET_FLOOR_CHARS = 16
 def load_secret(database_url: str, env: Mapping[str, str], *, wait_s: float = 2.0) -> bytes:
     """The installation's secret, which keys the hashes: without it the stored hashes are worth nothing.
 
-    `DRAGOMAN_SECRET` if set; else "<database file>.secret", made here when missing; else, for a database in memory,
-    one for the life of the process. `wait_s` (seconds) is how long a file that another process is writing may stay
-    incomplete. Raises ConfigError.
+    `DRAGOMAN_SECRET` if set; else what is in `secret_file`, which is made here when it is missing and the database is a
+    file; else, for a database in memory, one for the life of the process. For a database that several machines may
+    share none is made: each would make its own, and know no key of the others. `wait_s` (seconds) is how long a file
+    that another process is writing may stay incomplete. Raises ConfigError.
     """
+    path = secret_file(database_url, env)
     given = env.get("DRAGOMAN_SECRET")
     if given is not None:
-        given = given.strip()
-        if len(given) < SECRET_FLOOR_CHARS:
-            raise ConfigError(
-                f"DRAGOMAN_SECRET has {len(given)} characters, needs at least {SECRET_FLOOR_CHARS}: "
-                "give it a longer one, or unset it to have one made in a file beside the database"
-            )
-        return given.encode("utf-8", "surrogateescape")
-    database = database_file(database_url)
-    if database is None:
+        return _given(given)
+    if path is None and is_in_memory(database_url):
         return secrets.token_bytes(32)
-    path = database.with_name(database.name + ".secret")
+    is_local = is_in_memory(database_url) or database_file(database_url) is not None
+    if path is None or not (is_local or path.exists()):
+        why = "" if path is None else f"{path}, which DRAGOMAN_SECRET_FILE names, is not there. "
+        raise ConfigError(
+            f"{why}The hashes of keys in {database_name(database_url)} need a secret that does not lie beside them: set "
+            "DRAGOMAN_SECRET to it, or DRAGOMAN_SECRET_FILE to the path of a file with it, the same for every process "
+            "that uses the database. `openssl rand -hex 32` writes one that is fit for both"
+        )
     try:
-        made = _make_secret(path)
+        made = None if path.exists() else _make_secret(path)
     except OSError as error:
         raise ConfigError(
             f"cannot make the secret file {path} ({error.strerror}): let this user write in an existing folder, "
             "or set DRAGOMAN_SECRET"
         ) from error
     return made or _read_secret(path, wait_s=wait_s)
+
+
+def secret_file(database_url: str, env: Mapping[str, str]) -> Path | None:
+    """The absolute path of the file that holds the secret, there or not; None if none does.
+
+    `DRAGOMAN_SECRET_FILE`, else "<database file>.secret". Raises ConfigError for two secrets.
+    """
+    named = env.get("DRAGOMAN_SECRET_FILE")
+    if "DRAGOMAN_SECRET" in env:
+        if named:
+            raise ConfigError("DRAGOMAN_SECRET and DRAGOMAN_SECRET_FILE are both set: unset one of them")
+        return None
+    if named:
+        return Path(named).absolute()
+    database = database_file(database_url)
+    return None if database is None else database.with_name(database.name + ".secret")
+
+
+def _given(secret: str) -> bytes:
+    secret = secret.strip()
+    if len(secret) < SECRET_FLOOR_CHARS:
+        raise ConfigError(
+            f"DRAGOMAN_SECRET has {len(secret)} characters, needs at least {SECRET_FLOOR_CHARS}: give it a longer one, "
+            "or unset it, to have one made in a file beside a database that is a file"
+        )
+    return secret.encode("utf-8", "surrogateescape")
 
 
 def _make_secret(path: Path) -> bytes | None:

@@ -1,22 +1,18 @@
-"""What must survive a restart: the records, the protocol that every store keeps, and what a database URL names.
+"""What must survive a restart: the records, and the protocol that every store keeps.
 
 Imports nothing heavy (no SQL library, no event loop), so that every layer above may import it at no cost.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
-from dragoman.errors import ConfigError
 from dragoman.store.batches import BatchStore
 from dragoman.store.files import FileStore
 
-__all__ = ["KeyRecord", "Store", "database_file"]
-
-URL_REMEDY = 'write "sqlite:///relative.db", "sqlite:////absolute/path.db", or "sqlite://" for one in memory'
+__all__ = ["KeyRecord", "Store"]
 
 
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,20 +63,3 @@ class Store(Protocol):
 
     async def revoke_key(self, key_id: str, at: datetime) -> KeyRecord | None:
         """End a key and return it; None when there is none with this id. A second call keeps the first time."""
-
-
-def database_file(url: str) -> Path | None:
-    """The absolute path of the file that a database URL names; None for a database in memory.
-
-    Paths are taken as they stand, not percent-decoded (as SQLAlchemy does). Raises ConfigError.
-    """
-    if url in ("sqlite://", "sqlite:///:memory:", ":memory:"):
-        return None
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        raise ConfigError(f"database: this is not a URL; {URL_REMEDY}")
-    if scheme != "sqlite":  # the rest is not repeated: it may hold a password
-        raise ConfigError(f"database: {scheme!r} is not a kind of database that is known here; {URL_REMEDY}")
-    if len(rest) < 2 or rest[0] != "/" or "\0" in rest or "?" in rest:
-        raise ConfigError(f"database: {url!r} does not name a file; {URL_REMEDY}")
-    return Path(rest[1:]).absolute()

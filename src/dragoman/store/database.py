@@ -8,8 +8,6 @@ from typing import Protocol
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from dragoman.errors import StoreError
-
 __all__ = ["Database", "Deadline"]
 
 
@@ -17,6 +15,7 @@ class Database(Protocol):
     """One database, by its URL. Opens nothing before `engine` is used."""
 
     place: str  # what messages call it; never with a password
+    errors: tuple[type[Exception], ...]  # what `meaning` explains
     threads: int  # connections at most, and threads that use them
     deadline_s: float | None  # how long a transaction may take, connecting included; None: it never hangs
 
@@ -46,37 +45,28 @@ class Deadline:
     """
 
     def __init__(self, database: Database) -> None:
+        self.has_passed = False
         self._database = database
         self._lock = threading.Lock()
         self._connection: DBAPIConnection | None = None
-        self._has_passed = False
 
     @contextmanager
     def over(self, connection: Connection) -> Iterator[None]:
-        """Raises StoreError when the time is up, or was before."""
+        """While this lasts `connection` may be broken: not before, nor when others have it again."""
         with self._lock:
             self._connection = connection.connection.dbapi_connection
-            has_passed = self._has_passed
+            self._break_off_in_time()
         try:
-            if has_passed:
-                raise self._late()
             yield
-        except StoreError:
-            raise
-        except Exception as error:
-            if self._has_passed:
-                self._database.meaning(error)
-                raise self._late() from error
-            raise
         finally:
             with self._lock:
                 self._connection = None
 
     def pass_by(self) -> None:
         with self._lock:
-            self._has_passed = True
-            if self._connection is not None:
-                self._database.break_off(self._connection)
+            self.has_passed = True
+            self._break_off_in_time()
 
-    def _late(self) -> StoreError:
-        return StoreError(f"{self._database.place}: no answer came within {self._database.deadline_s:g} s: try again")
+    def _break_off_in_time(self) -> None:
+        if self.has_passed and self._connection is not None:
+            self._database.break_off(self._connection)

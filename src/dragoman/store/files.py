@@ -18,6 +18,7 @@ import msgspec
 __all__ = ["FileFolder", "FileRecord", "FileStore", "Position", "UploadedFile"]
 
 UPLOAD_SUFFIX = ".part"
+ID_PREFIX = "file_"
 
 
 class FileRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,8 +112,8 @@ class UploadedFile:
 class FileFolder:
     """The bytes of files, one file an id, for the owner of the process alone (0600).
 
-    Lies beside the database ("<database>.files"); `path` None is a temporary folder, which goes at close. Made when
-    the first file comes. Every method may raise OSError, and waits for the disk: call it in a thread.
+    Several machines on one database share it. `path` None is a temporary folder, which goes at close. Made when the
+    first file comes. Every method may raise OSError, and waits for the disk: call it in a thread.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -149,12 +150,14 @@ class FileFolder:
         """Erase what belongs to no file and was last written before `older_than` (seconds since the epoch).
 
         Such is what a process left that was killed in the middle of an upload. A younger one may be at work still.
+        What bears none of our names stays: whoever configured the folder may have other files in it.
         """
         folder = self._temporary or self._path
         if folder is None or not folder.is_dir():
             return
         for path in folder.iterdir():
-            if path.name not in file_ids and path.stat().st_mtime < older_than:
+            is_ours = path.name.startswith(ID_PREFIX) or path.suffix == UPLOAD_SUFFIX
+            if is_ours and path.name not in file_ids and path.stat().st_mtime < older_than:
                 path.unlink(missing_ok=True)
 
     def _made(self) -> Path:

@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, func, select, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 
-from dragoman.errors import ConfigError, StoreError
+from dragoman.errors import ConfigError
 
 from .database import Database
 from .locks import alone, lock_number
@@ -78,6 +78,7 @@ class Postgres(Database):
     """The database that a URL names. Raises ConfigError for one that libpq does not take."""
 
     threads = POOL_SIZE
+    errors = (SQLAlchemyError, psycopg.Error)
 
     def __init__(self, url: str) -> None:
         database_file(url)  # looks at its form
@@ -101,6 +102,7 @@ class Postgres(Database):
             max_overflow=0,
             isolation_level="READ COMMITTED",  # whatever the server's default is
             use_native_hstore=False,  # spares a question
+            execution_options={"preserve_rowcount": True},  # of an INSERT too
             hide_parameters=True,
         )
         event.listen(engine, "checkout", _must_be_alive)
@@ -137,7 +139,7 @@ class Postgres(Database):
 
 
 def _parameters(url: str) -> dict[str, Any]:
-    """For libpq. What the URL says wins, but for the settings of the session, of which an empty `options` sends none."""
+    """For libpq. What the URL says wins; an empty `options` in it keeps the settings of the session back."""
     try:
         given: dict[str, Any] = conninfo_to_dict(url)
     except psycopg.Error as error:

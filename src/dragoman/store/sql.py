@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Engine, Row, exists, insert, literal, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
 from dragoman.errors import StoreError
 from dragoman.store.base import KeyRecord, Store
@@ -88,7 +88,7 @@ class SQLStore(Store):
         def add(connection: Connection) -> bool:
             try:
                 connection.execute(insert(API_KEYS).values(msgspec.structs.asdict(record)))
-            except IntegrityError:
+            except IntegrityError:  # which ends the transaction in PostgreSQL: nothing may follow
                 return False
             return True
 
@@ -100,6 +100,7 @@ class SQLStore(Store):
         only_first = row.where(~exists(select(API_KEYS.c.id)))
 
         def add(connection: Connection) -> bool:
+            alone(connection, "first key")
             result = connection.execute(insert(API_KEYS).from_select(list(API_KEYS.c), only_first))
             return result.rowcount == 1
 
@@ -151,7 +152,7 @@ class SQLStore(Store):
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._database.threads, thread_name_prefix="dragoman-store")
         loop = asyncio.get_running_loop()
-        running = loop.run_in_executor(self._threads, self._translate, work)
+        running = loop.run_in_executor(self._threads, self._translate, work, deadline)
         self._running.add(running)
         running.add_done_callback(self._running.discard)
         if deadline is not None and self._database.deadline_s is not None:
@@ -159,16 +160,15 @@ class SQLStore(Store):
             running.add_done_callback(lambda _: end.cancel())
         return await asyncio.shield(running)
 
-    def _translate(self, work: Callable[[], T]) -> T:
+    def _translate(self, work: Callable[[], T], deadline: Deadline | None) -> T:
         """SQLAlchemy's and the driver's exceptions become StoreError, without the statement and its values."""
         try:
             return work()
-        except StoreError:
-            raise
-        except Exception as error:
-            if not self._database.is_trouble(error):
-                raise
-            raise StoreError(f"{self.place}: {self._database.meaning(error)}") from error
+        except self._database.errors as error:
+            meaning = self._database.meaning(error)
+            if deadline is not None and deadline.has_passed:
+                meaning = f"no answer came within {self._database.deadline_s:g} s: try again"
+            raise StoreError(f"{self.place}: {meaning}") from error
 
 
 def _database(url: str) -> Database:

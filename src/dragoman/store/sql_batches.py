@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or
 
 from dragoman.errors import StoreError
 from dragoman.store.batches import Batch, BatchRequest, BatchResult, BatchStore, Outcome
+from dragoman.store.locks import alone
 from dragoman.store.tables import BATCH_REQUESTS, BATCHES
 
 __all__ = ["SQLBatches"]
@@ -70,7 +71,13 @@ class SQLBatches(BatchStore):
         ids = select(BATCHES.c.id).where(is_open, or_(is_ours, is_free))
         ids = ids.order_by(BATCHES.c.created_at, BATCHES.c.id).limit(limit)
         wanted = or_(BATCHES.c.id.in_(ids), BATCHES.c.id.in_(ids.where(is_over)))
-        taken = await self._do(update(BATCHES).where(wanted).values(worker=worker, leased_until=until))
+        change = update(BATCHES).where(wanted).values(worker=worker, leased_until=until)
+
+        def claim(connection: Connection) -> int:
+            alone(connection, "claims of batches")
+            return connection.execute(change).rowcount
+
+        taken = await self._run(claim)
         return await self._batches(is_open, is_ours, limit=2 * limit, oldest_first=True) if taken else []
 
     async def release(self, worker: str) -> None:

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, literal, or_, select, update
 
 from .files import FileRecord, FileStore, Position
+from .locks import alone
 from .tables import FILES
 
 __all__ = ["SQLFiles"]
@@ -35,6 +36,7 @@ class SQLFiles(FileStore):
         fits = _used(record.workspace_id).scalar_subquery() + record.size_bytes <= limit_bytes
 
         def add(connection: Connection) -> bool:
+            alone(connection, f"files of {record.workspace_id}")
             result = connection.execute(insert(FILES).from_select(list(FILES.c), row.where(fits)))
             return result.rowcount == 1
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from dragoman.errors import StoreError
 
@@ -32,6 +32,7 @@ TROUBLES = {
 class SQLite(Database):
     """The database in a file, or in memory where `path` is None: then it lives as long as the engine."""
 
+    errors = (SQLAlchemyError, sqlite3.Error)
     deadline_s = None  # the busy time-out ends every wait
 
     def __init__(self, path: Path | None) -> None:
@@ -56,6 +57,7 @@ class SQLite(Database):
             pool_size=self.threads,
             max_overflow=0,
             connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},  # seconds: SQLite's busy_timeout
+            execution_options={"preserve_rowcount": True},  # of an INSERT too, whatever the driver
             hide_parameters=True,  # no hashes in the text of an exception
         )
         event.listen(engine, "connect", _set_up)

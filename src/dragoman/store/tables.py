@@ -1,5 +1,9 @@
-"""The tables of a SQL database, as migrations/versions/ leave them; tests/store/test_migrations.py compares the two."""
+"""The tables of a SQL database, as migrations/versions/ leave them; tests/store/test_migrations.py compares the two.
 
+A type with a name of its own here changes values on their way, not the columns: migrations name what it is made of.
+"""
+
+import re
 from datetime import UTC, datetime
 
 from sqlalchemy import (
@@ -22,7 +26,9 @@ from sqlalchemy import (
     false,
 )
 
-__all__ = ["API_KEYS", "BATCHES", "BATCH_REQUESTS", "FILES", "METADATA", "VERSION", "UTCDateTime"]
+__all__ = ["API_KEYS", "BATCHES", "BATCH_REQUESTS", "FILES", "METADATA", "VERSION", "PlainText", "UTCDateTime"]
+
+_UNKNOWN_LETTERS = re.compile("[\0\ud800-\udfff]")
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -35,20 +41,34 @@ class UTCDateTime(TypeDecorator[datetime]):
         return None if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else value.replace(tzinfo=UTC)
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)  # PostgreSQL: the session's
+
+
+class PlainText(TypeDecorator[str]):
+    """Text of which each database takes every letter: NUL, which PostgreSQL does not, and halves of surrogate pairs,
+    which are no UTF-8, become U+FFFD. So what a caller makes up is looked up in vain, and is no trouble.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else _UNKNOWN_LETTERS.sub("\ufffd", value)
 
 
 METADATA = MetaData()
 API_KEYS = Table(
     "api_keys",
     METADATA,
-    Column("id", Text, nullable=False),
-    Column("name", Text, nullable=False),
+    Column("id", PlainText, nullable=False),
+    Column("name", PlainText, nullable=False),
     Column("hash", LargeBinary, nullable=False),
-    Column("hint", Text, nullable=False),
+    Column("hint", PlainText, nullable=False),
     Column("created_at", UTCDateTime, nullable=False),
     Column("revoked_at", UTCDateTime),
-    Column("workspace_id", Text),
+    Column("workspace_id", PlainText),
     Column("is_test", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("id", name="pk_api_keys"),
     UniqueConstraint("hash", name="uq_api_keys_hash"),
@@ -56,10 +76,10 @@ API_KEYS = Table(
 FILES = Table(
     "files",
     METADATA,
-    Column("id", Text, nullable=False),
-    Column("workspace_id", Text, nullable=False),
-    Column("filename", Text, nullable=False),
-    Column("mime_type", Text, nullable=False),
+    Column("id", PlainText, nullable=False),
+    Column("workspace_id", PlainText, nullable=False),
+    Column("filename", PlainText, nullable=False),
+    Column("mime_type", PlainText, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("created_at", UTCDateTime, nullable=False),
     Column("expires_at", UTCDateTime),
@@ -71,8 +91,8 @@ FILES = Table(
 BATCHES = Table(
     "message_batches",
     METADATA,
-    Column("id", Text, nullable=False),
-    Column("workspace_id", Text, nullable=False),
+    Column("id", PlainText, nullable=False),
+    Column("workspace_id", PlainText, nullable=False),
     Column("caller", LargeBinary, nullable=False),  # JSON: whose requests they are, and the headers they came with
     Column("is_whole", Boolean, nullable=False),  # its last request has been kept
     Column("total", Integer, nullable=False),
@@ -84,7 +104,7 @@ BATCHES = Table(
     Column("expires_at", UTCDateTime, nullable=False),
     Column("cancel_initiated_at", UTCDateTime),
     Column("ended_at", UTCDateTime),
-    Column("worker", Text),  # the process that answers it, until `leased_until`
+    Column("worker", PlainText),  # the process that answers it, until `leased_until`
     Column("leased_until", UTCDateTime),
     PrimaryKeyConstraint("id", name="pk_message_batches"),
     Index("ix_message_batches_newest", "workspace_id", "created_at", "id"),
@@ -93,11 +113,11 @@ BATCHES = Table(
 BATCH_REQUESTS = Table(
     "message_batch_requests",
     METADATA,
-    Column("batch_id", Text, nullable=False),
+    Column("batch_id", PlainText, nullable=False),
     Column("number", Integer, nullable=False),
-    Column("custom_id", Text, nullable=False),
+    Column("custom_id", PlainText, nullable=False),
     Column("params", LargeBinary),  # until there is a result
-    Column("outcome", Text),  # succeeded, errored, canceled or expired; null: not answered yet
+    Column("outcome", PlainText),  # succeeded, errored, canceled or expired; null: not answered yet
     Column("body", LargeBinary),  # the message, or the envelope of the error
     PrimaryKeyConstraint("batch_id", "number", name="pk_message_batch_requests"),
     ForeignKeyConstraint(

@@ -1,7 +1,7 @@
 """What the URL of a database says, and how it is called in messages. Imports nothing heavy: no SQL library, no driver.
 
 Two kinds are known: SQLite, in a file or in memory, and PostgreSQL. The URL of the latter may hold a password, so no
-message repeats it: `database_name` is what may be shown.
+message repeats it: `database_name` and `shown_url` are what may be shown.
 """
 
 import re
@@ -11,7 +11,15 @@ from urllib.parse import unquote
 
 from dragoman.errors import ConfigError
 
-__all__ = ["POSTGRES_FORM", "DatabaseURL", "check_postgres", "database_file", "database_name", "is_in_memory"]
+__all__ = [
+    "POSTGRES_FORM",
+    "DatabaseURL",
+    "check_postgres",
+    "database_file",
+    "database_name",
+    "is_in_memory",
+    "shown_url",
+]
 
 SQLITE_FORM = 'write "sqlite:///relative.db", "sqlite:////absolute/path.db", or "sqlite://" for one in memory'
 POSTGRES_FORM = (
@@ -37,7 +45,7 @@ class DatabaseURL(str):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return repr(str(self)) if self.partition("://")[0] not in POSTGRES else f"<{database_name(self)}>"
+        return repr(shown_url(self))
 
 
 class _Parts(NamedTuple):
@@ -82,7 +90,15 @@ def database_name(url: str) -> str:
     parts = _parts(url)
     name = f" {parts.name}" if parts.name else ""
     where = f" at {parts.hosts}" if parts.hosts else ""
-    return "".join(letter if letter.isprintable() else "?" for letter in f"the PostgreSQL database{name}{where}")
+    return _printable(f"the PostgreSQL database{name}{where}")
+
+
+def shown_url(url: str) -> str:
+    """The URL without user, password and what is behind its `?`. Never raises."""
+    if url.partition("://")[0] not in POSTGRES:
+        return url
+    parts = _parts(url)
+    return _printable(f"postgresql://{parts.hosts}/{parts.name}")
 
 
 def check_postgres(url: str) -> str | None:
@@ -103,6 +119,10 @@ def check_postgres(url: str) -> str | None:
     if any("=" not in setting for setting in (found["query"] or "x=").split("&")):
         return "has no name=value behind its ?"
     return None
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _parts(url: str) -> _Parts:
