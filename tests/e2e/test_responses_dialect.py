@@ -126,7 +126,7 @@ def test_a_search_is_counted_among_the_tokens(client: Any, fake: FakeResponses) 
 
 @pytest.mark.parametrize("model", ["openai/gpt-4o", "openai/gpt-5.5", "again/gpt-5.4", "ours/claude-opus-4-8"])
 def test_a_conversation_with_searches_goes_on_with_another(client: Any, model: str) -> None:
-    """Pain 7, 51: no other model, key or maker can read what was found, so it is left out there."""
+    """Pain 7: no other model, key or maker can read what was found, so it is left out there."""
     turns = searched(client, stream=False)
     message = asked(client, stream=False, model=model, messages=turns, tools=[WEATHER])
     assert message.content[-1].text

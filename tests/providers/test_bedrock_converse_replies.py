@@ -345,7 +345,7 @@ def test_a_frame_without_headers_is_passed_over() -> None:
     ],
 )
 def test_errors_have_their_place_in_the_tree(status: int, told: Json, kind: type[ApiError]) -> None:
-    """Pain 17, 30: by name, status and words."""
+    """Pain 17: by name, status and words."""
     error = asked().refusal(status, json.dumps(told).encode())
     assert type(error) is kind
     assert error.message == told.get("message", told.get("Message", error.message))

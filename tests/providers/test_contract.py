@@ -371,6 +371,20 @@ def test_a_recorded_reply_becomes_its_message(dialect: str, case: Recorded) -> N
 
 
 @each_reply
+def test_with_a_budget_a_message_begins_with_a_thought(dialect: str, case: Recorded) -> None:
+    """Pain 7, MSG-58: Claude refuses a call without one when the conversation moves there."""
+    if case.error is not None or case.message is None:
+        return
+    budget = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 4000}
+    told = case._replace(asked={**case.asked, **budget})
+    message = json.loads(reading(dialect, told, stream=False).read(Operation.MESSAGES, case.body).body)
+    kinds = [block["type"] for block in message["content"]]
+    assert not kinds or kinds[0] in ("thinking", "redacted_thinking")
+    before = [block["type"] for block in case.message["content"]]
+    assert [kind for kind in kinds if kind != "thinking"] == [kind for kind in before if kind != "thinking"]
+
+
+@each_reply
 def test_a_whole_reply_to_a_request_that_was_to_be_streamed_is_streamed(dialect: str, case: Recorded) -> None:
     """There are servers that do not stream what they are asked to, or not with tools; cut anywhere, it is the same."""
     if not case.body.startswith(b"{"):

@@ -112,7 +112,7 @@ def test_events_of_vertexs_own_are_left_out_however_the_stream_is_cut(named: boo
     ],
 )
 def test_an_error_in_a_stream_is_one_error_event(said: bytes, kind: str, message: str) -> None:
-    """Pain 25, 26: before any content it is the reply."""
+    """Pain 25: before any content it is the reply."""
     reader = RawPredict().stream()
     out = reader.feed(said)
     assert out.startswith(b"event: error\n")

@@ -274,7 +274,9 @@ async def test_of_many_results_of_a_request_one_is_kept_and_every_reader_sees_th
 
 def execute(url: str, *statements: str) -> None:
     """Behind the store's back."""
-    engine = SQLStore(url)._database.engine()
+    database = SQLStore(url)._database
+    database.check()
+    engine = database.engine()
     with engine.begin() as connection:
         for statement in statements:
             connection.execute(text(statement))
@@ -299,8 +301,6 @@ async def trouble_of_opening(url: str) -> str:
     ],
 )
 async def test_a_database_of_another_program_is_left_alone(shared_url: str, statements: tuple[str, ...]) -> None:
-    if shared_url.startswith("sqlite"):
-        Path(shared_url.removeprefix("sqlite:///")).touch()
     execute(shared_url, *statements)
     for _ in range(2):
         assert "belongs to another program: name another one" in await trouble_of_opening(shared_url)

@@ -1,4 +1,4 @@
-"""Uploaded files: the rules for their records, over each kind of database (conftest.py), and the folder of their bytes."""
+"""Uploaded files: the rules for their records, over each kind of database, and the folder of their bytes."""
 
 import asyncio
 import os

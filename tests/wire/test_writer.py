@@ -626,3 +626,29 @@ def test_encoded_texts_are_the_texts_encoded(before: str) -> None:
         pieces = [rng.choice(["", "a", 'q"\\', "\n\u2028", "ç🤔", "}}\n\nevent: x"]) for _ in range(rng.randint(1, 6))]
         assert ours.encoded_texts(pieces) == encode_events(theirs.texts(pieces))
         assert ours.end_block() == theirs.end_block()
+
+
+def test_a_message_may_begin_with_a_thought_that_nobody_had() -> None:
+    """MSG-58, pain 7: so that a call of another's model is known as that; one that thinks, or hides it, needs none."""
+
+    def kinds(*says: Callable[[BlockWriter], list[Event]]) -> list[str]:
+        writer = BlockWriter(
+            "msg_1", model="m", usage=Usage(input_tokens=3, output_tokens=1), unsigned="foreign", begins_thinking=True
+        )
+        events = [event for say in says for event in say(writer)]
+        events += writer.finish("end_turn", usage=DeltaUsage(output_tokens=2))
+        law, fold = StreamLaw(), Fold()
+        for event in events:
+            law.check(event)
+            fold.add(event)
+        blocks = fold.value()["content"]
+        assert [block["signature"] for block in blocks if block["type"] == "thinking"] == ["foreign"] * (
+            blocks != [] and blocks[0]["type"] == "thinking"
+        )
+        return [block["type"] for block in blocks]
+
+    assert kinds(lambda w: w.tool_use("toolu_1", "t"), lambda w: w.text("x")) == ["thinking", "tool_use", "text"]
+    assert kinds(lambda w: w.text("x"), lambda w: w.tool_use("toolu_1", "t")) == ["thinking", "text", "tool_use"]
+    assert kinds(lambda w: w.thinking("hm"), lambda w: w.text("x")) == ["thinking", "text"]
+    assert kinds(lambda w: w.redacted_thinking("x"), lambda w: w.text("x")) == ["redacted_thinking", "text"]
+    assert kinds() == []

@@ -7,67 +7,37 @@ ledger, or holds budgets, asks here; nothing here waits, and no clock is read. d
 
 import datetime
 import logging
-from collections.abc import Iterator, Mapping
-from decimal import Decimal, localcontext
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from dragoman.errors import ConfigError
 from dragoman.wire.types import Usage
 
 from .config import OFFLINE, Config, ProviderConfig
-from .config_prices import EVERY_MODEL, TOKEN_PRICES, PriceConfig
+from .config_prices import EVERY_MODEL, PriceConfig
 from .config_values import nearest, shown
 from .hosts import known_hosts
-from .prices_rates import CHARGED, EXACT, OTHER_KINDS, REQUEST, SEARCH, TOKENS, Amount, Rates, make_rates, span
+from .prices_plan import LOCAL, PLAIN, UNKNOWN, Circumstances, Cost, Plan, Unpriced
+from .prices_rates import Rates
+from .routing import LONGEST_KEPT
 
 if TYPE_CHECKING:  # loaded only where a list is needed: 5 ms, and a megabyte
-    from .prices_file import Listed, PriceFile
-    from .prices_rules import Rule
+    from .prices_file import PriceFile
 
 __all__ = ["LOCAL", "UNKNOWN", "Cost", "Prices"]
 
 log = logging.getLogger("dragoman.prices")
 
-LOCAL: Final = "local"  # as a price list and as a source: nobody is paid by the token
-CONFIGURED: Final = "configuration"
-UNKNOWN: Final = "unknown"
 GLOBAL: Final = "global"  # of a cloud's regions, the one that is no place
 STANDARD: Final = frozenset({"", "standard", "default", "auto", "standard_only"})  # tiers of service
 BATCH: Final = "batch"
 PLANS_KEPT = 1000  # names of models come from callers
-CIRCUMSTANCES_KEPT = 32  # and tiers of service from providers
 WARNINGS = 100  # one for each model without a price, up to so many
 
 Cache = Literal["", "5m", "1h"]
-
-
-class Cost(Struct, frozen=True):
-    """What a request costs in nano-dollars, None where its price is not known; `note` then says why.
-
-    `source` is "genai-prices VERSION", "configuration", "local" or "unknown"; `date` the day that the price is of
-    (YYYY-MM-DD), "" where none was given; `note` what else counted, for people.
-    """
-
-    nano_usd: int | None
-    source: str
-    date: str
-    note: str = ""
-
-
-class Circumstances(NamedTuple):
-    """What of a request, beside its numbers, decides about its price. Empty words: nothing special."""
-
-    tier: str
-    speed: str
-    place: str
-    is_batch: bool
-
-
-PLAIN: Final = Circumstances("", "", "", is_batch=False)
 
 
 class Prices:
@@ -81,7 +51,7 @@ class Prices:
         self._own = config.prices
         self._file = data
         self._lists = {name: self._list_of(provider) for name, provider in config.providers.items()}
-        self._plan = lru_cache(PLANS_KEPT)(self._find)
+        self._kept = lru_cache(PLANS_KEPT)(self._find)
         self._warned: set[tuple[str, str]] = set()
         if data is not None:
             for id_ in set(self._lists.values()) - {LOCAL, None}:
@@ -116,15 +86,14 @@ class Prices:
         of `usage` are disjoint, and thinking is part of its output. `service_tier` wins over that of `usage`; a batch
         is one that the provider itself ran as a batch.
         """
-        plan = self._plan(provider, model)
-        price = plan.at(
-            at, _circumstances(service_tier or usage.service_tier, usage.speed, usage.inference_geo, is_batch)
-        )
+        tier = service_tier or usage.service_tier
+        circumstances = _circumstances(tier, usage.speed, usage.inference_geo, is_batch)
+        price = self._plan(provider, model).at(at, circumstances)
         if price.rates is None:
             return self._unknown(provider, model, price.cost)
         try:
             return _charged(price.rates, usage, price.cost)
-        except _Unreadable as problem:
+        except Unpriced as problem:
             return self._unknown(provider, model, Cost(None, UNKNOWN, "", str(problem)))
 
     def reserve(
@@ -164,22 +133,25 @@ class Prices:
             raise ConfigError(f"{provider.origin}: price_list: there is no price list {shown(named)}. {remedy}")
         return named
 
-    def _find(self, provider: str, model: str) -> "_Plan":
+    def _plan(self, provider: str, model: str) -> Plan:
+        return self._kept(provider, model) if len(model) <= LONGEST_KEPT else self._find(provider, model)
+
+    def _find(self, provider: str, model: str) -> Plan:
         if provider not in self._providers:
-            return _Plan.unknown(f"no provider has the name {provider[:60]!r}")
+            return Plan.unknown(f"no provider has the name {provider[:60]!r}")
         own = self._own.get(f"{provider}/{model}") or self._own.get(f"{provider}/{EVERY_MODEL}")
         if own is not None and own.input is not None:
-            return _Plan.configured(own)
+            return Plan.configured(own)
         list_id = self._lists[provider]
         if list_id == LOCAL:
-            return _Plan.local(own)
+            return Plan.local(own)
         if list_id is None or self._file is None:
-            return _Plan.unknown("no price list is known for this provider: set its price_list, or prices of your own")
+            return Plan.unknown("no price list is known for this provider: set its price_list, or prices of your own")
         return self._of_list(self._file, list_id, self._providers[provider], model, own)
 
     def _of_list(
         self, file: "PriceFile", list_id: str, provider: ProviderConfig, model: str, own: PriceConfig | None
-    ) -> "_Plan":
+    ) -> Plan:
         from .prices_rules import read_rules
 
         rules = read_rules()
@@ -187,15 +159,15 @@ class Prices:
             tried = (file.find(list_id, name) for each in (model, *rules.other_names(model)) for name in _names(each))
             found = next(filter(None, tried), None)
         except ConfigError as error:
-            return _Plan.unknown(str(error))
+            return Plan.unknown(str(error))
         if found is None:
-            return _Plan.unknown(f"the price list {list_id} of genai-prices {file.version} has no such model")
+            return Plan.unknown(f"the price list {list_id} of genai-prices {file.version} has no such model")
         listed, is_of_list = found
         source = Cost(0, f"genai-prices {file.version}", file.date)
         rule = rules.of(list_id, model)
         if not _is_in_a_region(provider):
             rule = replace(rule, region=None)
-        return _Plan(listed, source, rule=rule, own=own, has_variants=is_of_list)
+        return Plan(listed, source, rule=rule, own=own, has_variants=is_of_list)
 
     def _unknown(self, provider: str, model: str, cost: Cost) -> Cost:
         """Said once in the log, as a cost that is missing makes every sum of costs wrong."""
@@ -246,226 +218,29 @@ def _special(speed: str | None) -> str:
     return "" if speed is None or speed in STANDARD else speed
 
 
-# -- the price of one model --
-
-
-class _Price(Struct, frozen=True):
-    """What holds from `since` to `until` in some circumstances. Without rates it is unknown, and `cost` says why; else
-    `cost` is what to answer but for its number."""
-
-    since: float
-    until: float
-    rates: Rates | None
-    cost: Cost
-
-
-class _Plan:
-    """How one model of one provider is charged for."""
-
-    __slots__ = ("_has_variants", "_kept", "_listed", "_own", "_rule", "_source", "_why")
-
-    def __init__(
-        self,
-        listed: "Listed | None",
-        source: Cost,
-        *,
-        rule: "Rule | None" = None,
-        own: PriceConfig | None = None,
-        has_variants: bool = False,
-    ) -> None:
-        """`listed` is the model in its price list: None where its prices are its `own` alone, or it has none.
-
-        `has_variants`: the list says what special circumstances cost; without, it is about others' models too.
-        """
-        self._listed = listed
-        self._source = source
-        self._rule = rule
-        self._own = own
-        self._has_variants = has_variants
-        self._kept: dict[Circumstances, _Price] = {}
-
-    @classmethod
-    def unknown(cls, why: str) -> Self:
-        return cls(None, Cost(None, UNKNOWN, "", why))
-
-    @classmethod
-    def configured(cls, own: PriceConfig) -> Self:
-        return cls(None, Cost(0, CONFIGURED, own.date or ""), own=own)
-
-    @classmethod
-    def local(cls, own: PriceConfig | None) -> Self:
-        return cls(None, Cost(0, LOCAL, ""), own=own)
-
-    def at(self, at: float, circumstances: Circumstances) -> _Price:
-        kept = self._kept.get(circumstances)
-        if kept is not None and kept.since <= at < kept.until:
-            return kept
-        if len(self._kept) >= CIRCUMSTANCES_KEPT:
-            self._kept.clear()
-        price = self._make(at, circumstances)
-        self._kept[circumstances] = price
-        return price
-
-    def _make(self, at: float, circumstances: Circumstances) -> _Price:
-        since, until = float("-inf"), float("inf")
-        if self._source.nano_usd is None:
-            return _Price(since, until, None, self._source)
-        try:
-            if self._listed is None:
-                made = _Made(_own_amounts(self._own))
-                made.put_own_batch(self._own, circumstances)
-            else:
-                since, until = span(self._listed.moments(), at)
-                made = self._of_list(self._listed, at, circumstances)
-            made.put_own(self._own)
-            return _Price(since, until, made.rates(), replace(self._source, note="; ".join(made.notes)))
-        except _Unreadable as problem:
-            return _Price(since, until, None, Cost(None, UNKNOWN, "", str(problem)))
-
-    def _of_list(self, listed: "Listed", at: float, circumstances: Circumstances) -> "_Made":
-        told = _context(circumstances) if self._has_variants else {}
-        amounts, heard = listed.amounts(at, told)
-        made = _Made(_text_amounts(listed.id, amounts))
-        assert self._rule is not None
-        made.put_rule(self._rule, circumstances, heard={name for name, _ in heard})
-        return made
-
-
-def _context(circumstances: Circumstances) -> dict[str, str]:
-    """The circumstances in the words of the lists."""
-    told = {"service_tier": circumstances.tier, "speed": circumstances.speed}
-    return {name: value for name, value in told.items() if value} | (
-        {"processing": BATCH} if circumstances.is_batch else {}
-    )
-
-
-def _text_amounts(id_: str, amounts: Mapping[str, Amount]) -> dict[str, Amount]:
-    """The prices that a request of text can have. Raises _Unreadable where they are not all there."""
-    strange = [name for name in amounts if name not in CHARGED and not any(kind in name for kind in OTHER_KINDS)]
-    if strange:
-        raise _Unreadable(f"{id_} has a price that is not known here: {strange[0]}")
-    if not amounts and id_.endswith(":free"):
-        return dict.fromkeys(("input_mtok", "output_mtok"), NOTHING)
-    if not {"input_mtok", "output_mtok"} <= amounts.keys():
-        raise _Unreadable(f"{id_} is listed, but not what its text costs")
-    return {name: amount for name, amount in amounts.items() if name in CHARGED}
-
-
-NOTHING: Final[Amount] = (Decimal(0), ())
-
-
-def _own_amounts(own: PriceConfig | None) -> dict[str, Amount]:
-    """The prices of a table of the configuration, by the names of the lists; all 0 where it has none of tokens."""
-    if own is None or own.input is None:
-        return {name: NOTHING for names in TOKENS.values() for name in names} | {SEARCH: NOTHING}
-    found: dict[str, Amount] = {}
-    for name in TOKEN_PRICES:
-        base = getattr(own, name)
-        tiers = tuple((tier.above, price) for tier in own.tiers if (price := getattr(tier, name)) is not None)
-        if base is not None:
-            found[TOKENS[name][0]] = base, tiers
-        elif tiers:
-            found[TOKENS[name][0]] = own.input, tiers
-    if "cache_write_1h_mtok" not in found and "cache_write_5m_mtok" in found:
-        found["cache_write_1h_mtok"] = found["cache_write_5m_mtok"]
-    return found
-
-
-class _Made:
-    """A price being put together: prices, factors on them, and what is to be said about it."""
-
-    def __init__(self, amounts: dict[str, Amount]) -> None:
-        self.notes: list[str] = []
-        self._amounts = amounts
-        self._tokens = Decimal(1)
-        self._all = Decimal(1)
-        self._write_1h: Decimal | None = None
-
-    def put_rule(self, rule: "Rule", circumstances: Circumstances, *, heard: set[str]) -> None:
-        """What a rule says of the circumstances that the list has not `heard` of. Raises _Unreadable for those that
-        nobody has a price for."""
-        self._write_1h = rule.write_1h
-        if rule.search_per_1000 is not None and SEARCH not in self._amounts:
-            self._amounts[SEARCH] = rule.search_per_1000, ()
-        if circumstances.speed and "speed" not in heard:
-            raise _Unreadable(f"no price is listed for the speed {circumstances.speed[:60]!r}")
-        if circumstances.tier and "service_tier" not in heard:
-            if circumstances.tier not in rule.standard_tiers:
-                raise _Unreadable(f"no price is listed for the service tier {circumstances.tier[:60]!r}")
-            self.notes.append(f"the {circumstances.tier} tier at the standard price")
-        if circumstances.is_batch and "processing" not in heard:
-            if rule.batch is None:
-                self.notes.append("no price is listed for batches: the standard price")
-            else:
-                self._times(rule.batch, "batch")
-        if rule.places:
-            self._put_place(rule.places, circumstances.place)
-        if rule.region is not None:
-            self._times(rule.region, "region")
-
-    def _put_place(self, places: Mapping[str, Decimal], place: str) -> None:
-        if place not in places:
-            raise _Unreadable(f"no price is known for the inference_geo {place[:60]!r}")
-        if places[place] != 1:
-            self._times(places[place], f"inference_geo {place}")
-
-    def put_own_batch(self, own: PriceConfig | None, circumstances: Circumstances) -> None:
-        if own is not None and own.batch_multiplier is not None and circumstances.is_batch:
-            self._times(own.batch_multiplier, "batch")
-
-    def put_own(self, own: PriceConfig | None) -> None:
-        """What the configuration changes about a price, beside those of tokens."""
-        if own is None:
-            return
-        with localcontext(EXACT):
-            if own.multiplier is not None:
-                self._all = own.multiplier
-                self.notes.append(f"times {own.multiplier:f} (configuration)")
-            for name, price in ((SEARCH, own.search), (REQUEST, own.request)):
-                if price is not None:
-                    self._amounts[name] = price * 1000, ()
-
-    def rates(self) -> Rates:
-        with localcontext(EXACT):
-            factor = self._tokens * self._all
-        return make_rates(self._amounts, factor=factor, write_1h=self._write_1h, search_factor=self._all)
-
-    def _times(self, factor: Decimal, why: str) -> None:
-        with localcontext(EXACT):
-            self._tokens *= factor
-        self.notes.append(f"{why}: times {factor:f}")
-
-
-# -- the usage of one request --
-
-
-class _Unreadable(Exception):
-    """A cost cannot be told; the message says why."""
-
-
 def _charged(rates: Rates, usage: Usage, cost: Cost) -> Cost:
-    """`cost` with its number. Raises _Unreadable."""
-    read, write_5m, write_1h = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0, 0
-    if (told := usage.cache_creation) is not None:
-        write_5m, write_1h = _writes(
-            usage.cache_creation_input_tokens, told.ephemeral_5m_input_tokens, told.ephemeral_1h_input_tokens
-        )
-    searches = 0
+    """`cost` with its number. Raises Unpriced."""
+    read, searches = usage.cache_read_input_tokens or 0, 0
     if usage.server_tool_use:
         searches = usage.server_tool_use.get("web_search_requests") or 0
     try:
+        write_5m, write_1h = _writes(usage)
         if (usage.input_tokens | usage.output_tokens | read | write_5m | write_1h | searches) < 0:
-            raise _Unreadable("a number of the usage is below 0")
+            raise Unpriced("a number of the usage is below 0")
     except TypeError as error:
-        raise _Unreadable("a number of the usage is none") from error
+        raise Unpriced("a number of the usage is none") from error
     if searches and rates.search is None:
-        raise _Unreadable(f"searches have no price here, and there were {searches}")
+        raise Unpriced(f"searches have no price here, and there were {searches}")
     nano_usd = rates.nano_usd(usage.input_tokens, usage.output_tokens, read, write_5m, write_1h, searches)
     return Cost(nano_usd, cost.source, cost.date, cost.note)
 
 
-def _writes(total: int | None, for_5m: int, for_1h: int) -> tuple[int, int]:
-    """How much was written to caches of either lifetime. The sum is newer, in a stream: its end tells no parts."""
+def _writes(usage: Usage) -> tuple[int, int]:
+    """How much was written to caches of 5 minutes and of an hour."""
+    total, parts = usage.cache_creation_input_tokens, usage.cache_creation
+    if parts is None:
+        return total or 0, 0
+    for_1h = parts.ephemeral_1h_input_tokens
     if total is None or total < for_1h:
-        return for_5m, for_1h
-    return total - for_1h, for_1h
+        return parts.ephemeral_5m_input_tokens, for_1h
+    return total - for_1h, for_1h  # the sum is the newer one: the end of a stream tells it, and no parts

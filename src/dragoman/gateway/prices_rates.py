@@ -107,15 +107,13 @@ def make_rates(
         starts = sorted({0, *(start for _, tiers in amounts.values() for start, _ in tiers)})
         found = {name: next(amounts[each] for each in names if each in amounts) for name, names in TOKENS.items()}
         tokens = [[_above(amount, start) * factor * NANO_PER_TOKEN for amount in found.values()] for start in starts]
-        ones = [
-            amounts[name][0] * search_factor * NANO_PER_ONE if name in amounts else None for name in (SEARCH, REQUEST)
-        ]
-        places = max((_places(value) for row in (*tokens, ones) for value in row if value is not None), default=0)
-        search, request = (None if one is None else _whole(one, places) for one in ones)
+        ones = {name: amounts[name][0] * search_factor * NANO_PER_ONE for name in (SEARCH, REQUEST) if name in amounts}
+        places = max(_places(value) for row in (*tokens, [*ones.values()]) for value in row)
+        whole = {name: _whole(value, places) for name, value in ones.items()}
         bands = tuple(
             Band(start, *(_whole(value, places) for value in row)) for start, row in zip(starts, tokens, strict=True)
         )
-    return Rates(bands=bands, search=search, request=request or 0, scale=10**places)
+    return Rates(bands=bands, search=whole.get(SEARCH), request=whole.get(REQUEST, 0), scale=10**places)
 
 
 def _above(amount: Amount, start: int) -> Decimal:

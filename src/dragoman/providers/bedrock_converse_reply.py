@@ -18,9 +18,8 @@ from typing import Any
 
 from dragoman.errors import ApiError, UpstreamFailed
 from dragoman.wire.events import DeltaUsage, Event
-from dragoman.wire.provenance import UNSIGNED, wrap
+from dragoman.wire.provenance import wrap
 from dragoman.wire.types import StopDetails, StopReason
-from dragoman.wire.writer import BlockWriter
 
 from .base import Answered, Operation, Question, UpstreamRequest
 from .bedrock_converse_content import REDACTED, SIGNED, UNSIGNED_TEXT
@@ -30,7 +29,7 @@ from .eventstream import EventStreamDecoder, Frame, FrameBroken
 from .openai_chat_calls import Calls
 from .openai_chat_stops import StopWatch
 from .openai_common import Ids, count, first_usage
-from .translating import Names, TranslatedStream, json_object, whole_reply
+from .translating import Names, TranslatedStream, json_object, new_writer, whole_reply
 
 __all__ = ["ConverseReply"]
 
@@ -114,9 +113,7 @@ class _Machine:
     """One reply. A whole one is told as the events of a stream would be, so there is one way for both."""
 
     def __init__(self, question: Question, names: Names, *, origin: str, sent_stops: Sequence[str]) -> None:
-        self._writer = BlockWriter(
-            question.message_id, model=question.request.model, usage=first_usage(question), unsigned=UNSIGNED
-        )
+        self._writer = new_writer(question, first_usage(question))
         self._question = question
         self._is_claude = traits_of(question.target.model).is_claude
         self._origin = origin

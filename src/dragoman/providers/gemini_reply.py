@@ -30,15 +30,14 @@ from dragoman.errors import (
     UpstreamTimeout,
 )
 from dragoman.wire.events import DeltaUsage, Event
-from dragoman.wire.provenance import UNSIGNED, wrap
+from dragoman.wire.provenance import wrap
 from dragoman.wire.tools import WebSearch
 from dragoman.wire.types import StopDetails, StopReason, Usage
-from dragoman.wire.writer import BlockWriter
 
 from .base import Answered, Operation, Question, UpstreamRequest
 from .gemini_search import Grounding
 from .openai_chat_stops import StopWatch
-from .translating import Names, TranslatedStream, legal_id, whole_reply
+from .translating import Names, TranslatedStream, legal_id, new_writer, whole_reply
 
 __all__ = ["OF_CALL", "OF_NOTHING", "OF_THOUGHT", "OF_TOOLS", "FunctionNames", "GeminiReply"]
 
@@ -122,7 +121,7 @@ class _Machine:
             output_tokens=1,
             service_tier="standard",
         )
-        self._writer = BlockWriter(question.message_id, model=question.request.model, usage=usage, unsigned=UNSIGNED)
+        self._writer = new_writer(question, usage)
         self._question = question
         self._names = names
         self._origin = origin

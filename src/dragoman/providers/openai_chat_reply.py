@@ -13,7 +13,6 @@ from dragoman.errors import ApiError, InvalidRequest, Overloaded, UpstreamFailed
 from dragoman.wire.events import DeltaUsage, Event
 from dragoman.wire.provenance import UNSIGNED
 from dragoman.wire.types import StopDetails, StopReason, ThinkingDisabled
-from dragoman.wire.writer import BlockWriter
 
 from .base import Answered, Operation, Question, UpstreamRequest
 from .openai_chat_calls import Calls
@@ -22,7 +21,7 @@ from .openai_chat_quick import piece_of_text
 from .openai_chat_stops import Echo, StopWatch
 from .openai_chat_thinking import Details, origin_of, shows_thinking, signed, texts_of
 from .openai_common import Ids, count, first_usage
-from .translating import Names, TranslatedStream, whole_reply
+from .translating import Names, TranslatedStream, new_writer, whole_reply
 
 __all__ = ["ChatReply"]
 
@@ -96,9 +95,7 @@ class _Machine:
     """One reply. Text and thinking are written as they come, unless a call is not whole yet: then they wait for it."""
 
     def __init__(self, question: Question, names: Names, *, echo: str, cuts: bool) -> None:
-        self._writer = BlockWriter(
-            question.message_id, model=question.request.model, usage=first_usage(question), unsigned=UNSIGNED
-        )
+        self._writer = new_writer(question, first_usage(question))
         self._question = question
         self._calls = Calls(self._writer, tool_use_id=Ids(question).legal, inward=names.inward)
         self._stops = StopWatch(question.request.stop_sequences or ())

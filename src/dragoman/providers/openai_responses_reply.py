@@ -15,10 +15,8 @@ import msgspec
 
 from dragoman.errors import ApiError, UpstreamFailed
 from dragoman.wire.events import DeltaUsage, Event
-from dragoman.wire.provenance import UNSIGNED
 from dragoman.wire.tools import JsonObject
 from dragoman.wire.types import StopDetails, StopReason
-from dragoman.wire.writer import BlockWriter
 
 from .base import Answered, Operation, Question, UpstreamRequest
 from .openai_chat_errors import error_in_place, error_of
@@ -27,7 +25,7 @@ from .openai_common import Ids, count, first_usage
 from .openai_responses_items import Item, keeps_thinking, shows_thinking, signature_of
 from .openai_responses_quick import piece_of_text
 from .openai_responses_search import NAME, citation_of, found, offered
-from .translating import Names, TranslatedStream, whole_reply
+from .translating import Names, TranslatedStream, new_writer, whole_reply
 
 __all__ = ["ResponsesReply"]
 
@@ -98,9 +96,7 @@ class _Machine:
     """One reply."""
 
     def __init__(self, question: Question, names: Names, origin: str) -> None:
-        self._writer = BlockWriter(
-            question.message_id, model=question.request.model, usage=first_usage(question), unsigned=UNSIGNED
-        )
+        self._writer = new_writer(question, first_usage(question))
         self._question = question
         self._names = names
         self._ids = Ids(question)

@@ -23,10 +23,12 @@ from dragoman.wire.events import (
     MessageStop,
     encode_events,
 )
+from dragoman.wire.provenance import UNSIGNED
 from dragoman.wire.sse import EventTooLarge, SSEDecoder
-from dragoman.wire.types import MessagesRequest, Usage
+from dragoman.wire.types import MessagesRequest, ThinkingEnabled, Usage
+from dragoman.wire.writer import BlockWriter
 
-from .base import Answered
+from .base import Answered, Question
 
 __all__ = [
     "Machine",
@@ -36,6 +38,7 @@ __all__ = [
     "asked_of_the_api",
     "json_object",
     "legal_id",
+    "new_writer",
     "whole_reply",
 ]
 
@@ -86,6 +89,22 @@ class Names:
 def legal_id(call_id: str) -> bool:
     """Whether the Messages API takes it as the id of a call."""
     return len(call_id) <= LONGEST_OWN_ID and ID.fullmatch(call_id) is not None
+
+
+def new_writer(question: Question, usage: Usage) -> BlockWriter:
+    """For a reply of another's model. Its thinking is marked as that.
+
+    With thinking by budget, Claude wants to see it in front of calls (MSG-58): a turn that calls without a thought
+    begins with an empty one, so that it is known as another's when the conversation moves there.
+    """
+    request = question.request
+    return BlockWriter(
+        question.message_id,
+        model=request.model,
+        usage=usage,
+        unsigned=UNSIGNED,
+        begins_thinking=isinstance(request.thinking, ThinkingEnabled) and bool(request.tools),
+    )
 
 
 class Machine(Protocol):

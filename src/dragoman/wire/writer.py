@@ -65,10 +65,18 @@ class BlockWriter:
     the first call. `usage` is what message_start tells; its `output_tokens` is 1 there, as the API's is (STR-10).
     `also` are fields of the message that only some requests ask for, such as `diagnostics` (CCH-40). `unsigned` is
     the signature of thinking that nobody signs: another maker's, by which it is known as that when it comes back.
+    `begins_thinking`: the first block is one of thinking, an empty one where there is none.
     """
 
     def __init__(
-        self, message_id: str, *, model: str, usage: Usage, also: JsonObject | None = None, unsigned: str = ""
+        self,
+        message_id: str,
+        *,
+        model: str,
+        usage: Usage,
+        also: JsonObject | None = None,
+        unsigned: str = "",
+        begins_thinking: bool = False,
     ) -> None:
         self._start = MessageStart(
             message=Message(
@@ -84,6 +92,7 @@ class BlockWriter:
             )
         )
         self._unsigned = unsigned
+        self._begins_thinking = begins_thinking
         self._started = False
         self._index = 0
         self._open: str | None = None  # type of the open block
@@ -250,8 +259,13 @@ class BlockWriter:
         return [*self.end_block(), *self._begin(kind, block)]
 
     def _begin(self, kind: str, block: OutputBlock) -> list[Event]:
+        before: list[Event] = []
+        if self._begins_thinking:
+            self._begins_thinking = False
+            if not isinstance(block, Thinking | RedactedThinking):
+                before = [*self._begin("thinking", Thinking(thinking="", signature="")), *self.end_block()]
         self._open = kind
-        return [BlockStart(index=self._index, content_block=block)]
+        return [*before, BlockStart(index=self._index, content_block=block)]
 
     def _delta(self, delta: Delta) -> BlockDelta:
         return BlockDelta(index=self._index, delta=delta)

@@ -1,7 +1,6 @@
 """What holds for SQLite alone: files, locks, and errors that say how to mend them."""
 # ruff: noqa: ASYNC240 - files of a temporary folder: nothing else waits for this loop
 
-import asyncio
 import os
 import sqlite3
 import stat
@@ -13,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from dragoman.errors import ConfigError, StoreError
-from dragoman.store import sql
-from dragoman.store.base import KeyRecord, database_file
-from dragoman.store.migrations import HEAD
+from dragoman.errors import StoreError
+from dragoman.store import sql, sqlite
+from dragoman.store.base import KeyRecord
 from dragoman.store.sql import SQLStore
 
 RECORD = KeyRecord(
@@ -46,32 +44,6 @@ async def trouble_of_opening(path: Path) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["sqlite://", ":memory:", "sqlite:///:memory:"])
-def test_a_url_may_name_a_database_in_memory(url: str) -> None:
-    assert database_file(url) is None
-
-
-def test_a_url_may_name_a_relative_or_an_absolute_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert database_file("sqlite:///data/x.db") == tmp_path / "data" / "x.db"
-    assert database_file("sqlite:////var/x.db") == Path("/var/x.db")
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["", "x.db", "/var/x.db", "sqlite:///", "sqlite://x.db", "sqlite:x.db", "sqlite:///x.db?mode=ro", "sqlite:///\0"],
-)
-def test_a_url_that_names_no_file_is_refused_with_the_right_forms(url: str) -> None:
-    with pytest.raises(ConfigError, match=r"sqlite:///relative\.db"):
-        database_file(url)
-
-
-def test_a_url_of_another_database_is_refused_without_its_password() -> None:
-    with pytest.raises(ConfigError, match="'postgresql' is not a kind of database") as caught:
-        SQLStore("postgresql://me:hunter2@host/db")
-    assert "hunter2" not in str(caught.value)
-
-
 async def test_only_the_owner_may_read_the_files(store: SQLStore, path: Path) -> None:
     await store.add_key(RECORD)
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
@@ -83,15 +55,8 @@ async def test_the_file_is_in_wal_mode_and_connections_hold_foreign_keys(store: 
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert store._engine is not None
     with store._engine.connect() as connection:
-        for pragma, value in (("foreign_keys", 1), ("busy_timeout", sql.BUSY_TIMEOUT_S * 1000)):
+        for pragma, value in (("foreign_keys", 1), ("busy_timeout", sqlite.BUSY_TIMEOUT_S * 1000)):
             assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
-
-
-async def test_keys_are_there_after_a_restart(store: SQLStore, path: Path) -> None:
-    await store.add_key(RECORD)
-    await store.close()
-    await store.open()
-    assert await store.list_keys() == [RECORD]
 
 
 async def test_an_empty_file_becomes_a_database(path: Path) -> None:
@@ -165,17 +130,9 @@ async def test_a_database_of_another_program_is_left_alone(path: Path, script: s
     assert path.read_bytes() == before
 
 
-async def test_a_database_of_a_newer_version_is_refused(store: SQLStore, path: Path) -> None:
-    await store.close()
-    with closing(sqlite3.connect(path)) as other, other:
-        other.execute("UPDATE alembic_version SET version_num = '9999'")
-    said = await trouble_of_opening(path)
-    assert f"written by a newer dragoman (schema 9999; this one knows {HEAD}): install that version" in said
-
-
 async def test_a_database_deleted_meanwhile_is_an_error_and_not_a_new_one(store: SQLStore, path: Path) -> None:
     await store.close()
-    store._engine = sql._engine(path)
+    store._engine = sqlite.SQLite(path).engine()
     for file in path.parent.iterdir():
         file.unlink()
     with pytest.raises(StoreError, match="it cannot be opened"):
@@ -185,7 +142,7 @@ async def test_a_database_deleted_meanwhile_is_an_error_and_not_a_new_one(store:
 
 
 async def test_a_write_behind_a_lock_fails_in_time_and_reads_go_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sql, "BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.05)
     path.parent.mkdir()
     store = SQLStore(f"sqlite:///{path}")
     await store.open()
@@ -204,44 +161,8 @@ async def test_a_transaction_that_gets_no_turn_in_time_is_refused(monkeypatch: p
     store = SQLStore("sqlite://")
     await store.open()
     with monkeypatch.context() as patch:
-        patch.setattr(sql, "BUSY_TIMEOUT_S", -1.0)
+        patch.setattr(sql, "TURN_S", -1.0)
         with pytest.raises(StoreError, match="too busy, no turn came"):
             await store.add_key(RECORD)
     assert await store.list_keys() == []
-    await store.close()
-
-
-async def test_an_error_tells_no_values(store: SQLStore, path: Path) -> None:
-    with closing(sqlite3.connect(path)) as other:
-        other.execute("DROP TABLE api_keys")
-    with pytest.raises(StoreError, match="no such table") as caught:
-        await store.find_key(b"verysecret")
-    assert "verysecret" not in f"{caught.value} {caught.value.__cause__}"
-
-
-@pytest.mark.parametrize("kind", ["memory", "file"])
-async def test_callers_who_hang_up_at_any_moment_break_nothing(kind: str, tmp_path: Path) -> None:
-    store = SQLStore("sqlite://" if kind == "memory" else f"sqlite:///{tmp_path}/dragoman.db")
-    await store.open()
-    await store.add_key(RECORD)
-    for turns in range(30):
-        caller = asyncio.create_task(store.find_key(RECORD.hash))
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        caller.cancel()
-        await asyncio.wait([caller])
-        assert await store.find_key(RECORD.hash) == RECORD
-    await store.close()
-
-
-async def test_a_write_whose_caller_hangs_up_is_done_before_the_store_closes(path: Path) -> None:
-    path.parent.mkdir()
-    store = SQLStore(f"sqlite:///{path}")
-    await store.open()
-    caller = asyncio.create_task(store.add_key(RECORD))
-    await asyncio.sleep(0)
-    caller.cancel()
-    await store.close()
-    await store.open()
-    assert await store.list_keys() == [RECORD]
     await store.close()
