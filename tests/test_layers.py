@@ -73,6 +73,7 @@ THIRD_PARTY: Mapping[str, frozenset[str]] = {
     "jsonschema_rs": frozenset({"wire.jsonschema", "engines"}),  # the one in the pure folders: a function of a schema
     "sqlalchemy": frozenset({"store"}),
     "alembic": frozenset({"store"}),
+    "psycopg": frozenset({"store.postgres"}),
     "httpx2": frozenset({"http", "chat", "client.foreign", "client.httpx_clients"}),
     "pytest": frozenset({"pytest_plugin"}),
     "pydantic": frozenset({"client.tools.pydantics", "client.parse"}),  # only where a caller hands in its types

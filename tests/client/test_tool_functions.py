@@ -643,7 +643,7 @@ def outcome(tool: Any, given: Json) -> str:
         (enums, {"unit": "kelvin"}, "unit: one of 'celsius', 'fahrenheit' is needed, not 'kelvin'"),
         (model, {"guest": {"name": "x", "age": -1}}, "guest.age: Input should be greater than or equal to 0"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_the_model_is_told_what_is_wrong(function: Callable[..., Any], given: Json, told: str) -> None:
     """The official client says only that the arguments are invalid; with this the model can mend them."""

@@ -31,6 +31,7 @@ from dragoman.gateway.config import (
     settings,
 )
 from dragoman.gateway.config_limits import GroupConfig, LimitsConfig, TierConfig
+from dragoman.gateway.config_prices import PriceConfig, PriceTier
 from dragoman.gateway.open import _transport as open_transport
 from dragoman.store.urls import database_file
 
@@ -735,6 +736,8 @@ SECTIONS = {
     "`[tiers.NAME]`": TierConfig,
     '`[tiers.NAME.groups."MODEL"]`': GroupConfig,
     "`[limits]`": LimitsConfig,
+    '`[prices."PROVIDER/MODEL"]`': PriceConfig,
+    '`[[prices."PROVIDER/MODEL".tiers]]`': PriceTier,
 }
 FIELDS = [(title, table, name) for title, table in SECTIONS.items() for name in settings(table)]
 
@@ -755,7 +758,7 @@ def _default(field: msgspec.structs.FieldInfo) -> object:
 
 
 def test_the_document_names_no_setting_that_is_not_there() -> None:
-    rows = re.findall(r"^\| `([a-z_]+)` \|", DOCUMENT, re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z][a-z0-9_]*)` \|", DOCUMENT, re.MULTILINE)
     assert sorted(rows) == sorted(name for _, _, name in FIELDS)
 
 
@@ -767,6 +770,7 @@ def test_every_field_of_a_table_is_a_setting_or_set_by_the_loader() -> None:
         (ProviderConfig, "name"), (ProviderConfig, "origin"), (RouteConfig, "name"), (RouteConfig, "origin"),
         (FaultConfig, "origin"), (Config, "limits"), (TierConfig, "name"), (TierConfig, "origin"),
         (TierConfig, "groups"), (GroupConfig, "origin"), (LimitsConfig, "tiers"),
+        (Config, "prices"), (PriceConfig, "origin"), (PriceConfig, "tiers"),
     }  # fmt: skip
 
 

@@ -267,6 +267,22 @@ def test_what_is_lost_is_told() -> None:
     )
 
 
+def test_what_stands_behind_the_line_that_changes_is_kept() -> None:
+    """Pain 11: of the block that begins with it only the line goes."""
+    line = "x-anthropic-billing-header: cc_version=2; cch=0a1b2;"
+    blocks = [{"type": "text", "text": f"{line}\nYou are Claude Code."}, {"type": "text", "text": "Be brief."}]
+    assert sent(system=blocks)["systemInstruction"] == {"parts": [{"text": "You are Claude Code.\n\nBe brief."}]}
+    assert "systemInstruction" not in sent(system=[{"type": "text", "text": line}])
+
+
+def test_citations_of_search_results_are_told_as_lost() -> None:
+    """Pain 50."""
+    found = {"type": "search_result", "source": "s", "title": "t", "content": [{"type": "text", "text": "x"}]}
+    asked = {**found, "citations": {"enabled": True}}
+    assert lost(messages=[{"role": "user", "content": [asked]}]) == ["citations"]
+    assert lost(messages=[{"role": "user", "content": [found]}]) == []
+
+
 # -- signatures --
 
 

@@ -305,3 +305,16 @@ def test_any_key_may_be_missing(name: str) -> None:
                 events_of(read_stream(reply.stream(), data))
             except ApiError:
                 continue
+
+
+def test_an_id_that_an_earlier_call_has_is_not_given_again() -> None:
+    """Pain 45: there are servers that number anew in each reply, and the next request would be refused for it."""
+    call = {"functionCall": {"id": "call_0", "name": "get_weather", "args": {}}}
+    body = {"candidates": [{"content": {"parts": [call]}, "finishReason": "STOP"}]}
+    turns = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "call_0", "name": "get_weather", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call_0", "content": "sun"}]},
+    ]
+    read = translated(messages=turns).read(Operation.MESSAGES, json.dumps(body).encode())
+    assert [block["id"] for block in json.loads(read.body)["content"]] == ["toolu_1"]
