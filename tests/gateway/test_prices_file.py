@@ -260,6 +260,13 @@ def test_a_file_of_one_model_is_read() -> None:
         PRICES.replace("Decimal('1')", "{**{}}"),
         PRICES.replace("ModelPrice(", "ModelPrice((("),
         PRICES.replace("prices=", "costs="),
+        "                prices=Decimal('1'),\n",
+        "                prices=[Decimal('1')],\n",
+        "                prices=[ConditionalPrice(prices=Decimal('1'))],\n",
+        "                prices=[ConditionalPrice(prices=ModelPrice(), constraint='always')],\n",
+        PRICES + "                price_variants=ModelPrice(),\n",
+        PRICES + "                price_variants=[PriceVariant(when='batch', prices=ModelPrice())],\n",
+        PRICES + "                price_variants=[ModelPrice()],\n",
         PRICES.replace("prices=ModelPrice(", "prices=[], more=ModelPrice("),
         PRICES.replace(
             "prices=ModelPrice(", "prices=[ConditionalPrice(constraint=When(1), prices=ModelPrice(), more=("
@@ -278,20 +285,29 @@ def test_what_has_another_form_is_refused_and_not_executed(lines: str) -> None:
         HEAD.replace("        models=[", "        things=["),
         HEAD.replace("match=ClauseEquals(equals='m')", "match=ClauseNot(not_='m')"),
         HEAD.replace("match=ClauseEquals(equals='m')", "match=ClauseRegex(regex='(')"),
+        HEAD.replace("match=ClauseEquals(equals='m')", "match=ClauseEquals(equals='m', case='x')"),
+        HEAD.replace("match=ClauseEquals(equals='m')", "match=[ClauseEquals(equals='m')]"),
+        HEAD.replace("match=ClauseEquals(equals='m')", "match=ClauseOr(or_=ClauseEquals(equals='m'))"),
         HEAD.replace(
             "        models=[", "        fallback_model_providers=[\n            'x'\n        ] + [],\n        models=["
         ),
     ],
 )
-def test_a_list_of_another_form_is_refused_before_a_model_is_asked_for(head: str) -> None:
+def test_a_list_of_another_form_is_refused(head: str) -> None:
     with pytest.raises(ConfigError, match="a form that is not known"):
-        one_model(head=head)
+        one_model(head=head).find("m")
 
 
 def test_a_list_without_an_address_is_refused() -> None:
     text = (HEAD.replace("api_pattern", "pattern") + PRICES + TAIL).encode()
     with pytest.raises(ConfigError, match="one has no api_pattern"):
         PriceFile(text, "0.2.9", today=TODAY).by_address("https://one.example")
+
+
+def test_a_day_that_is_none_is_refused() -> None:
+    lines = "                prices=[StartDateConstraint(start_date=datetime.date(2026, 13, 1))],\n"
+    with pytest.raises(ConfigError, match="one of its days is none"):
+        one_model(lines)
 
 
 def test_noise_in_a_file_is_refused_with_words_of_ours() -> None:

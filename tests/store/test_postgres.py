@@ -190,6 +190,17 @@ async def test_what_the_url_says_of_a_session_wins(postgres_url: str) -> None:
     await store.close()
 
 
+async def test_what_the_environment_says_of_a_session_holds(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with every client of libpq."""
+    monkeypatch.setenv("PGOPTIONS", "-c statement_timeout=7s")
+    monkeypatch.setenv("PGAPPNAME", "mine")
+    store = SQLStore(postgres_url)
+    await store.open()
+    assert await asked(store, setting("statement_timeout")) == "7s"
+    assert await asked(store, setting("application_name")) == "mine"
+    await store.close()
+
+
 async def test_a_pooler_that_takes_no_options_gets_none(postgres_url: str) -> None:
     store = SQLStore(f"{postgres_url}?options=")
     await store.open()

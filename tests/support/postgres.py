@@ -1,13 +1,14 @@
 """A real PostgreSQL of this machine, for tests: started by the first one that asks, stopped at the end of the session.
 
 It lies in a temporary folder, takes connections on 127.0.0.1 and a unix socket, and is never fsynced. Sorting and times
-are those of somebody else's machine (ICU's English, Tokyo), so that nothing leans on ours. Where there is no
-PostgreSQL its tests are skipped, but on CI (CI=true) that is a failure.
+are those of somebody else's machine (ICU's English, from version 15 on; Tokyo), so that nothing leans on ours. Where
+there is no PostgreSQL its tests are skipped, but on CI (CI=true) that is a failure.
 """
 
 import getpass
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -47,8 +48,14 @@ os.execv(command[0], command)
 def find_programs() -> Path | None:
     """The folder of `initdb` and `postgres`: of PATH, else the newest of a Debian."""
     folders = [Path(each) for each in os.environ.get("PATH", "").split(os.pathsep) if each]
-    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True)
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: _number(path.parent.name), reverse=True)
     return next((each for each in (*folders, *debian) if _has_programs(each)), None)
+
+
+def _number(text: str) -> int:
+    """The first whole number in a text: a version."""
+    found = re.search("[0-9]+", text)
+    return int(found[0]) if found else 0
 
 
 def _has_programs(folder: Path) -> bool:
@@ -141,11 +148,13 @@ class Postgres:
             os.kill(pid, signal.SIGCONT)
 
     def _init(self) -> None:
+        version = subprocess.run([self._programs / "postgres", "--version"], capture_output=True, text=True, check=True)
+        icu = ("--locale-provider", "icu", "--icu-locale", "en-US") if _number(version.stdout) >= 15 else ()
         command = self._launched(
             "initdb",
             *("-D", str(self._folder / "data"), "-U", USER, "--pwfile", str(self._folder / "password")),
             *("--auth", "scram-sha-256", "--encoding", "UTF8", "--no-sync"),
-            *("--locale-provider", "icu", "--icu-locale", "en-US", "--locale", "C.UTF-8"),
+            *("--locale", "C.UTF-8", *icu),
         )
         made = subprocess.run(command, capture_output=True, text=True, cwd=self._folder)
         if made.returncode:

@@ -14,7 +14,7 @@ from .config_text import KeyPath
 from .config_values import base_url, nearest, secret
 
 LOCAL = "127.0.0.1"
-BY_ADDRESS = ("openai_chat", "openai_responses")  # dialects that many speak, each a little differently
+MESSAGES = "messages"  # the dialect that all speak alike
 
 __all__ = ["Host", "capabilities_of", "known_hosts", "with_host"]
 
@@ -60,10 +60,10 @@ def _is_by_name(name: str, table: Mapping[str, Any]) -> bool:
 def _by_address(values: Mapping[str, Any]) -> str | None:
     """The host whose address a provider has, for what it takes; its key is the provider's own business."""
     name = _name_in(values.get("base_url", ""))
-    if values.get("dialect") not in BY_ADDRESS or f"//{name}/" not in _text():
+    if values.get("dialect", MESSAGES) == MESSAGES or f"//{name}/" not in _text():
         return None
     found = (
-        each for each, host in known_hosts().items() if _name_in(host.base_url) == name and host.dialect in BY_ADDRESS
+        each for each, host in known_hosts().items() if _name_in(host.base_url) == name and host.dialect != MESSAGES
     )
     return next(found, None)
 

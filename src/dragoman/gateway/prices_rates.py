@@ -72,18 +72,16 @@ class Rates(Struct, frozen=True, kw_only=True):
         return total if self.scale == 1 else (2 * total + self.scale) // (2 * self.scale)
 
     def at_most(self, input_tokens: int, output_tokens: int, searches: int, *, cache: str) -> int | None:
-        """What a request with these numbers can cost, rounded up: each token of its prompt at the highest price that
-        one may have. `cache` is the longest that it may be written to: "", "5m" or "1h". None as for `search`."""
-        band = self.band(input_tokens)
-        highest = max(band.input, band.cache_read)
-        if cache:
-            highest = max(highest, band.cache_write_5m, band.cache_write_1h if cache == "1h" else 0)
-        total = input_tokens * highest + output_tokens * band.output + self.request
-        if searches:
-            if self.search is None:
-                return None
-            total += searches * self.search
-        return -(-total // self.scale)
+        """What a request with no more than these can cost, rounded up: each token of its prompt at the highest price
+        that one may have. `cache` is the longest that it may be written to: "", "5m" or "1h".
+
+        None where there are searches, and they have no price.
+        """
+        if searches and self.search is None:
+            return None
+        likely = [self.bands[0], *(band for band in self.bands[1:] if band.above < input_tokens)]
+        tokens = max(input_tokens * _highest(band, cache) + output_tokens * band.output for band in likely)
+        return -(-(tokens + self.request + searches * (self.search or 0)) // self.scale)
 
     def band(self, prompt_tokens: int) -> Band:
         found = self.bands[0]
@@ -92,6 +90,12 @@ class Rates(Struct, frozen=True, kw_only=True):
                 break
             found = band
         return found
+
+
+def _highest(band: Band, cache: str) -> int:
+    """The price of one token of a prompt, whatever becomes of it."""
+    writes = {"": (0, 0), "5m": (band.cache_write_5m, 0), "1h": (band.cache_write_5m, band.cache_write_1h)}[cache]
+    return max(band.input, band.cache_read, *writes)
 
 
 def make_rates(

@@ -39,9 +39,9 @@ def load_secret(database_url: str, env: Mapping[str, str], *, wait_s: float = 2.
     if path is None or not (is_local or path.exists()):
         why = "" if path is None else f"{path}, which DRAGOMAN_SECRET_FILE names, is not there. "
         raise ConfigError(
-            f"{why}The hashes of keys in {database_name(database_url)} need a secret that does not lie beside them: set "
-            "DRAGOMAN_SECRET to it, or DRAGOMAN_SECRET_FILE to the path of a file with it, the same for every process "
-            "that uses the database. `openssl rand -hex 32` writes one that is fit for both"
+            f"{why}The hashes of keys in {database_name(database_url)} need a secret that does not lie beside them: "
+            "set DRAGOMAN_SECRET to it, or DRAGOMAN_SECRET_FILE to the path of a file with it, the same for every "
+            "process that uses the database. `openssl rand -hex 32` writes one that is fit for both"
         )
     try:
         made = None if path.exists() else _make_secret(path)

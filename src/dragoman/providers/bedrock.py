@@ -28,8 +28,9 @@ from dragoman.wire.sse import encode_sse
 
 from .anthropic import Messages, MessagesStream
 from .base import Answered, Count, ErrorReply, Operation, StreamReader, Target, UpstreamRequest
-from .bedrock_claude import fitted, is_claude_on_bedrock
+from .bedrock_claude import BEDROCK, is_claude_on_bedrock
 from .bedrock_errors import error_in_frame, error_of
+from .cloud_claude import fitted
 from .eventstream import EventStreamDecoder, Frame, FrameBroken
 
 __all__ = ["InvokeModel", "is_claude_on_bedrock"]
@@ -77,7 +78,10 @@ class InvokeModel:
         more: dict[str, Any] = {"anthropic_version": VERSION}
         if is_count and "max_tokens" not in envelope.fields:
             more["max_tokens"] = _least_tokens(envelope)  # a body for InvokeModel must have it
-        body, lost = fitted(envelope, headers.once(betas), target.model, more=more)
+        fit = fitted(envelope, headers.once(betas), model=target.model, cloud=BEDROCK)
+        if named := [*fit.required | fit.requested]:
+            more["anthropic_beta"] = named
+        body = fit.body(more)
         if is_count:
             path, model = "count-tokens", counted_model(target.model)
             body = msgspec.json.encode({"input": {"invokeModel": {"body": b64encode(body).decode()}}})
@@ -87,7 +91,7 @@ class InvokeModel:
             url=f"{target.base_url}/model/{quote(model, safe='')}/{path}",
             headers=_headers(target, accept=FRAMES if path.endswith("stream") else "application/json"),
             body=body,
-            lost=lost,
+            lost=tuple(fit.lost),
         )
 
     def count(self, envelope: Envelope, headers: Headers, *, target: Target) -> Count:

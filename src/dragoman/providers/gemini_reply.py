@@ -37,7 +37,8 @@ from dragoman.wire.types import StopDetails, StopReason, Usage
 from .base import Answered, Operation, Question, UpstreamRequest
 from .gemini_search import Grounding
 from .openai_chat_stops import StopWatch
-from .translating import Names, TranslatedStream, legal_id, new_writer, whole_reply
+from .openai_common import Ids
+from .translating import Names, TranslatedStream, new_writer, whole_reply
 
 __all__ = ["OF_CALL", "OF_NOTHING", "OF_THOUGHT", "OF_TOOLS", "FunctionNames", "GeminiReply"]
 
@@ -128,7 +129,7 @@ class _Machine:
         self._thinks = False  # a thinking block is open, not signed
         self._signed = ""  # and yet Gemini has signed it: on which part, and the signature
         self._called = False
-        self._ids: set[str] = set()
+        self._ids = Ids(question)  # Gemini's where they are legal and new, for both sides to speak of the same call
         self._finish: str | None = None
         self._said_why: str | None = None
         self._usage: dict[str, int] = {}
@@ -236,7 +237,7 @@ class _Machine:
             raise UpstreamFailed("The model's message is broken: a call without a name.")
         events = [*self._writer.text(self._stops.rest()), *self._before_call(signature)]
         self._called = True
-        events += self._writer.tool_use(self._tool_use_id(_text(call, "id")), self._names.inward(name))
+        events += self._writer.tool_use(self._ids.legal(_text(call, "id") or ""), self._names.inward(name))
         arguments = call.get("args")
         if isinstance(arguments, dict) and arguments:
             written = msgspec.json.encode(arguments).decode()
@@ -268,13 +269,6 @@ class _Machine:
             return []
         opaque, self._thinks, self._signed = self._signed, False, ""
         return self._writer.signature(wrap(self._origin, opaque))
-
-    def _tool_use_id(self, told: str | None) -> str:
-        """Gemini's id where it is legal here, so that both sides speak of the same call; else one of ours."""
-        is_told = told is not None and legal_id(told) and told not in self._ids
-        chosen = told if told is not None and is_told else self._question.new_tool_id()
-        self._ids.add(chosen)
-        return chosen
 
     def _stop_reason(self, finish: str) -> StopReason:
         reason = STOP_REASONS.get(finish, "end_turn")  # what no one knows is an end like any other

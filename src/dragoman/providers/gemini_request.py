@@ -41,6 +41,7 @@ from .gemini_models import GeminiModel
 from .gemini_reply import OF_CALL, OF_NOTHING, OF_THOUGHT, OF_TOOLS, FunctionNames
 from .gemini_schema import cleaned, parameters
 from .gemini_search import is_ours, searches
+from .openai_common import system_text
 from .translating import asked_of_the_api
 
 __all__ = ["BYPASS", "MIXED", "Writing"]
@@ -56,7 +57,6 @@ MEDIA_TYPES = {
     "webp": "image/webp",
     "pdf": "application/pdf",
 }
-ATTRIBUTION = "x-anthropic-billing-header:"  # Claude Code's: new in every request, so no prefix would ever be cached
 SAMPLING = {"temperature": "temperature", "top_p": "topP", "top_k": "topK"}
 LEFT_OUT = "(nothing that can be shown)"
 GO_ON = "Go on from where your last message breaks off, without saying any of it again."
@@ -220,11 +220,9 @@ class Writing:
     # -- messages --
 
     def _system(self, system: str | Sequence[Text] | None) -> str:
-        if system is None or isinstance(system, str):
-            return system or ""
-        if any(block.cache_control is not None for block in system):
+        if not isinstance(system, str) and any(block.cache_control is not None for block in system or ()):
             self._lose("cache_control")
-        return "\n\n".join(block.text for block in system if not block.text.startswith(ATTRIBUTION))
+        return system_text(system)
 
     def _contents(self, request: MessagesRequest) -> list[JSON]:
         """Turns of two roles in alternation: what follows its like is joined to it."""
@@ -341,6 +339,8 @@ class Writing:
             case Document():
                 return self._document(block)
             case SearchResult(source=source, title=title, content=content):
+                if getattr(block.citations, "enabled", None):
+                    self._lose("citations")
                 text = "\n".join(each.text for each in content)
                 return [{"text": f"{title}\n{source}\n{text}"}]
             case ToolReference(tool_name=name):  # a client's own search for tools found it; it is among `tools`

@@ -41,9 +41,10 @@ from dragoman.wire.types import Usage
 
 from .anthropic import Messages
 from .base import Answered, Count, ErrorReply, Operation, StreamReader, Target, UpstreamRequest
+from .cloud_claude import fitted
 from .gemini import Gemini
 from .gemini_request import Writing
-from .vertex_claude import COUNTS, MESSAGES, fitted
+from .vertex_claude import COUNTS, MESSAGES
 
 __all__ = ["RawPredict", "VertexGemini", "is_claude"]
 
@@ -77,14 +78,14 @@ class RawPredict:
         more: dict[str, Any] = {"anthropic_version": VERSIONS.get(headers.get("anthropic-version") or "", OLDEST)}
         if counts:
             more["model"] = target.model.partition("@")[0]  # with a version it is refused: BerriAI/litellm#25798
-        takes = COUNTS if counts else MESSAGES
-        fit = fitted(envelope, headers.once(betas), takes=takes, model=target.model, more=more)
+        cloud = COUNTS if counts else MESSAGES
+        fit = fitted(envelope, headers.once(betas), model=target.model, cloud=cloud)
         stream = not counts and envelope.stream()
         return UpstreamRequest(
             url=_url(target, "count-tokens" if counts else target.model, stream=stream),
-            headers=_headers(target, fit.betas, stream=stream),
-            body=fit.body,
-            lost=fit.lost,
+            headers=_headers(target, [*fit.requested | fit.required], stream=stream),
+            body=fit.body(more),
+            lost=tuple(fit.lost),
         )
 
     def count(self, envelope: Envelope, headers: Headers, *, target: Target) -> Count:

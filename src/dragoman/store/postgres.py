@@ -5,6 +5,7 @@ only where such a URL is given: SQLAlchemy's dialect and psycopg take 0.1 s.
 """
 
 import logging
+import os
 import selectors
 import socket
 from contextlib import suppress
@@ -139,19 +140,19 @@ class Postgres(Database):
 
 
 def _parameters(url: str) -> dict[str, Any]:
-    """For libpq. What the URL says wins; an empty `options` in it keeps the settings of the session back."""
+    """For libpq. What the URL says wins, then the environment; an empty `options` in the URL keeps all others back."""
     try:
         given: dict[str, Any] = conninfo_to_dict(url)
     except psycopg.Error as error:
         said = str(error).strip()  # which may quote from the password
         why = said if said.startswith("invalid URI query parameter") else "is none that libpq reads"
         raise ConfigError(f"database: this URL: {why}; write {POSTGRES_FORM}") from None
-    if (options := given.pop("options", None)) != "":
+    if (options := given.pop("options", os.environ.get("PGOPTIONS") or None)) != "":
         limits = {"statement_timeout": STATEMENT_TIMEOUT_S, "idle_in_transaction_session_timeout": IDLE_TIMEOUT_S}
         ours = " ".join(f"-c {name}={_ms(limit)}" for name, limit in limits.items())
         given["options"] = f"{ours} {options or ''}".strip()
     return {
-        "connect_timeout": CONNECT_TIMEOUT_S,
+        "connect_timeout": os.environ.get("PGCONNECT_TIMEOUT") or CONNECT_TIMEOUT_S,
         "fallback_application_name": "dragoman",
         "client_encoding": "utf8",
         # A connection that nobody uses must be kept open, and be known as broken, by the system.
@@ -188,9 +189,8 @@ def _without_state(error: psycopg.Error) -> str:
     if meaning := next((text for sign, text in REFUSALS.items() if sign in said), None):
         return meaning
     first = said.partition("\n")[0]
-    if isinstance(error, psycopg.errors.ConnectionTimeout):
-        first = f"no answer within {CONNECT_TIMEOUT_S} s"
-    if "connection failed" in said or "connection is bad" in said or "resolve host" in said or "timeout" in said:
-        why = first.removeprefix("connection failed: ").removeprefix("connection is bad: ")
-        return f"it cannot be reached: {why}"
+    for sign in ("connection failed: ", "connection is bad: ", "failed to resolve", "connection timeout"):
+        if first.startswith(sign):
+            why = first.removeprefix(sign) if sign.endswith(": ") else first
+            return f"it cannot be reached: {why}"
     return f"the connection broke off ({first}): try again"

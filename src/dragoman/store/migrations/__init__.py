@@ -1,5 +1,7 @@
 """The schema's history, forward only: `versions/` holds one file a step, `upgrade` runs those that are missing.
 
+A step runs in both kinds of database, in one transaction, while older processes may be at work: so it adds, and takes
+nothing away. In PostgreSQL it has no time-out of its own, but waits 10 s at most for a table (`postgres.py`).
 Alembic is imported only when there is something to run: its import alone takes about 0.1 s.
 """
 
