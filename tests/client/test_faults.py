@@ -403,7 +403,7 @@ MESSAGES = {
     "in chunks": chunked_head(JSON)
     + b"".join(chunk(bytes([byte])) for byte in json.dumps(MESSAGE).encode())
     + LAST_CHUNK,
-    "gzipped": reply(gzip.compress(json.dumps(MESSAGE).encode()), JSON, ("content-encoding", "gzip")),
+    "gzipped": reply(gzip.compress(json.dumps(MESSAGE).encode(), mtime=0), JSON, ("content-encoding", "gzip")),
     "deflated": reply(zlib.compress(json.dumps(MESSAGE).encode()), JSON, ("content-encoding", "deflate")),
     "after 103": b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n" + FINE,
     "with status 201": json_reply(MESSAGE, status=201),

@@ -204,7 +204,8 @@ def test_what_is_lost_is_told(client: Any, dialect: Fake, fake: FakeProvider, se
     assert len(fake.bodies) == 1
     row = wait_for(lambda: [row for row in whole_rows(server) if row["request_id"] == raw.headers["request-id"]])[0]
     assert row["lost"] == dialect.search.replace(", ", ",")
-    for severe in ({"extra_headers": {**OLDER, "dragoman-strict": "true"}}, {"model": f"severe/{dialect.plain}"}):
+    words = [{"extra_headers": {**OLDER, "dragoman-strict": word}} for word in ("true", "True", "1", "perhaps")]
+    for severe in (*words, {"model": f"severe/{dialect.plain}"}):
         with pytest.raises(Exception, match="dragoman-strict") as refused:
             client.messages.create(**{**fields, "extra_headers": OLDER, **severe}, extra_body={"top_k": 5})
         assert refused.value.status_code == 400

@@ -7,13 +7,16 @@ from random import Random
 from typing import Any
 
 import pytest
+from misbehaving import Conn, Misbehaving
 
 from dragoman.errors import InvalidRequest
 from dragoman.gateway.auth import Principal
 from dragoman.gateway.call import Answer, Asked, Call
 from dragoman.gateway.checked import counted, foreign
+from dragoman.gateway.config import load
 from dragoman.gateway.counting import KEPT, MOST_AT_ONCE, Counting
 from dragoman.gateway.estimates import Estimates, rough_tokens
+from dragoman.gateway.open import open_gateway
 from dragoman.http.base import ConnectFailed
 from dragoman.providers.base import Count, Operation, Question, Target, UpstreamRequest
 from dragoman.wire.headers import Headers
@@ -164,6 +167,17 @@ async def test_a_request_that_breaks_the_rules_is_refused() -> None:
     counting = Counting(Provider(), Estimates())
     with pytest.raises(InvalidRequest, match="messages"):
         await counting.count(asked(messages=[]), Counter(), TARGET, None)
+
+
+async def test_a_count_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within its own limit, whatever the provider may take for a message; then it is an estimate."""
+    monkeypatch.setattr("dragoman.gateway.provider.COUNT_S", 0.05)
+    async with Misbehaving(Conn.wait_closed) as server:
+        text = f'[providers.p]\nhost = "llamacpp"\nbase_url = "{server.url}/v1"\n[server]\ndatabase = "sqlite://"'
+        async with open_gateway(load(None, {}, text=text), {}) as gateway:
+            route = gateway.router.route("p/model")
+            found = await gateway.upstream.ask(asked(), route, gateway.ledger.open("r", "count", arrived=0.0))
+    assert dict(found.headers)["dragoman-count"] == "estimate"
 
 
 # -- estimates --

@@ -18,7 +18,7 @@ from dragoman.wire.validate import validate_count, validate_messages
 
 from .call import Asked
 
-__all__ = ["counted", "foreign", "off_loop", "validated", "without_foreign_thinking"]
+__all__ = ["LARGE_BODY_BYTES", "counted", "foreign", "off_loop", "validated", "without_foreign_thinking"]
 
 T = TypeVar("T")
 

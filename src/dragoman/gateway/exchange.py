@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import msgspec
 
@@ -20,7 +20,7 @@ from dragoman.wire.types import Usage
 
 from .accounting import Entry
 from .call import Answer, Asked, Stream
-from .checked import foreign, off_loop, validated
+from .checked import LARGE_BODY_BYTES, foreign, off_loop, validated
 from .estimates import rough_tokens
 from .input_estimate import estimate_input_tokens
 from .provider import Provider
@@ -36,6 +36,7 @@ ERROR_LIMIT_BYTES = 10 * 1024 * 1024  # of an error's body
 # Headers of a reply that are the caller's business; the rest is between the provider and us.
 PASSED_BACK = frozenset({"retry-after", "retry-after-ms", "x-should-retry"})
 PASSED_BACK_FAMILIES = ("anthropic-ratelimit-", "anthropic-priority-", "anthropic-fast-")
+YES, NO = {"true", "1", "yes"}, {"false", "0", "no"}
 VISIBLE = re.compile(r"[\t\x20-\x7e\x80-\xff]+")  # what a value may hold; a control character cannot be sent on
 
 
@@ -113,7 +114,11 @@ class Exchange:
         provider, asked = self._provider, self.asked
         target = provider.target(self._route.model_name)
         if self._adapter is not None:
-            prepared = self._adapter.prepare(asked.call.operation, asked.envelope, asked.call.headers, target=target)
+            prepare = partial(
+                self._adapter.prepare, asked.call.operation, asked.envelope, asked.call.headers, target=target
+            )
+            is_small = len(asked.call.body) <= LARGE_BODY_BYTES  # a cloud's adapter looks into all of it
+            prepared = prepare() if is_small else await off_loop(asked, prepare)
             if lost := (*asked.left_out, *prepared.lost):
                 self._tell(lost)
         else:
@@ -167,7 +172,7 @@ class Exchange:
         """What the provider will not see, in a header and the ledger. Raises InvalidRequest where all is wanted."""
         names = ", ".join(lost)
         self.entry.lost = lost
-        if self._provider.is_strict or self.asked.call.headers.get("dragoman-strict") == "true":
+        if self._provider.is_strict or _is_strict(self.asked.call.headers.get("dragoman-strict")):
             raise InvalidRequest(f"dragoman-strict: {self._route.provider.name} cannot carry: {names}")
         self.headers.append(("dragoman-lost", names))
 
@@ -220,6 +225,14 @@ class Exchange:
             return await response.read(limit_bytes)
         except TransportError as error:
             raise failure(error, self.asked.call.request_id) from error
+
+
+def _is_strict(told: str | None) -> bool:
+    """What the header says. Raises InvalidRequest for what is neither yes nor no."""
+    word = (told or "false").strip().lower()
+    if word not in YES | NO:
+        raise InvalidRequest("dragoman-strict: write true or false")
+    return word in YES
 
 
 @lru_cache(1000)

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from functools import lru_cache
 
+import msgspec
+
 from dragoman.http.base import Request, Response, Timeouts, Transport
 from dragoman.providers.base import Dialect, Target, UpstreamRequest
 
@@ -16,6 +18,7 @@ from .routing import LONGEST_KEPT
 __all__ = ["Provider"]
 
 TARGETS_KEPT = 1000  # models of one provider whose target is kept
+COUNT_S = 5.0  # for a count: whoever asks for one can do with an estimate
 COUNT_LIMIT_BYTES = 1024 * 1024  # of the reply to a request to count
 
 
@@ -44,18 +47,24 @@ class Provider:
             idle_s=config.idle_timeout_s,
             total_s=config.total_timeout_s,
         )
+        total_s = config.total_timeout_s
+        self._count_timeouts = msgspec.structs.replace(
+            self.timeouts, total_s=COUNT_S if total_s is None else min(COUNT_S, total_s)
+        )
         self._kept = lru_cache(TARGETS_KEPT)(self._target)
         self._config = config
         self._can = capabilities_of(config.host)
 
-    async def send(self, prepared: UpstreamRequest) -> Response:
+    async def send(self, prepared: UpstreamRequest, timeouts: Timeouts | None = None) -> Response:
         """Raises TransportError, or UpstreamFailed where there are no credentials to sign it."""
         if self.signer is not None:
             prepared = await self.signer.signed(prepared)
-        return await self.transport.send(Request("POST", prepared.url, prepared.headers, prepared.body, self.timeouts))
+        return await self.transport.send(
+            Request("POST", prepared.url, prepared.headers, prepared.body, timeouts or self.timeouts)
+        )
 
     async def _fetch(self, prepared: UpstreamRequest) -> tuple[int, bytes]:
-        response = await self.send(prepared)
+        response = await self.send(prepared, self._count_timeouts)
         try:
             return response.status, await response.read(COUNT_LIMIT_BYTES)
         finally:
