@@ -22,8 +22,8 @@ check: $(VENV)/.dev  ## format, lint, types
 	$(BIN)/ruff check src tests bench examples
 	$(BIN)/mypy
 
-unit: $(VENV)/.dev $(NODE_INSTALLED)
-	$(BIN)/pytest
+unit: $(VENV)/.dev $(NODE_INSTALLED)  # a file's tests stay together: they share their servers
+	$(BIN)/pytest -n 2 --dist loadfile
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
