@@ -4,7 +4,7 @@ And fails every test in which a dragoman server sent an event stream that is ill
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,3 +43,11 @@ def _must_find_nothing(*, is_lawless: bool = False) -> None:
     found = [line for line in watching.take() if not (is_lawless and line.startswith(watching.PASSED_ON))]
     if found:
         pytest.fail("illegal event streams were sent:\n" + "\n".join(found), pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a test has logged may hold half characters, which no process can send to another."""
+    report = yield
+    report.sections = [(name, text.encode(errors="replace").decode()) for name, text in report.sections]
+    return report
