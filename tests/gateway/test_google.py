@@ -124,6 +124,37 @@ async def test_a_token_that_has_ended_is_waited_for() -> None:
     assert await google.token() == "2"
 
 
+async def test_a_token_that_was_refused_is_not_used_again() -> None:
+    google = Google()
+    refused = await google.signer.signed(REQUEST)
+    google.now += AGAIN_S
+    google.signer.discard(refused)
+    assert await google.token() == "2"
+    google.now += AGAIN_S
+    google.signer.discard(refused)  # answered late: the token that is kept is another
+    assert await google.token() == "2"
+    assert google.asked == 2
+
+
+async def test_google_is_not_asked_for_another_token_with_every_refusal() -> None:
+    """Where it is the account that is refused, a new token is too."""
+    google = Google()
+    refused = await google.signer.signed(REQUEST)
+    for _ in range(5):
+        google.now += AGAIN_S / 5 - 0.1
+        google.signer.discard(refused)
+        assert await google.token() == "1"
+    google.now += 1
+    google.signer.discard(refused)
+    assert await google.token() == "2"
+
+
+def test_before_the_first_token_there_is_none_to_discard() -> None:
+    google = Google()
+    google.signer.discard(REQUEST)
+    assert asyncio.run(google.token()) == "1"
+
+
 async def test_who_hangs_up_does_not_take_the_token_from_others() -> None:
     """Pain 27: what they wait for is not only theirs."""
     google = Google()

@@ -42,6 +42,7 @@ SYSTEM_TURNS = [("opus", 4.8, 9.0), ("fable mythos", 5, 9)]
 EFFORT = [("opus", 4.5, 9.0), ("sonnet haiku fable mythos", 4.6, 9)]
 STRUCTURED = [("opus sonnet haiku", 4.5, 4.6)]
 CACHE_AT_THE_TOP = [("opus sonnet haiku fable mythos", 4.7, 9.0)]
+CACHE_TTL = [("opus sonnet haiku fable mythos", 4.5, 9.0)]  # marks that say how long
 CLIENT_TOOLS = re.compile(r"(?:bash|text_editor|memory|computer|tool_search_tool_(?:regex|bm25))_\d{8}")
 TOOL_KEYS = {"type", "name", "description", "input_schema", "cache_control"}
 BLOCKS = {
@@ -86,7 +87,7 @@ def check_claude(body: Any, name: str) -> None:
         raise refused(f"{field}: {EXTRA}")
     _check_thinking(body.get("thinking"), model, betas)
     _check_tools(body, model, betas)
-    _check_system(body.get("system"))
+    _check_system(body.get("system"), model)
     _check_messages(body["messages"], model, betas)
     if json.dumps(body).count('"cache_control"') > MOST_CACHE_MARKS:
         raise refused("A maximum of 4 blocks with cache_control may be provided.")
@@ -140,7 +141,7 @@ def _check_tools(body: Json, model: _Model, betas: list[str]) -> None:
                 raise refused(f"tools.{at}.custom.{key}: {EXTRA}")
             if tool["input_schema"]["type"] != "object":
                 raise refused(f"tools.{at}.custom.input_schema.type: Input should be 'object'")
-        _check_cache(tool, f"tools.{at}.custom")
+        _check_cache(tool, f"tools.{at}.custom", model)
     choice = body.get("tool_choice")
     if choice is not None and not body.get("tools"):
         raise refused("tool_choice: may only be specified while providing `tools`")
@@ -148,16 +149,16 @@ def _check_tools(body: Json, model: _Model, betas: list[str]) -> None:
         raise refused(f"Tool '{choice['name']}' not found in provided tools")
 
 
-def _check_system(system: Any) -> None:
+def _check_system(system: Any, model: _Model) -> None:
     for at, block in enumerate(system if isinstance(system, list) else []):
-        _check_cache(block, f"system.{at}")
+        _check_cache(block, f"system.{at}", model)
     if "x-anthropic-billing-header" in json.dumps(system):
         raise refused("x-anthropic-billing-header is a reserved keyword and may not be used in the system prompt.")
 
 
-def _check_cache(block: Json, path: str) -> None:
+def _check_cache(block: Json, path: str, model: _Model) -> None:
     mark = block.get("cache_control") or {}
-    for key in mark.keys() - {"type", "ttl"}:
+    for key in mark.keys() - {"type"} - ({"ttl"} if model.takes(CACHE_TTL) else set()):
         raise refused(f"{path}.cache_control.ephemeral.{key}: {EXTRA}")
 
 
@@ -178,7 +179,7 @@ def _check_messages(messages: list[Json], model: _Model, betas: list[str]) -> No
         if not blocks and not message.get("output_config"):
             raise refused(f"{path}: all messages must have non-empty content")
         for number, block in enumerate(blocks):
-            _check_block(block, f"{path}.content.{number}", role, betas)
+            _check_block(block, f"{path}.content.{number}", role, betas, model)
         results = [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"]
         if role != "system":
             if set(results) != set(open_calls) and (open_calls or results):
@@ -186,13 +187,13 @@ def _check_messages(messages: list[Json], model: _Model, betas: list[str]) -> No
             open_calls = [block["id"] for block in blocks if block["type"] == "tool_use"]
 
 
-def _check_block(block: Json, path: str, role: str, betas: list[str]) -> None:
+def _check_block(block: Json, path: str, role: str, betas: list[str], model: _Model) -> None:
     kind = block["type"]
     if kind not in BLOCKS[role]:
         raise refused(f"{path}: Input tag '{kind}' found using 'type' does not match any of the expected tags")
     if kind.startswith("tool_") and kind in BLOCKS["system"] and not any("tool-changes" in beta for beta in betas):
         raise refused(f"{path}: Input tag '{kind}' found using 'type' does not match any of the expected tags")
-    _check_cache(block, f"{path}.{kind}")
+    _check_cache(block, f"{path}.{kind}", model)
     if kind == "text" and not block["text"].strip():
         raise refused(f"{path}: text content blocks must contain non-whitespace text")
     if kind == "thinking" and block["signature"] != signature_of(block["thinking"]):
@@ -203,7 +204,7 @@ def _check_block(block: Json, path: str, role: str, betas: list[str]) -> None:
             raise refused(f"{path}.{kind}.source: Input tag '{source}' found using 'type' does not match")
     if kind == "tool_result" and isinstance(block.get("content"), list):
         for number, inner in enumerate(block["content"]):
-            _check_block(inner, f"{path}.content.{number}", "user", betas)
+            _check_block(inner, f"{path}.content.{number}", "user", betas, model)
 
 
 # -- what it answers --

@@ -254,6 +254,11 @@ class FakeVertex(FakeProvider):
             self._ends[token] = time.monotonic() + self.life_s
         return {"access_token": token, "expires_in": self.life_s, "token_type": "Bearer"}
 
+    def take_back(self) -> None:
+        """No token that was given out so far is good any more."""
+        with self._lock:
+            self._ends.clear()
+
     def is_good(self, token: str) -> bool:
         return time.monotonic() < self._ends.get(token, 0.0) + GRACE_S
 

@@ -13,6 +13,7 @@ from dragoman.providers.base import (
     Question,
     Reading,
     Target,
+    TellsDelay,
     Translator,
     UpstreamRequest,
 )
@@ -24,6 +25,7 @@ from .checked import LARGE_BODY_BYTES, foreign, off_loop, validated
 from .estimates import rough_tokens
 from .input_estimate import estimate_input_tokens
 from .provider import Provider
+from .redaction import Redaction
 from .routing import Route
 
 __all__ = ["Exchange", "Refused", "failure", "kind_of"]
@@ -53,7 +55,7 @@ class Exchange:
 
     __slots__ = (
         "_adapter", "_is_streamed", "_own_id", "_provider", "_refusal", "_response", "_rough", "_route", "_translator",
-        "asked", "entry", "headers", "reading",
+        "asked", "entry", "headers", "reading", "redaction",
     )  # fmt: skip
 
     def __init__(self, provider: Provider, asked: Asked, route: Route, entry: Entry) -> None:
@@ -63,6 +65,7 @@ class Exchange:
         self._refusal: Callable[[int, bytes], ApiError] | None = None  # what a translated reply's error means
         self.entry = entry
         self.headers: list[tuple[str, str]] = []  # of the reply, for the caller; empty until it begins
+        self.redaction = Redaction()  # of errors that the upstream tells
         self._own_id: str | None = None  # the upstream's own id of the request
         self._is_streamed = False  # a translated reply comes as a stream, whatever the caller wants
         self._rough = 0  # tokens of a translated request's input, as we count
@@ -125,7 +128,9 @@ class Exchange:
             assert self._translator is not None
             prepared = await self._translated(self._translator, target)
         try:
-            response = self._response = await provider.send(prepared)
+            signed = await provider.signed(prepared)
+            self.redaction = Redaction(signed.headers)
+            response = self._response = await provider.send(signed)
         except TransportError as error:
             raise failure(error, asked.call.request_id) from error
         for name, value in response.headers:
@@ -178,6 +183,7 @@ class Exchange:
 
     def refused(self, status: int, envelope: bytes) -> Answer:
         """An error of the upstream as a reply: its bytes, and the request id that they name (ERR-2)."""
+        envelope = self.redaction.envelope(envelope)
         self.entry.outcome = "refused"
         self.entry.error = kind_of(envelope)
         told = msgspec.json.decode(envelope).get("request_id")
@@ -193,6 +199,7 @@ class Exchange:
         body = await self._body(response, ERROR_LIMIT_BYTES)
         if self._refusal is not None:
             error = self._refusal(response.status, body)
+            self.redaction.hide(error)
             self.entry.outcome, self.entry.error = "refused", error.kind
             if all(name != "retry-after" for name, _ in self.headers):  # as the provider said it there, or in the body
                 self.headers += error.headers()
@@ -201,8 +208,10 @@ class Exchange:
             )
         assert self._adapter is not None
         status, envelope = self._adapter.read_error(response.status, body, request_id=self.request_id)
-        key = self._provider.target(self._route.model_name).api_key
-        return self.refused(status, envelope.replace(key.encode(), b"[key]") if key else envelope)
+        delay_s = self._adapter.retry_after(body) if isinstance(self._adapter, TellsDelay) else None
+        if delay_s is not None and all(name != "retry-after" for name, _ in self.headers):
+            self.headers.append(("retry-after", str(delay_s)))
+        return self.refused(status, envelope)
 
     async def _until_done(self, response: Response, limit_bytes: int) -> bytes:
         """A stream for a caller who wants it whole: read until its message has ended, and no further."""

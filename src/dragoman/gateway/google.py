@@ -31,7 +31,7 @@ NEEDED = ("type", "client_email", "private_key", "token_uri")
 SERVICE_ACCOUNT = "service_account"
 INSTALL = "pip install 'dragoman[vertex]'"
 EARLY_S = 300.0  # so long before its end a token is renewed; a short-lived one after half its life
-AGAIN_S = 10.0  # when a renewal has failed and the old token is still good
+AGAIN_S = 10.0  # when a renewal has failed and the old token is still good, or when a token is refused at once
 FETCH_S = 20.0  # for one answer of Google's
 UNKNOWN_LIFE_S = 600.0  # of a token whose end nobody tells
 
@@ -61,7 +61,7 @@ class GoogleSigner:
         self._fetch = fetch
         self._clock = clock
         self._headers: tuple[tuple[str, str], ...] = ()
-        self._renew_at = self._ends_at = float("-inf")
+        self._fetched_at = self._renew_at = self._ends_at = float("-inf")
         self._renewal: asyncio.Task[None] | None = None
 
     async def signed(self, request: UpstreamRequest) -> UpstreamRequest:
@@ -71,6 +71,13 @@ class GoogleSigner:
             if now >= self._ends_at:
                 await asyncio.shield(renewal)  # who hangs up does not take the token from those who wait with them
         return msgspec.structs.replace(request, headers=[*request.headers, *self._headers])
+
+    def discard(self, refused: UpstreamRequest) -> None:
+        """A token that was taken back, say, with its account's key. One that is new is kept: the next one would be
+        refused too, and Google is not to be asked with every request."""
+        is_ours = bool(self._headers) and all(header in refused.headers for header in self._headers)
+        if is_ours and self._clock() - self._fetched_at >= AGAIN_S:
+            self._renew_at = self._ends_at = float("-inf")
 
     def _begin(self) -> "asyncio.Task[None]":
         self._renewal = renewal = asyncio.create_task(self._renewed())
@@ -91,6 +98,7 @@ class GoogleSigner:
             raise UpstreamFailed("There are no credentials for the upstream at the moment. Please try again.") from None
         now = self._clock()
         self._headers = fetched.headers
+        self._fetched_at = now
         self._ends_at = now + fetched.lives_s
         self._renew_at = self._ends_at - min(EARLY_S, fetched.lives_s / 2)
 

@@ -10,13 +10,14 @@ from dragoman.providers.base import Dialect, Target, UpstreamRequest
 
 from .config import ProviderConfig
 from .counting import Counting
-from .credentials import Signer
+from .credentials import Renewable, Signer
 from .estimates import Estimates
 from .hosts import capabilities_of
 from .routing import LONGEST_KEPT
 
 __all__ = ["Provider"]
 
+REFUSED = 401  # for its credentials
 TARGETS_KEPT = 1000  # models of one provider whose target is kept
 COUNT_S = 5.0  # for a count: whoever asks for one can do with an estimate
 COUNT_LIMIT_BYTES = 1024 * 1024  # of the reply to a request to count
@@ -55,16 +56,20 @@ class Provider:
         self._config = config
         self._can = capabilities_of(config.host)
 
-    async def send(self, prepared: UpstreamRequest, timeouts: Timeouts | None = None) -> Response:
-        """Raises TransportError, or UpstreamFailed where there are no credentials to sign it."""
-        if self.signer is not None:
-            prepared = await self.signer.signed(prepared)
-        return await self.transport.send(
-            Request("POST", prepared.url, prepared.headers, prepared.body, timeouts or self.timeouts)
-        )
+    async def signed(self, prepared: UpstreamRequest) -> UpstreamRequest:
+        """As it is to be sent. Raises UpstreamFailed where there are no credentials to sign it."""
+        return prepared if self.signer is None else await self.signer.signed(prepared)
+
+    async def send(self, signed: UpstreamRequest, timeouts: Timeouts | None = None) -> Response:
+        """Raises TransportError."""
+        request = Request("POST", signed.url, signed.headers, signed.body, timeouts or self.timeouts)
+        response = await self.transport.send(request)
+        if response.status == REFUSED and isinstance(self.signer, Renewable):
+            self.signer.discard(signed)
+        return response
 
     async def _fetch(self, prepared: UpstreamRequest) -> tuple[int, bytes]:
-        response = await self.send(prepared, self._count_timeouts)
+        response = await self.send(await self.signed(prepared), self._count_timeouts)
         try:
             return response.status, await response.read(COUNT_LIMIT_BYTES)
         finally:

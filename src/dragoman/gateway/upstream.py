@@ -19,7 +19,7 @@ from dragoman.providers.base import (
     Operation,
     StreamReader,
 )
-from dragoman.wire.sse import encode_sse
+from dragoman.wire.sse import SSEDecoder, encode_sse
 
 from .accounting import Entry
 from .call import Answer, Asked, Write
@@ -98,6 +98,9 @@ class Upstream:
             return await exchange.whole()
         except Refused as refused:
             return refused.answer
+        except ApiError as error:
+            exchange.redaction.hide(error)
+            raise
 
     def _drain(self, response: Response) -> None:
         """Read the end of a stream whose message is complete, while its caller is already told of the end."""
@@ -171,6 +174,7 @@ class _Relay:
         except ApiError as error:
             self._exchange.entry.outcome, self._exchange.entry.error = "cut", error.kind
             await self.aclose()
+            self._exchange.redaction.hide(error)
             return encode_sse("error", msgspec.json.encode(error.body(self._request_id)))
 
     async def aclose(self) -> None:
@@ -225,17 +229,14 @@ class _Relay:
                 if reader.has_content:
                     entry.note_content()
                 if reader.is_done:
-                    self._end()
-                    return ready
+                    return self._ended(ready)
                 if ready:
                     return ready
                 if reader.failure is not None:
                     raise reader.failure
         except TransportError as error:
             raise failure(error, self._exchange.asked.call.request_id) from error
-        ready = reader.close()
-        self._end()
-        return ready
+        return self._ended(reader.close())
 
     async def _flow(self, write: Write) -> bytes:
         """As `_next`, of a stream that runs: events go to `write` as long as it takes them and nothing has ended."""
@@ -260,12 +261,10 @@ class _Relay:
         if not self._untaken:
             return await self._next()
         ready, self._untaken = self._untaken, b""
-        if reader.is_done:
-            self._end()
-        return ready
+        return self._ended(ready) if reader.is_done else ready
 
-    def _end(self) -> None:
-        """The message is complete, or has failed: nothing of what may still come is handed on."""
+    def _ended(self, ready: bytes) -> bytes:
+        """The message is complete, or has failed: nothing of what may still come is handed on. The last events."""
         self.is_over = True
         entry, response, reader = self._exchange.entry, self._response, self._reader
         assert reader is not None
@@ -275,6 +274,14 @@ class _Relay:
         if response is not None and not response.is_complete:
             self._exchange.let_go()
             self._drain(response)
+        return ready if reader.error is None else self._without_keys(ready, reader.error)
+
+    def _without_keys(self, ready: bytes, error: bytes) -> bytes:
+        """The last of these events is an error of the upstream's own."""
+        clean = self._exchange.redaction.envelope(error)
+        if clean is error:
+            return ready
+        return ready[: SSEDecoder().feed(ready)[-1].start] + encode_sse("error", clean)
 
 
 async def _is_done(task: "asyncio.Task[bytes]", loop: asyncio.AbstractEventLoop, *, within_s: float) -> bool:

@@ -4,11 +4,11 @@ InvokeModel reads bodies strictly: a field that it does not know is a 400 ("Extr
 a beta that the model does not take ("invalid beta flag"), whatever else the request holds. So a beta is sent only where
 the model is known to take it and something in the request needs it.
 
-Sources, read 2026-11-21. AWS, Bedrock user guide: "Request and Response", "Tool use", "Extended thinking" and
-"Adaptive thinking" and "Compaction" of "Anthropic Claude Messages API"; "Structured outputs". Anthropic: "Claude on Amazon Bedrock (Opus 4.6
-and earlier)", "Features overview", "Structured outputs", "Effort", "Tool search tool", "Prompt caching",
-"Mid-conversation system messages and tool changes". What was refused: anthropics/claude-code #24168, #49370, #49648,
-#56595, anthropics/claude-agent-sdk-python #694, BerriAI/litellm #27532 and the table of betas of that project.
+Sources, read 2026-11-21. AWS, Bedrock user guide: "Request and Response", "Tool use", "Extended thinking", "Adaptive
+thinking" and "Compaction" of "Anthropic Claude Messages API"; "Structured outputs". Anthropic: "Claude on Amazon
+Bedrock (Opus 4.6 and earlier)", "Features overview", "Structured outputs", "Effort", "Tool search tool", "Prompt
+caching", "Mid-conversation system messages and tool changes". What was refused: anthropics/claude-code #24168, #49370,
+#49648, #56595, anthropics/claude-agent-sdk-python #694, BerriAI/litellm #27532 and the table of betas of that project.
 """
 
 import re
@@ -95,6 +95,9 @@ OUTPUT_CONFIG = ObjectRule(
 )
 
 
+CLEAR_THINKING = "clear_thinking"  # "strategy requires `thinking` to be enabled": anthropics/claude-code#11971
+
+
 class Edits(Struct, frozen=True):
     """Edits of the context: each type has a beta, and without any of them the field is not known."""
 
@@ -112,7 +115,8 @@ class Edits(Struct, frozen=True):
     def _keeps(self, request: CloudRequest, path: str, edit: Raw) -> bool:
         kind = string((members(edit) or {}).get("type")) or ""
         support = next((support for start, support in self.types.items() if kind.startswith(start)), NONE)
-        return request.keeps(f"{path}.{kind}", support)
+        is_idle = kind.startswith(CLEAR_THINKING) and "thinking" in request.dropped
+        return request.keeps(f"{path}.{kind}", NONE if is_idle else support)
 
 
 # -- tools --

@@ -33,7 +33,7 @@ class Cloud(Struct, frozen=True, kw_only=True):
     fields: Mapping[str, Support]  # of the request; any other is refused
     elsewhere: frozenset[str]  # fields that the cloud has in another place: they go without a word
     rules: "Mapping[str, FieldRule]"  # what is looked at within a field, in this order
-    marks: "MarksRule"  # marks for the cache, wherever they stand
+    marks: "FieldRule"  # what is looked at in marks for the cache, wherever they stand
     # Betas, as callers name them, with the names that go out; a row without one: the model does it unasked.
     betas: Mapping[str, Support]
     # Betas without their dates, of features that fields ask for: the field tells what is lost, and is given its beta.
@@ -46,10 +46,6 @@ class FieldRule(Protocol):
     def apply(self, request: "CloudRequest", name: str) -> None:
         """Raises InvalidRequest for what can neither go out nor be left out."""
         ...
-
-
-class MarksRule(FieldRule, Protocol):
-    """Looks at marks for the cache, in all blocks of a field."""
 
 
 class CloudRequest:
@@ -92,12 +88,17 @@ class CloudRequest:
         is_told = len(self.lost) < MOST_NAMES and PLAIN.fullmatch(name) is not None
         self.lost[name if is_told else OTHERS] = None
 
+    def drop(self, name: str) -> None:
+        """A field goes, without a word."""
+        self.dropped.add(name)
+        self.replaced.pop(name, None)
+
     def replace(self, name: str, value: Any) -> None:
         """A field by what is left of it; nothing is no field."""
         if value:
             self.replaced[name] = encoded(value)
         else:
-            self.dropped.add(name)
+            self.drop(name)
 
     def replace_items(self, name: str, before: Sequence[Raw], after: Iterable[Raw | None]) -> None:
         """A field whose items were changed, or went. An item that was not changed keeps its bytes."""
@@ -141,7 +142,7 @@ def fitted(envelope: Envelope, betas: Iterable[str], *, model: str, cloud: Cloud
     request = CloudRequest(envelope, claude_of(model))
     for name, raw in envelope.fields.items():
         if name in cloud.elsewhere or not request.keeps(name, cloud.fields.get(name, NONE), is_silent=raw == NULL):
-            request.dropped.add(name)
+            request.drop(name)
     _request_betas(request, betas, cloud)
     for name, rule in cloud.rules.items():
         rule.apply(request, name)

@@ -5,7 +5,9 @@ there is no such tool, they go, each call with its result, and with what points 
 'type' does not match any of the expected tags" otherwise. What the assistant said about the results stays.
 """
 
+import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from msgspec import Raw, Struct
 
@@ -13,7 +15,7 @@ from .cloud_claude import CloudRequest
 from .cloud_claude_models import NONE, Support
 from .raw_json import edited, encoded, items, members, string
 
-__all__ = ["BlocksRule", "is_mere_thinking"]
+__all__ = ["THOUGHTS", "BlocksRule", "is_mere_thinking"]
 
 CALL, RESULT = "server_tool_use", "_tool_result"
 OF_SERVER_TOOLS = frozenset({CALL, "mcp_tool_use", "container_upload"})  # and all that end in RESULT
@@ -26,13 +28,11 @@ class BlocksRule(Struct, frozen=True, kw_only=True):
 
     types: Mapping[str, Support]
     calls: Mapping[str, Support] = {}  # of the API's own tools, by the name that is called
-    callers: Mapping[str, Support] = {}  # types of `caller`, beside "direct"
     citations: Mapping[str, Support] = {}  # types of citations that not every model takes
 
-    def may_hold(self, data: bytes) -> bool:
-        """Whether anything in a history needs a look."""
-        names = (*self.types, *self.citations, *OF_SERVER_TOOLS, "caller")
-        return f'{RESULT}"'.encode() in data or any(f'"{name}"'.encode() in data for name in names)
+    def mention(self) -> re.Pattern[bytes]:
+        """What in a history tells that a block may need a look: few hold any of it."""
+        return _mention(tuple(self.types))
 
     def kept(self, request: CloudRequest, path: str, blocks: Sequence[Raw]) -> list[Raw]:
         """What is left; a block of which nothing goes is the very same."""
@@ -46,8 +46,8 @@ class BlocksRule(Struct, frozen=True, kw_only=True):
         support = self._support(kind, block)
         if support is not None and not request.keeps(f"{path}.{kind}", support):
             return None
-        caller = string((members(block.get("caller")) or {}).get("type")) or DIRECT
-        if caller != DIRECT and not request.keeps(f"{path}.caller", self.callers.get(caller, NONE)):
+        if (string((members(block.get("caller")) or {}).get("type")) or DIRECT) != DIRECT:  # code that the API ran
+            request.lose(f"{path}.caller")
             raw = edited(raw, {"caller"}, {})
         return self._cited(request, path, raw, items(block.get("citations")))
 
@@ -71,6 +71,12 @@ class BlocksRule(Struct, frozen=True, kw_only=True):
     def _keeps_citation(self, request: CloudRequest, path: str, citation: Raw) -> bool:
         support = self.citations.get(string((members(citation) or {}).get("type")) or "")
         return support is None or request.keeps(f"{path}.citations", support)
+
+
+@lru_cache(16)
+def _mention(types: tuple[str, ...]) -> re.Pattern[bytes]:
+    names = "|".join((*types, *sorted(OF_SERVER_TOOLS)))
+    return re.compile(rf'"(?:{names}|[a-z_]+{RESULT})"'.encode())
 
 
 def is_mere_thinking(blocks: Sequence[Raw]) -> bool:

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from msgspec import Raw, Struct
 
 from .cloud_claude import CloudRequest, ObjectRule
+from .cloud_claude_blocks import THOUGHTS
 from .cloud_claude_models import Support, supporting
+from .cloud_claude_tools import FORCED
 from .raw_json import items, members, string, value
 
 __all__ = ["ThinkingRule"]
 
 ADAPTIVE, ASSISTANT, EMPTY = Raw(b'"adaptive"'), Raw(b'"assistant"'), Raw(b"[]")
-THOUGHTS = ("thinking", "redacted_thinking")
-FORCED = ("any", "tool")  # forms of `tool_choice`
 # Effort -> tokens; without one, and above: beyond them models seldom think ("Extended thinking", read 2026-11-21).
 BUDGETS = {"low": 4_096, "medium": 16_384}
 MOST_TOKENS = 32_000
@@ -41,7 +41,7 @@ class ThinkingRule(Struct, frozen=True, kw_only=True):
             request.replace(name, {**thinking, "type": "enabled", "budget_tokens": budget})
         else:
             request.lose(name)
-            request.dropped.add(name)
+            request.drop(name)
 
 
 def _budget(request: CloudRequest) -> int | None:

@@ -9,7 +9,7 @@ from .cloud_claude import CloudRequest, ObjectRule
 from .cloud_claude_models import NONE, Support
 from .raw_json import encoded, items, members, string
 
-__all__ = ["NO_OPTION", "ToolsRule"]
+__all__ = ["FORCED", "NO_OPTION", "ToolsRule"]
 
 CUSTOM = "custom"
 FORCED = ("any", "tool")  # forms of `tool_choice`
@@ -53,9 +53,9 @@ def _fit_choice(request: CloudRequest, gone: set[str | None]) -> None:
     is_alone = "tools" in request.dropped
     if (is_alone and string(choice.get("type")) in FORCED) or ("name" in choice and _name(choice) in gone):
         request.lose("tool_choice")
-        request.dropped.add("tool_choice")
+        request.drop("tool_choice")
     elif is_alone:  # it asks for nothing
-        request.dropped.add("tool_choice")
+        request.drop("tool_choice")
 
 
 def _name(raw: Raw | Mapping[str, Raw]) -> str | None:

@@ -59,18 +59,29 @@ class MessagesRule(Struct, frozen=True, kw_only=True):
     def apply(self, request: CloudRequest, name: str) -> None:
         """Raises InvalidRequest for images and documents that the cloud would have to fetch."""
         raw = request.field(name)
+        data = bytes(raw or b"")
+        mention = self.blocks.mention()
+        is_referring = BY_REFERENCE.search(data) is not None
+        if not is_referring and self._has_nothing(data, mention):
+            return
         before = items(raw)
         if before is None:
             return
-        if BY_REFERENCE.search(bytes(raw or b"")):
+        if is_referring:
             for at, message in enumerate(before):
                 self._refuse_references(value((members(message) or {}).get("content")), f"{name}.{at}.content")
-        after = [self._message(request, name, message) for message in before]
+        after = [self._message(request, name, message, mention) for message in before]
         if after and _is_paused(before[-1], after[-1]):
             after[-1] = None
         request.replace_items(name, before, after)
 
-    def _message(self, request: CloudRequest, path: str, raw: Raw) -> Raw | None:
+    def _has_nothing(self, data: bytes, mention: re.Pattern[bytes]) -> bool:
+        """Whether there is nothing in all messages to look at."""
+        names = ("system", *self.message.members)
+        is_plain = self.message.is_open and not any(f'"{name}"'.encode() in data for name in names)
+        return is_plain and mention.search(data) is None
+
+    def _message(self, request: CloudRequest, path: str, raw: Raw, mention: re.Pattern[bytes]) -> Raw | None:
         """The very same, or what is left of it; None where nothing is."""
         message = members(raw)
         if message is None:
@@ -79,20 +90,22 @@ class MessagesRule(Struct, frozen=True, kw_only=True):
         content = message.get("content")
         if message.get("role") == SYSTEM:
             if supporting(self.system_turns, request.model) is None:
-                left = self._changed(request, path, content)
+                left = self._changed(request, path, content, mention)
                 said = self.as_user(request, content if left is None else left)
                 return encoded({"role": "user", "content": said}) if said else None
             kept = self.system_message.kept(request, path, kept)
             if content in SILENT and "output_config" not in kept:
                 return None  # it set the effort, or nothing at all
-        left = self._changed(request, path, content)
+        left = self._changed(request, path, content, mention)
         if left is None:
             return raw if kept is message else encoded(kept)
         return None if is_mere_thinking(left) else encoded({**kept, "content": left})
 
-    def _changed(self, request: CloudRequest, path: str, content: Raw | None) -> list[Raw] | None:
+    def _changed(
+        self, request: CloudRequest, path: str, content: Raw | None, mention: re.Pattern[bytes]
+    ) -> list[Raw] | None:
         """The blocks that are left of it, as they are left; None where nothing changes."""
-        before = items(content) if content is not None and self.blocks.may_hold(bytes(content)) else None
+        before = items(content) if mention.search(bytes(content or b"")) else None
         if before is None:
             return None
         after = self.blocks.kept(request, path, before)

@@ -111,8 +111,7 @@ class Postgres(Database):
 
     def begin_migration(self, connection: Connection) -> None:
         """Migrations may be long, but not hold up others for long: who waits for a table holds up all behind it."""
-        for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
-            connection.execute(text(f"SET LOCAL {limit} = 0"))
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
         if not connection.scalar(select(func.pg_try_advisory_xact_lock(lock_number(MIGRATION)))):
             log.info("%s: waiting for another process that brings it up to date", self.place)
             alone(connection, MIGRATION)
@@ -150,7 +149,7 @@ def _parameters(url: str) -> dict[str, Any]:
     if (options := given.pop("options", os.environ.get("PGOPTIONS") or None)) != "":
         limits = {"statement_timeout": STATEMENT_TIMEOUT_S, "idle_in_transaction_session_timeout": IDLE_TIMEOUT_S}
         ours = " ".join(f"-c {name}={_ms(limit)}" for name, limit in limits.items())
-        given["options"] = f"{ours} {options or ''}".strip()
+        options = f"{ours} {options or ''}".strip()
     return {
         "connect_timeout": os.environ.get("PGCONNECT_TIMEOUT") or CONNECT_TIMEOUT_S,
         "fallback_application_name": "dragoman",
@@ -161,6 +160,7 @@ def _parameters(url: str) -> dict[str, Any]:
         "keepalives_count": 3,
         "tcp_user_timeout": _ms(TRANSACTION_TIMEOUT_S),
         **given,
+        "options": options,  # an empty one too, or libpq would take that of the environment
     }
 
 

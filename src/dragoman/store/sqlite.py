@@ -2,11 +2,12 @@
 
 import os
 import sqlite3
+import time
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from dragoman.errors import StoreError
 
@@ -65,8 +66,7 @@ class SQLite(Database):
 
     def begin_migration(self, connection: Connection) -> None:
         """SQLite's own write lock is the one that is needed."""
-        # Lasts as long as the file: readers then never wait for a writer.
-        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        _to_wal(connection)
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     def meaning(self, error: Exception) -> str:
@@ -102,6 +102,23 @@ def _check_file(path: Path) -> None:
         return
     except OSError as error:
         raise StoreError(f"the database {path} cannot be made: {error.strerror}") from error
+
+
+def _to_wal(connection: Connection) -> None:
+    """Lasts as long as the file: readers then never wait for a writer.
+
+    Of several processes that do so at once SQLite refuses some at once, whatever their busy time-out is.
+    """
+    end = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        except OperationalError as error:
+            if "locked" not in str(error.orig) or time.monotonic() > end:
+                raise
+            time.sleep(0.005)
+        else:
+            return
 
 
 def _set_up(connection: DBAPIConnection, _: object) -> None:

@@ -1,0 +1,72 @@
+"""Errors of an upstream, without the credentials that it was shown: some repeat them. Only errors pay for this."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from dragoman.errors import ApiError
+
+__all__ = ["Redaction"]
+
+SHOWN = frozenset({"authorization", "x-api-key", "x-goog-api-key", "x-amz-security-token"})  # headers
+BEARER = "bearer "
+HIDDEN = "[key]"
+
+
+class Redaction:
+    """Of what goes back to the caller of one request, which was sent with `headers`.
+
+    Google's tokens and AWS's session tokens are not in the configuration, but in what was sent; and AWS quotes all of
+    that where it finds a signature wrong.
+    """
+
+    __slots__ = ("_headers",)
+
+    def __init__(self, headers: Iterable[tuple[str, str]] = ()) -> None:
+        self._headers = headers
+
+    def envelope(self, body: bytes) -> bytes:
+        """The very same bytes where nothing is to be hidden, however the JSON may escape it."""
+        if not (secrets := self._secrets()):
+            return body
+        try:
+            told = msgspec.json.decode(body)
+            clean = _without(told, secrets)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # nested too deeply to be walked through
+            for secret in secrets:
+                body = body.replace(secret.encode(), HIDDEN.encode())
+            return body
+        return body if clean == told else msgspec.json.encode(clean)
+
+    def hide(self, error: ApiError) -> None:
+        """In the error itself."""
+        if secrets := self._secrets():
+            error.message = _without(error.message, secrets)
+            error.args = (error.message,)
+            error.details = _without(error.details, secrets)
+
+    def _secrets(self) -> list[str]:
+        """The longest first: one may be a part of another."""
+        found = []
+        for name, value in self._headers:
+            if name.lower() not in SHOWN:
+                continue
+            if value[: len(BEARER)].lower() == BEARER:
+                found.append(value[len(BEARER) :].strip())
+            elif name.lower() != "authorization":  # a signature hides its key by itself
+                found.append(value)
+        return sorted(filter(None, found), key=len, reverse=True)
+
+
+def _without(value: Any, secrets: list[str]) -> Any:
+    """The names of fields and the types of errors stay, whatever a key may be."""
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, HIDDEN)
+        return value
+    if isinstance(value, list):
+        return [_without(each, secrets) for each in value]
+    if isinstance(value, dict):
+        return {name: each if name == "type" else _without(each, secrets) for name, each in value.items()}
+    return value
