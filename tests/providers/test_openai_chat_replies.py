@@ -156,7 +156,8 @@ def test_text_within_a_call_waits_for_it() -> None:
         ('"{\\"a\\": 1}"', {"a": 1}),
         ('{"a": 1}}', {"a": 1}),
         ('{"a": "}"}', {"a": "}"}),
-        ("nonsense", {}),
+        ([], {}),
+        ('"null"', {}),
     ],
 )
 def test_an_input_is_always_an_object(arguments: Any, read: Json) -> None:
@@ -337,3 +338,18 @@ def test_text_that_might_have_been_a_stop_sequence_is_shown() -> None:
     )
     assert message["content"][0]["text"] == "a E"
     assert message["stop_reason"] == "tool_use"
+
+
+def test_a_stop_sequence_behind_a_call_is_told() -> None:
+    """Pain 42: the message ends where it was found, streamed or whole."""
+    fields: Json = {"stop_sequences": ["END"]}
+    message = streamed(
+        choice(call(0, "get_time", "{}", "call_1")), choice({"content": "a EN"}), choice({"content": "D b"}), **fields
+    )
+    assert (message["stop_reason"], message["stop_sequence"]) == ("stop_sequence", "END")
+    assert message["content"][1]["text"] == "a "
+
+
+def test_events_that_say_nothing_are_skipped() -> None:
+    message = streamed("data:", choice({"content": "a"}), "data: null", choice({"content": "b"}, "stop"), "data: ")
+    assert message["content"][0]["text"] == "ab"

@@ -105,6 +105,9 @@ def test_tools_and_effort_go_together() -> None:
         ("gpt-5", {"thinking": {"type": "enabled", "budget_tokens": 1024}}, {"effort": "low", "summary": "auto"}),
         ("gpt-5.1", {"thinking": {"type": "disabled"}}, {"effort": "none"}),
         ("gpt-5", {"thinking": {"type": "disabled"}}, None),
+        ("gpt-5.1", {"thinking": {"type": "disabled"}, "output_config": {"effort": "high"}}, {"effort": "none"}),
+        ("o3", {"thinking": {"type": "disabled"}, "output_config": {"effort": "high"}}, {"effort": "low"}),
+        ("gpt-5-pro", {"thinking": {"type": "disabled"}, "output_config": {"effort": "low"}}, None),
         ("gpt-5", {}, None),
         ("grok-4", {"thinking": {"type": "adaptive"}}, {"summary": "auto"}),
         ("openai/gpt-oss-120b", {"output_config": {"effort": "low"}}, {"effort": "low"}),
@@ -118,6 +121,13 @@ def test_effort_is_what_the_model_takes(model: str, fields: Json, reasoning: Jso
 def test_thinking_that_cannot_be_turned_off_is_reported() -> None:
     assert translated(model="o3", thinking={"type": "disabled"}).lost == ("thinking",)
     assert translated(model="gpt-5.1", thinking={"type": "disabled"}).lost == ()
+
+
+def test_an_effort_beside_disabled_thinking_is_reported() -> None:
+    """Disabled wins: nobody who turns thinking off is to pay for it."""
+    asked: Json = {"thinking": {"type": "disabled"}, "output_config": {"effort": "high"}}
+    assert translated(model="gpt-5.1", **asked).lost == ("output_config.effort",)
+    assert translated(model="o3", **asked).lost == ("output_config.effort", "thinking")
 
 
 def test_a_system_prompt_becomes_instructions_without_the_changing_line() -> None:

@@ -218,7 +218,7 @@ def test_ids_of_calls_are_kept_and_never_used_twice() -> None:
     assert [block["id"] for block in got["content"][1:]] == ["toolu_1", "call_a2"]
 
 
-@pytest.mark.parametrize("arguments", ["null", "[1]", '"{}"', " ", ""])
+@pytest.mark.parametrize("arguments", ["null", "[]", '"{}"', " ", ""])
 def test_arguments_that_are_no_object_are_no_input(arguments: str) -> None:
     """Pain 19: nothing but an object's text goes out, for clients parse it."""
     call = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": arguments}
@@ -370,3 +370,72 @@ def test_a_response_that_failed_says_why(code: str | None, kind: str) -> None:
     with pytest.raises(ApiError, match=r"^M$") as raised:
         translated(stream=True).stream().feed(framed([failed]))
     assert raised.value.kind == kind
+
+
+# -- odd replies --
+
+
+def test_a_message_that_stands_only_in_the_end_is_told() -> None:
+    """Behind a call that was streamed, whose id is another there; and the call is not told twice."""
+    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    output = [{"id": "another", **call}, {"id": "m", "type": "message", **SAYS}]
+    response = {"status": "completed", "output": output}
+    chunks = [
+        done(0, call["type"], **{k: v for k, v in call.items() if k != "type"}),
+        {**ENDED, "response": response},
+    ]
+    message = streamed(translated(stream=True), framed(chunks))
+    assert message["content"] == read(translated(), json.dumps(response).encode())["content"]
+    assert [block["type"] for block in message["content"]] == ["tool_use", "text"]
+
+
+@pytest.mark.parametrize("is_done", [False, True])
+@pytest.mark.parametrize("output", [[], [{"id": "m", "type": "message", **SAYS}]])
+def test_deltas_of_nobody_are_one_text(output: list[Json], is_done: bool) -> None:
+    chunks: list[Json] = [{"type": "response.output_text.delta", "delta": each} for each in "cd"]
+    chunks += [done(0, "message", **SAYS)] if is_done else []
+    chunks.append({**ENDED, "response": {"status": "completed", "output": output}})
+    content = streamed(translated(stream=True), framed(chunks))["content"]
+    assert [block["text"] for block in content] == ["cd"]
+
+
+def test_thinking_is_no_more_than_all_output() -> None:
+    usage = {"input_tokens": 3, "output_tokens": 5, "output_tokens_details": {"reasoning_tokens": 9}}
+    reply = {"status": "completed", "output": [{"type": "message", **SAYS}], "usage": usage}
+    told = read(translated(), json.dumps(reply).encode())["usage"]
+    assert (told["output_tokens"], told["output_tokens_details"]["thinking_tokens"]) == (5, 5)
+
+
+def test_a_stop_sequence_behind_a_call_is_told() -> None:
+    """Pain 42: the message ends where it was found, streamed or whole, as in the other dialects."""
+    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    said = {"type": "message", "content": [{"type": "output_text", "text": "a END b"}]}
+    whole = {"status": "completed", "output": [call, said]}
+    reply = translated(stop_sequences=["END"])
+    chunks: list[Json] = [
+        {"type": "response.output_item.done", "output_index": at, "item": item} for at, item in enumerate((call, said))
+    ]
+    messages = [read(reply, json.dumps(whole).encode()), streamed(reply, framed([*chunks, ENDED]))]
+    for message in messages:
+        assert (message["stop_reason"], message["stop_sequence"]) == ("stop_sequence", "END")
+        assert message["content"][1]["text"] == "a "
+    assert messages[0]["content"] == messages[1]["content"]
+
+
+@pytest.mark.parametrize("filler", [b"data:\n\n", b"data: null\n\n", b"data: [DONE]\n\n", b"data: \n\n"])
+def test_events_that_say_nothing_are_skipped(filler: bytes) -> None:
+    """Some servers keep a connection open so; and send the other dialect's end behind the message."""
+    body = b"data: " + STREAMS["text"].body.split(b"data: ", 1)[1]
+    between = filler if b"DONE" not in filler else b""
+    message = streamed(translated(stream=True), between + body.replace(b"\n\n", b"\n\n" + between, 2) + filler)
+    assert message["content"] == streamed(translated(stream=True), STREAMS["text"].body)["content"]
+    assert read(translated(), body + filler)["content"] == message["content"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 10_000])
+def test_a_byte_order_mark_before_a_whole_reply_is_no_part_of_it(size: int) -> None:
+    body = b"\xef\xbb\xbf" + REPLIES["text"].body
+    message = read(translated(), body)
+    reader = translated(stream=True).stream()
+    out = b"".join(reader.feed(body[at : at + size]) for at in range(0, len(body), size)) + reader.close()
+    assert folded(out)["content"] == message["content"]

@@ -164,7 +164,7 @@ def events_of(data: bytes) -> list[Event]:
 
 def folded(data: bytes) -> Json:
     """The message that a client makes of a stream."""
-    fold = Fold()
+    fold = Fold(keep_cut_text=False)
     for event in events_of(data):
         fold.add(event)
     assert fold.is_complete

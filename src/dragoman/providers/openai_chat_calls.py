@@ -6,10 +6,10 @@ Blocks of a message never overlap, so one call is written at a time: the first t
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
-
 from dragoman.wire.events import Event
 from dragoman.wire.writer import BlockWriter
+
+from .call_arguments import CallArguments, no_object, text_of
 
 __all__ = ["Calls"]
 
@@ -26,6 +26,7 @@ class Calls:
         self._tool_use_id = tool_use_id
         self._inward = inward
         self._waiting: list[_Call] = []  # the first may be open, the rest is not written yet
+        self._cut: str | None = None  # name of a call whose arguments ended before their end
         self._at: dict[int, _Call] = {}  # by the provider's number: the last that had it
 
     @property
@@ -39,17 +40,19 @@ class Calls:
         return bool(self._waiting)
 
     def take(self, told: Mapping[str, Any], at: int) -> list[Event]:
-        """An entry of `tool_calls`, the one in place `at`."""
+        """An entry of `tool_calls`, the one in place `at`. Raises UpstreamFailed where its arguments are no object."""
         function = told.get("function")
         function = function if isinstance(function, dict) else {}
-        call_id, name, arguments = _text(told.get("id")), _text(function.get("name")), function.get("arguments")
-        if isinstance(arguments, dict):  # servers that send an object
-            arguments = msgspec.json.encode(arguments).decode()
-        self.characters += len(name) + len(_text(arguments))
-        call = self._call(told.get("index"), at, call_id, name, _text(arguments))
+        call_id, name, arguments = (
+            _text(told.get("id")),
+            _text(function.get("name")),
+            text_of(function.get("arguments")),
+        )
+        self.characters += len(name) + len(arguments)
+        call = self._call(told.get("index"), at, call_id, name, arguments)
         call.id = call.id or call_id
         call.name = call.name or name
-        call.arguments.take(_text(arguments))
+        call.arguments.take(arguments)
         return self._advanced()
 
     def ended(self, number: int) -> list[Event]:
@@ -58,7 +61,7 @@ class Calls:
         if call is None:
             return []
         call.arguments.end()
-        if call.arguments.ready:
+        if call.has_arguments:
             call.name = call.name or UNNAMED
         if not call.name and call in self._waiting:  # it was nothing
             self._waiting.remove(call)
@@ -69,11 +72,16 @@ class Calls:
         events: list[Event] = []
         for call in self._waiting:
             call.arguments.end()
-            if call.name or call.arguments.ready:
+            if call.name or call.has_arguments:
                 call.name = call.name or UNNAMED
                 events += self._write(call)
         self._waiting.clear()
         return events
+
+    def must_be_whole(self) -> None:
+        """Raises UpstreamFailed where a call was cut. For replies that say nothing of that."""
+        if self._cut is not None:
+            raise no_object(self._cut)
 
     def _call(self, number: Any, at: int, call_id: str, name: str, arguments: str) -> "_Call":
         key = number if isinstance(number, int) else at
@@ -96,10 +104,15 @@ class Calls:
 
     def _write(self, call: "_Call") -> list[Event]:
         events: list[Event] = []
+        name = self._inward(call.name)
+        if call.arguments.is_broken:
+            raise no_object(name)
+        if call.arguments.is_cut:
+            self._cut = name
         if not call.is_open:
             call.is_open = True
             self.written += 1
-            events += self._writer.tool_use(self._tool_use_id(call.id), self._inward(call.name))
+            events += self._writer.tool_use(self._tool_use_id(call.id), name)
         for fragment in call.arguments.ready:
             events += self._writer.input_json(fragment)
         call.arguments.ready.clear()
@@ -113,7 +126,11 @@ class _Call:
         self.id = ""
         self.name = ""
         self.is_open = False  # its block was begun
-        self.arguments = _Arguments()
+        self.arguments = CallArguments()
+
+    @property
+    def has_arguments(self) -> bool:
+        return bool(self.arguments.ready or self.arguments.is_broken or self.arguments.is_cut)
 
 
 def _begins_another(call: _Call, call_id: str, name: str, arguments: str) -> bool:
@@ -126,66 +143,6 @@ def _begins_another(call: _Call, call_id: str, name: str, arguments: str) -> boo
     if call_id and call.id:
         return call_id != call.id
     return call.arguments.is_whole and bool(arguments)
-
-
-class _Arguments:
-    """The input of a call, in fragments, that is to be an object: what else comes is made one, or left out.
-
-    `null`, an empty text or a list are no input, and a text that holds an object is that object. What follows the
-    object's end is dropped.
-    """
-
-    def __init__(self) -> None:
-        self.ready: list[str] = []  # to be written
-        self.is_whole = False
-        self._is_object = False
-        self._other = ""  # what does not begin as an object
-        self._depth = 0
-        self._in_text = self._escaped = False
-
-    def take(self, fragment: str) -> None:
-        if self.is_whole or not fragment:
-            return
-        if not self._is_object:
-            self._other = (self._other + fragment).lstrip()
-            if not self._other.startswith("{"):
-                return
-            fragment, self._other, self._is_object = self._other, "", True
-        self.ready.append(fragment[: self._end(fragment)])
-
-    def end(self) -> None:
-        if self._other and not self.is_whole:
-            self.ready = _object_in(self._other)
-        self.is_whole = True
-
-    def _end(self, fragment: str) -> int:
-        """Where the object ends in the fragment, or the fragment's end."""
-        for at, char in enumerate(fragment):
-            if self._escaped:
-                self._escaped = False
-            elif self._in_text:
-                self._escaped = char == "\\"
-                self._in_text = char != '"'
-            elif char == '"':
-                self._in_text = True
-            elif char in "{[":
-                self._depth += 1
-            elif char in "}]":
-                self._depth -= 1
-                if self._depth <= 0:
-                    self.is_whole = True
-                    return at + 1
-        return len(fragment)
-
-
-def _object_in(text: str) -> list[str]:
-    """The object that a text of JSON in a text of JSON is."""
-    try:
-        inner = msgspec.json.decode(text)
-        value = msgspec.json.decode(inner) if isinstance(inner, str) else None
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        return []
-    return [msgspec.json.encode(value).decode()] if isinstance(value, dict) and value else []
 
 
 def _text(value: Any) -> str:

@@ -15,6 +15,7 @@ from dragoman.wire.provenance import UNSIGNED
 from dragoman.wire.types import StopDetails, StopReason, ThinkingDisabled
 
 from .base import Answered, Operation, Question, UpstreamRequest
+from .call_arguments import CUT_REASONS
 from .openai_chat_calls import Calls
 from .openai_chat_errors import error_in_place, error_of
 from .openai_chat_quick import piece_of_text
@@ -261,7 +262,10 @@ class _Machine:
         return [event for kind, text in later for event in self._say(kind, text)]
 
     def _finished(self) -> list[Event]:
-        events = [*self._writer.start(), *self._calls.flush(), *self._said_later()]
+        events = [*self._writer.start(), *self._calls.flush()]
+        if STOP_REASONS.get(self._finish or "stop") not in CUT_REASONS:
+            self._calls.must_be_whole()
+        events += self._said_later()
         if self._writer.is_done:  # by a stop sequence in what was said later
             return events
         events += [*self._writer.text(self._rest_of_text()), *self._signed()]
@@ -291,7 +295,9 @@ class _Machine:
         reason = STOP_REASONS.get(self._finish or "stop", "end_turn")  # what no one knows is an end like any other
         if self._refusal:
             return "refusal"
-        if reason in ("max_tokens", "refusal") and self._stops.matched is None:
+        if self._stops.matched is not None:  # found here: the message ends there, though it calls a tool before
+            return "stop_sequence"
+        if reason in ("max_tokens", "refusal"):
             return reason
         if self._calls.written:
             return "tool_use"

@@ -8,6 +8,7 @@ from dragoman.wire.codec import plain
 from dragoman.wire.tools import AnyTool, CustomTool
 from dragoman.wire.types import MessagesRequest, ToolChoiceAny, ToolChoiceNone, ToolChoiceTool
 
+from .asked import offered
 from .base import Capabilities
 from .client_tools import as_function
 from .openai_strict import is_strict
@@ -25,7 +26,7 @@ class Functions:
     def __init__(self, request: MessagesRequest, names: Names, can: Capabilities | None = None) -> None:
         self.lost: list[str] = []
         self.forces = False
-        self._tools = request.tools or []
+        self._tools = offered(request.tools)
         self._choice = request.tool_choice
         self._names = names
         self._can = can or Capabilities()

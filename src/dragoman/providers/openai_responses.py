@@ -26,7 +26,7 @@ from dragoman.wire.types import (
 )
 
 from .base import Count, Question, UpstreamRequest
-from .openai_common import JSON, effort_of, headers, shortened, system_text, traits_of
+from .openai_common import EFFORTS, JSON, effort_of, headers, shortened, system_text, traits_of
 from .openai_responses_input import Conversation
 from .openai_responses_items import shows_thinking
 from .openai_responses_reply import ResponsesReply
@@ -183,18 +183,24 @@ class _Writing:
 
     def _reasoning(self, body: JSON) -> None:
         effort = self._effort()
+        rests = isinstance(self._request.thinking, ThinkingDisabled)
         if not self._traits.reasons and not self._traits.encrypts:
             if effort is not None:
                 asked = self._request.output_config is not None and self._request.output_config.effort is not None
                 self._lose("output_config.effort" if asked else "thinking")
             return
         reasoning: JSON = {}
-        if isinstance(self._request.thinking, ThinkingDisabled) and effort is None:
+        if rests:
+            if effort is not None:
+                self._lose("output_config.effort")
             if self._traits.rests:
                 reasoning["effort"] = "none"
             else:
                 self._lose("thinking")  # it thinks all the same; what it thinks is not told
-        if effort is not None and self._traits.reasons:
+                least = self._traits.least
+                if effort is not None and self._traits.reasons and EFFORTS.index(least) <= EFFORTS.index(effort):
+                    reasoning["effort"] = least
+        elif effort is not None and self._traits.reasons:
             reasoning["effort"] = effort_of(effort, self._traits)
         if shows_thinking(self._request):
             reasoning["summary"] = "auto"

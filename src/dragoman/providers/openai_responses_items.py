@@ -11,6 +11,7 @@ import msgspec
 from dragoman.wire.provenance import unwrap, wrap
 from dragoman.wire.types import MessagesRequest, ThinkingDisabled
 
+from .call_arguments import CallArguments, text_of
 from .openai_common import JSON
 
 __all__ = ["Item", "Thought", "keeps_thinking", "shows_thinking", "signature_of", "thought_of"]
@@ -99,8 +100,10 @@ class Item:
         self.part: int | None = None  # of thinking, the last that was heard of
         self.waiting: list[tuple[str, Any]] = []  # what is said, and its text (or the annotation), not written yet
         self.is_open = False  # its block is being written; of calls only
-        self.is_object = False  # what is said begins one; of calls only
+        self.arguments = CallArguments()
         self.is_done = False
+        self.key: str = ""  # what it is called by the server, "" if by nothing
+        self.place: int | None = None  # where it stands in the reply
         self.whole: Mapping[str, Any] = {}  # as it was told in the end
 
     def note(self, told: Mapping[str, Any]) -> None:
@@ -118,10 +121,10 @@ class Item:
         if not text:
             return
         self.heard.setdefault(how, []).append(text)
-        if how == "arguments" and not self.is_object:  # `null`, a list or a text are no input
-            text = text.lstrip()
-            self.is_object = text.startswith("{")
-        if how != "arguments" or self.is_object:
+        if how == "arguments":
+            self.arguments.take(text)
+            self._take_ready()
+        else:
             self.waiting.append((how, text))
 
     def hear_whole(self, how: str, text: str) -> None:
@@ -129,6 +132,15 @@ class Item:
         heard = "".join(self.heard.get(how, ()))
         if text.startswith(heard):
             self.hear(how, text[len(heard) :])
+
+    def end(self) -> None:
+        """Nothing more comes of it."""
+        self.arguments.end()
+        self._take_ready()
+
+    def _take_ready(self) -> None:
+        self.waiting += (("arguments", text) for text in self.arguments.ready)
+        self.arguments.ready.clear()
 
     def hear_thought(self, how: str, text: str, index: Any) -> None:
         other = "raw" if how == "summary" else "summary"
@@ -149,7 +161,7 @@ class Item:
                 self.id = told[field]
         if not self.name and isinstance(told.get("name"), str):
             self.name = told["name"]
-        if isinstance(arguments := told.get("arguments"), str):
+        if (arguments := text_of(told.get("arguments"))).strip() != "{}":  # said of calls whose input is still to come
             self.hear_whole("arguments", arguments)
 
     def _note_message(self, told: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ from dragoman.wire.tools import JsonObject
 from dragoman.wire.types import StopDetails, StopReason
 
 from .base import Answered, Operation, Question, UpstreamRequest
+from .call_arguments import CUT_REASONS, no_object, text_of
 from .openai_chat_errors import error_in_place, error_of
 from .openai_chat_stops import StopWatch
 from .openai_common import Ids, count, first_usage
@@ -104,6 +105,8 @@ class _Machine:
         self._shows = shows_thinking(question.request)
         self._keeps = keeps_thinking(question.request)
         self._items: dict[int | str, Item] = {}  # by index, and by id
+        self._all: list[Item] = []
+        self._cut: str | None = None  # name of a call whose arguments ended before their end
         self._queue: deque[Item] = deque()  # whose blocks are not closed yet, in order
         self._stops = StopWatch(question.request.stop_sequences or ())
         self._refusal: list[str] = []
@@ -137,7 +140,7 @@ class _Machine:
             self._delta(data, *DELTAS[kind])
         elif kind in WHOLES:
             of, how, field = WHOLES[kind]
-            if isinstance(text := data.get(field), str) and not self._is_over(data):
+            if (text := text_of(data.get(field))) and not self._is_over(data):
                 self._item_of(data, of).hear_whole(how, text)
         elif kind == ANNOTATED and isinstance(annotation := data.get("annotation"), dict) and not self._is_over(data):
             self._item_of(data, "message").hear_annotation(annotation)
@@ -181,7 +184,11 @@ class _Machine:
         told = data.get("item")
         if not isinstance(told, dict):
             told = {}
-        item = self._known(data.get("output_index"), told.get("id")) or self._added(data.get("output_index"), told)
+        index, kind = data.get("output_index"), told.get("type")
+        item = self._known(index, told.get("id")) or self._nameless(kind, index, told.get("id"))
+        self._complete(item or self._added(index, told), told)
+
+    def _complete(self, item: Item, told: Mapping[str, Any]) -> None:
         if not item.is_done:
             item.note(told)
             item.whole = told  # from here alone: before, what is encrypted may not be whole
@@ -199,7 +206,7 @@ class _Machine:
 
     def _item_of(self, data: Mapping[str, Any], kind: str) -> Item:
         index, item_id = data.get("output_index"), data.get("item_id")
-        item = self._known(index, item_id)
+        item = self._known(index, item_id) or self._nameless(kind, index, item_id)
         if item is None or (item.kind != kind and item.kind in WRITTEN):  # servers whose indexes do not fit
             item = self._added(index, {"id": item_id})
         item.kind = kind
@@ -211,6 +218,14 @@ class _Machine:
             return item
         item = self._at(index)
         return None if item is None or item.is_done else item
+
+    def _nameless(self, kind: Any, index: Any, item_id: Any) -> Item | None:
+        """The item that is being told, where the server does not say which; or did not until now."""
+        item = self._queue[-1] if self._queue else None
+        if item is None or item.is_done or item.kind != kind:
+            return None
+        is_told = isinstance(index, int) or _is_key(item_id)
+        return None if is_told and (item.key or item.place is not None) else item
 
     def _is_over(self, data: Mapping[str, Any]) -> bool:
         """Has the item that an event speaks of been done?"""
@@ -224,8 +239,11 @@ class _Machine:
         kind = told.get("type")
         item = Item(kind if isinstance(kind, str) else "")
         self._queue.append(item)
-        for key in (index, told.get("id")):
-            if isinstance(key, int | str) and key != "":
+        self._all.append(item)
+        item.place = index if isinstance(index, int) else None
+        item.key = told["id"] if _is_key(told.get("id")) else ""
+        for key in (item.place, item.key):
+            if key is not None and key != "":
                 self._items[key] = item
         return item
 
@@ -248,9 +266,16 @@ class _Machine:
     def _written(self, item: Item) -> list[Event]:
         events: list[Event] = []
         if item.kind == "function_call":
+            if item.is_done:
+                item.end()
             if not item.name and not item.is_done:
                 return events
-            events += self._opened(item)
+            name = self._names.inward(item.name or "unknown")
+            if item.arguments.is_broken:
+                raise no_object(name)
+            if item.arguments.is_cut:
+                self._cut = name
+            events += self._opened(item, name)
         waiting, item.waiting = item.waiting, []
         for how, text in waiting:
             events += self._say(how, text)
@@ -258,11 +283,11 @@ class _Machine:
                 break
         return events
 
-    def _opened(self, item: Item) -> list[Event]:
+    def _opened(self, item: Item, name: str) -> list[Event]:
         if item.is_open:
             return []
         item.is_open = self._has_called = True
-        return self._writer.tool_use(self._ids.legal(item.id), self._names.inward(item.name or "unknown"))
+        return self._writer.tool_use(self._ids.legal(item.id), name)
 
     def _say(self, how: str, text: Any) -> list[Event]:
         if how == "text":
@@ -350,20 +375,29 @@ class _Machine:
 
     def _take_output(self, output: Any) -> None:
         """The items once more, all of them: those that were not told, or not to their end."""
-        is_new = not self._items and not self._queue
-        for index, told in enumerate(output if isinstance(output, list) else ()):
-            if isinstance(told, dict) and (is_new or self._known(index, told.get("id")) is not None):
-                self._finished({"output_index": index, "item": told})
+        told = dict(enumerate(output)) if isinstance(output, list) else {}
+        items = list(self._all)
+        for fits in (_is_same, _stands_there, _is_alike):
+            for index, each in list(told.items()):
+                item = next((item for item in items if isinstance(each, dict) and fits(item, index, each)), None)
+                if item is not None:
+                    items.remove(item)
+                    self._complete(item, told.pop(index))
+        for index, each in told.items():
+            if isinstance(each, dict):
+                self._complete(self._added(index, each), each)
 
     def _finish(self, reason: StopReason) -> list[Event]:
         """Of a stop at a sequence a stream tells no usage: it is not waited for."""
+        if self._cut is not None and reason not in CUT_REASONS:
+            raise no_object(self._cut)
         sequence = self._stops.matched
         if self._refusal:
             reason = "refusal"
-        elif reason == "end_turn" and self._has_called:
-            reason, sequence = "tool_use", None
-        elif sequence is not None:
+        elif sequence is not None:  # the message ends there, though it calls a tool before
             reason = "stop_sequence"
+        elif reason == "end_turn" and self._has_called:
+            reason = "tool_use"
         details = None
         if reason == "refusal":
             details = StopDetails(type="refusal", category=None, explanation="".join(self._refusal) or None)
@@ -377,20 +411,41 @@ class _Machine:
         thought = count(told.get("output_tokens_details"), "reasoning_tokens")
         if prompt is None:
             prompt, details = self._question.input_tokens, None
+        if output is None:
+            output = -(-self._said // CHARACTERS_A_TOKEN)
         cached = min(count(details, "cached_tokens") or 0, prompt)
         written = min(count(details, "cache_write_tokens") or 0, prompt - cached)
         return DeltaUsage(
             input_tokens=prompt - cached - written,
             cache_creation_input_tokens=written,
             cache_read_input_tokens=cached,
-            output_tokens=-(-self._said // CHARACTERS_A_TOKEN) if output is None else output,
-            output_tokens_details=None if thought is None else {"thinking_tokens": thought},
+            output_tokens=output,
+            output_tokens_details=None if thought is None else {"thinking_tokens": min(thought, output)},
             server_tool_use=self._told_searches(),
         )
 
     def _told_searches(self) -> JsonObject | None:
         """Pages that were opened are no searches, there and here."""
         return {"web_search_requests": self._searched, "web_fetch_requests": 0} if self._searched else None
+
+
+def _is_key(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+# Which of the items that were told one of the end is.
+
+
+def _is_same(item: Item, _: int, told: Mapping[str, Any]) -> bool:
+    return item.key != "" and item.key == told.get("id") and _is_alike(item, _, told)
+
+
+def _stands_there(item: Item, index: int, told: Mapping[str, Any]) -> bool:
+    return item.place == index and _is_alike(item, index, told)
+
+
+def _is_alike(item: Item, _: int, told: Mapping[str, Any]) -> bool:
+    return item.kind in ("", told.get("type"))
 
 
 def _reason(status: str, response: Mapping[str, Any]) -> StopReason:

@@ -25,9 +25,10 @@ from dragoman.wire.events import (
 )
 from dragoman.wire.provenance import UNSIGNED
 from dragoman.wire.sse import EventTooLarge, SSEDecoder
-from dragoman.wire.types import MessagesRequest, ThinkingEnabled, Usage
+from dragoman.wire.types import MessagesRequest, ThinkingDisabled, ThinkingEnabled, Usage
 from dragoman.wire.writer import BlockWriter
 
+from .asked import asked_of_the_api
 from .base import Answered, Question
 
 __all__ = [
@@ -37,33 +38,35 @@ __all__ = [
     "TranslatedStream",
     "asked_of_the_api",
     "json_object",
+    "keeps_thinking",
     "legal_id",
     "new_writer",
+    "shows_thinking",
     "whole_reply",
 ]
 
 BROKEN = "The upstream's reply cannot be read."
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+SAY_NOTHING = frozenset({b"", b"null", b"[DONE]"})  # data of events that some servers send between others, or behind
 LARGEST_WHOLE = 64 * 1024 * 1024  # bytes of a reply that should have been streamed
 LONGEST_OWN_NAME = LONGEST_OWN_ID = 128  # of a tool, and of a call, in the Messages API
 ID = re.compile(r"[a-zA-Z0-9_-]+")
 NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
 
-# Features of the API itself, which no other dialect has.
-OF_THE_API = (
-    "container",
-    "mcp_servers",
-    "context_management",
-    "inference_geo",
-    "speed",
-    "fallbacks",
-    "diagnostics",
-)
+def shows_thinking(request: MessagesRequest) -> bool:
+    """Did the caller ask to read what the model thinks?"""
+    if request.thinking is None or isinstance(request.thinking, ThinkingDisabled):
+        return False
+    return getattr(request.thinking, "display", None) != "omitted"
 
 
-def asked_of_the_api(request: MessagesRequest) -> list[str]:
-    """What a request asks for that only the API itself can do."""
-    return [name for name in OF_THE_API if getattr(request, name) is not None]
+def keeps_thinking(request: MessagesRequest) -> bool:
+    """May thinking blocks stand in the reply, if only empty ones? Where nobody asked for thinking, programs take the
+    first block for text; those that offer tools know better, and for them it must survive the round trip."""
+    if request.thinking is None:
+        return bool(request.tools)
+    return not isinstance(request.thinking, ThinkingDisabled)
 
 
 class Names:
@@ -167,6 +170,7 @@ class TranslatedStream:
         self._on_last = on_last or machine.end
         self._decoder = SSEDecoder()
         self._is_new = True
+        self._front = b""  # of a body that may be either
         self._whole: bytearray | None = None  # the body so far, where it is a whole reply and no stream
         self._usage: Usage | None = None
 
@@ -203,7 +207,8 @@ class TranslatedStream:
             if data == self._last:
                 events += self._on_last()
                 return
-            events += self._machine.event(json_object(data))
+            if data.strip() not in SAY_NOTHING:
+                events += self._machine.event(json_object(data))
 
     def _take_quickly(self, quick: QuickMachine, chunk: bytes, out: list[bytes]) -> None:
         """As `_take`, for a machine that has a shorter way: adds their bytes."""
@@ -219,6 +224,8 @@ class TranslatedStream:
             if data == self._last:
                 out.append(self._noted(self._on_last()))
                 return
+            if data.strip() in SAY_NOTHING:
+                continue
             out.append(self._noted(self._machine.event(json_object(data))))
 
     def close(self) -> bytes:
@@ -229,13 +236,17 @@ class TranslatedStream:
         return self._noted(self._machine.end())
 
     def _is_whole(self, chunk: bytes) -> bool:
-        """There are servers that do not stream what they are asked to: no stream begins with a brace."""
-        if self._is_new and (begun := chunk.lstrip()):
+        """There are servers that do not stream what they are asked to: no stream begins so."""
+        if self._whole is not None:
+            self._whole += chunk
+        else:
+            self._front = (self._front + chunk).removeprefix(BYTE_ORDER_MARK).lstrip()
+            if BYTE_ORDER_MARK.startswith(self._front):  # nothing yet
+                return False
             self._is_new = False
-            self._whole = bytearray() if begun.startswith(b"{") else None
-        if self._whole is None:
-            return False
-        self._whole += chunk
+            if not self._front.startswith((b"{", b"[")):
+                return False
+            self._whole = bytearray(self._front)
         if len(self._whole) > LARGEST_WHOLE:
             raise EventTooLarge(f"it has more than {LARGEST_WHOLE} bytes")
         return True
@@ -281,7 +292,8 @@ def whole_reply(
 ) -> Answered:
     """A reply that was not streamed, as the message that it is; or one that was though nobody asked for it, with what
     TranslatedStream is told of it. Raises UpstreamFailed; for an error in it, ApiError."""
-    fold = Fold()
+    fold = Fold(keep_cut_text=False)
+    body = body.removeprefix(BYTE_ORDER_MARK)
     is_stream = body.lstrip().startswith((b"data:", b"event:", b":"))
     for event in (
         _streamed(machine, body, last, on_last or machine.end) if is_stream else machine.whole(json_object(body))
@@ -303,7 +315,8 @@ def _streamed(
         if said.data == last:
             yield from on_last()
             return
-        yield from machine.event(json_object(said.data))
+        if said.data.strip() not in SAY_NOTHING:
+            yield from machine.event(json_object(said.data))
     yield from machine.end()
 
 
@@ -313,6 +326,8 @@ def json_object(data: bytes | bytearray) -> dict[str, Any]:
         value = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UpstreamFailed(BROKEN) from error
+    if isinstance(value, list) and len(value) == 1:  # so Google tells errors to those who ask without alt=sse
+        value = value[0]
     if not isinstance(value, dict):
         raise UpstreamFailed(BROKEN)
     return value

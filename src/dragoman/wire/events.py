@@ -310,9 +310,12 @@ class Fold:
     Lenient where the SDK is: pings and unknown events, a second message_start, deltas that do not fit their block
     change nothing, and a missing stop is survived (STR-14). Works on plain values, so fields and blocks of later
     versions come through. Linear in the stream.
+
+    `keep_cut_text`: of an input that was cut, keeps also the string that was not whole, as the SDK does not.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep_cut_text: bool = True) -> None:
+        self._keeps_cut_text = keep_cut_text
         self.error: ErrorEvent | None = None
         self.is_complete = False  # message_stop was seen
         self._message: dict[str, Any] | None = None
@@ -358,7 +361,7 @@ class Fold:
             if field != "input":
                 content[index][field] = _text_of(content[index], field) + text
             elif text:
-                content[index]["input"] = parse_partial(text)
+                content[index]["input"] = parse_partial(text, keep_cut_text=self._keeps_cut_text)
         for index, citations in self._citations.items():
             content[index]["citations"] = [*(content[index].get("citations") or ()), *citations]
         return {**self._message, "content": content}

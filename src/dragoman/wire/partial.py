@@ -9,16 +9,17 @@ __all__ = ["parse_partial"]
 CLOSERS = {"{": "}", "[": "]"}
 
 
-def parse_partial(text: str) -> dict[str, Any]:
+def parse_partial(text: str, *, keep_cut_text: bool = True) -> dict[str, Any]:
     """The object that `text` is, or the largest part of one that it begins (TOOL-23).
 
     A string that was cut keeps what it has, a key without a value goes, a number keeps the digits that are there, an
     unfinished word goes; "" is {}. What follows a whole object goes too. Text that no legal JSON begins with gives
-    the part before the fault where that can be told, else {}. Linear in the text.
+    the part before the fault where that can be told, else {}. Without `keep_cut_text` a string that was cut goes with
+    its key, as the official client has it. Linear in the text.
     """
     if not text.strip():
         return {}
-    for candidate in _candidates(text):
+    for candidate in _candidates(text, keep_cut_text):
         try:
             value = msgspec.json.decode(candidate)
         except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
@@ -27,11 +28,11 @@ def parse_partial(text: str) -> dict[str, Any]:
     return {}
 
 
-def _candidates(text: str) -> list[str]:
+def _candidates(text: str, keep_cut_text: bool) -> list[str]:
     """The text itself, then the text closed where it ends, then closed where the last whole member ended."""
     end = _scan(text)
     found = [text]
-    if end.quoted:
+    if end.quoted and keep_cut_text:
         # An escape may be cut too (`\u00`, or the first half of a pair): then up to eleven characters go with it.
         trimmed = text[:-1] if end.escaped else text
         found += [f'{trimmed[: len(trimmed) - back]}"{end.closers()}' for back in range(12)]
