@@ -12,6 +12,7 @@ from streams import frames, legal_stream
 from dragoman.errors import ApiError, NotFound, UpstreamFailed
 from dragoman.providers.base import Operation, Target
 from dragoman.providers.bedrock import is_claude_on_bedrock
+from dragoman.providers.eventstream import encode_frame
 from dragoman.wire.codec import plain
 from dragoman.wire.envelope import Envelope
 from dragoman.wire.headers import Headers
@@ -228,6 +229,16 @@ def test_a_stream_of_something_else_fails(frame: bytes) -> None:
         reader.close()
 
 
+@pytest.mark.parametrize("payload", [b"", b"{}", b"[]", b"\xff", b'{"bytes":"e30="}'])
+def test_a_frame_of_a_later_time_is_passed_over_whatever_it_holds(payload: bytes) -> None:
+    """Pain 43."""
+    later = encode_frame({":message-type": "event", ":event-type": "music"}, payload)
+    empty = encode_frame({":message-type": "event", ":event-type": "chunk"}, b"")
+    reader = ADAPTER.stream()
+    assert reader.feed(later) == b""
+    assert reader.feed(chunk(START) + later + empty + chunk(TEXT) + empty) == frames([START, TEXT])
+
+
 # ---------------------------------------------------------------- errors
 
 
@@ -249,11 +260,16 @@ def test_a_stream_of_something_else_fails(frame: bytes) -> None:
         (429, {"message": "Too many tokens, please wait before trying again."},
          (429, "rate_limit_error", "Too many tokens, please wait before trying again.")),
         (503, {"message": "Busy"}, (529, "overloaded_error", "Busy")),
+        (402, {"message": "Pay"}, (402, "billing_error", "Pay")),
+        (503, "<html>", (529, "overloaded_error", "The upstream answered with status 503.")),
+        (502, "<html>", (502, "api_error", "The upstream answered with status 502.")),
+        (500, "<html>", (502, "api_error", "The upstream answered with status 500.")),
     ],
 )  # fmt: skip
-def test_errors_of_aws_are_put_into_the_envelope(status: int, body: Json, expected: tuple[int, str, str]) -> None:
+def test_errors_of_aws_are_put_into_the_envelope(status: int, body: Any, expected: tuple[int, str, str]) -> None:
     """Pain 17, 70."""
-    reply = ADAPTER.read_error(status, json.dumps(body).encode(), request_id="req_1")
+    raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    reply = ADAPTER.read_error(status, raw, request_id="req_1")
     envelope = json.loads(reply.body)
     assert (reply.status, envelope["error"]["type"], envelope["error"]["message"]) == expected
     assert (envelope["type"], envelope["request_id"]) == ("error", "req_1")

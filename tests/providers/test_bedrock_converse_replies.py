@@ -40,6 +40,7 @@ from dragoman.providers.bedrock_converse_reply import ConverseReply
 from dragoman.providers.bedrock_errors import error_in_frame, error_of
 from dragoman.providers.eventstream import Frame, encode_frame
 from dragoman.wire.events import BlockStart, MessageStart, MessageStop
+from dragoman.wire.provenance import wrap
 
 NOVA = "us.amazon.nova-pro-v1:0"
 LLAMA = "us.meta.llama4-maverick-17b-instruct-v1:0"
@@ -53,6 +54,10 @@ METADATA = {"metadata": {"usage": {"inputTokens": 30, "outputTokens": 4, "totalT
 
 def asked(model: str = NOVA, **fields: Any) -> ConverseReply:
     return Converse().translate(question(model, stream=True, tools=TOOLS, **fields))
+
+
+def thinking(model: str, **fields: Any) -> ConverseReply:
+    return asked(model, thinking={"type": "adaptive", **fields})
 
 
 def framed(*chunks: Any) -> bytes:
@@ -187,7 +192,7 @@ def test_reasoning_and_text_stay_apart_however_they_are_cut(split: int) -> None:
         {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"reasoningContent": {"text": each}}}}
         for each in thought
     ]
-    message = folded(read_stream(asked(MINIMAX).stream(), framed(START, *chunks, said(text, 1), STOP, METADATA)))
+    message = folded(read_stream(thinking(MINIMAX).stream(), framed(START, *chunks, said(text, 1), STOP, METADATA)))
     assert [block["type"] for block in message["content"]] == ["thinking", "text"]
     assert (message["content"][0]["thinking"], message["content"][1]["text"]) == (reasoning, text)
 
@@ -224,7 +229,7 @@ def test_a_long_name_comes_back_as_it_was() -> None:
     assert (outward, answered["content"][0]["name"]) == (outward[:64], name)
 
 
-@pytest.mark.parametrize("told", ["{}", None, "", "[]", "null", 5])
+@pytest.mark.parametrize("told", ["{}", None, "", "[]", "null", []])
 def test_the_input_of_a_call_is_an_object(told: Any) -> None:
     """Pain 19."""
     call = {"toolUse": {"toolUseId": "t1", "name": "get_date", "input": told}}
@@ -243,13 +248,21 @@ def test_the_input_of_a_call_is_an_object(told: Any) -> None:
         (CLAUDE, [{"reasoningText": {"text": "Hm.", "signature": "Eqo+/="}}, {"redactedContent": "EmwK"}]),
         ("openai.gpt-oss-120b-1:0", [{"reasoningText": {"text": "Hm."}}]),
         (MINIMAX, [{"reasoningText": {"text": "Hm.\n  Ja."}}]),
+        ("openai.gpt-oss-120b-1:0", [{"reasoningText": {"text": "Hm.", "signature": "ig+/="}}]),
     ],
 )
-def test_reasoning_goes_back_as_it_came_and_to_nobody_else(model: str, reasoning: list[Json]) -> None:
-    """Pain 6, 7: a client that sends back what it got gives the model the bytes that it made."""
+@pytest.mark.parametrize("display", [None, "omitted", "summarized"])
+def test_reasoning_goes_back_as_it_came_and_to_nobody_else(
+    model: str, reasoning: list[Json], display: str | None
+) -> None:
+    """Pain 6, 7: a client that sends back what it got gives the model the bytes that it made, read or unread."""
     content = [*({"reasoningContent": each} for each in reasoning), {"text": "So."}]
     body = {"output": {"message": {"role": "assistant", "content": content}}, "stopReason": "end_turn"}
-    message = json.loads(asked(model).read(Operation.MESSAGES, json.dumps(body).encode()).body)
+    hides = display == "omitted" and model != CLAUDE  # it does that itself
+    reply = asked(model) if display is None else thinking(model, display="omitted" if hides else "summarized")
+    message = json.loads(reply.read(Operation.MESSAGES, json.dumps(body).encode()).body)
+    if hides:
+        assert [block["thinking"] for block in message["content"][:-1]] == [""] * len(reasoning)
     history = [
         {"role": "user", "content": "hi"},
         {"role": "assistant", "content": message["content"]},
@@ -314,6 +327,57 @@ def test_an_event_that_is_no_object_is_no_stream() -> None:
     """Pain 57."""
     with pytest.raises(UpstreamFailed):
         asked().stream().feed(encode_frame({":message-type": "event", ":event-type": "messageStart"}, b"[]"))
+
+
+@pytest.mark.parametrize("payload", [b"", b"{}", b"[]", b"\xff", b'{"text":"x"}'])
+def test_an_event_of_a_later_time_is_passed_over_whatever_it_holds(payload: bytes) -> None:
+    """Pain 43."""
+    later = encode_frame({":message-type": "event", ":event-type": "contentBlockMusic"}, payload)
+    empty = encode_frame({":message-type": "event", ":event-type": "contentBlockDelta"}, b"")
+    body = framed(START) + later + framed(said("a")) + empty + later + framed(STOP, METADATA) + later
+    assert folded(read_stream(asked().stream(), body))["content"] == [{"type": "text", "text": "a"}]
+
+
+@pytest.mark.parametrize(
+    ("wish", "tools", "expected"),
+    [
+        ({"type": "adaptive"}, TOOLS, ["Hm.", "So."]),
+        ({"type": "adaptive", "display": "omitted"}, TOOLS, ["", "So."]),
+        ({"type": "disabled"}, TOOLS, ["So."]),
+        (None, TOOLS, ["", "So."]),
+        (None, None, ["So."]),
+    ],
+)
+def test_thinking_is_shown_to_those_who_asked_for_it(wish: Json | None, tools: Any, expected: list[str]) -> None:
+    """Pain 60: whole or streamed; where it is not shown, but must come back, its block is empty and signed."""
+    fields: Json = {"tools": tools} | ({} if wish is None else {"thinking": wish})
+    reply = Converse().translate(question(MINIMAX, stream=True, **fields))
+    thought = {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"reasoningContent": {"text": "Hm."}}}}
+    message = folded(read_stream(reply.stream(), framed(START, thought, said("So.", 1), STOP, METADATA)))
+    content = [{"reasoningContent": {"reasoningText": {"text": "Hm."}}}, {"text": "So."}]
+    whole = {"output": {"message": {"role": "assistant", "content": content}}, "stopReason": "end_turn"}
+    assert json.loads(reply.read(Operation.MESSAGES, json.dumps(whole).encode()).body)["content"] == message["content"]
+    assert [block.get("thinking", block.get("text")) for block in message["content"]] == expected
+    assert all(block["signature"] for block in message["content"][:-1])
+    if len(expected) == 2:
+        turns = [
+            {"role": role, "content": said}
+            for role, said in zip(("user", "assistant", "user"), ("hi", message["content"], "go on"), strict=True)
+        ]
+        back = body_of(Converse().translate(question(MINIMAX, messages=turns)).request.body)
+        assert back["messages"][1]["content"][0] == content[0]
+
+
+def test_hidden_thinking_that_somebody_has_changed_stays_out() -> None:
+    block = {"type": "thinking", "thinking": "", "signature": wrap(f"bedrock_converse/p/{MINIMAX}", "h{")}
+    turns = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": [block, {"type": "text", "text": "So."}]},
+        {"role": "user", "content": "go on"},
+    ]
+    found = Converse().translate(question(MINIMAX, messages=turns))
+    assert list(found.lost) == ["thinking"]
+    assert body_of(found.request.body)["messages"][1]["content"] == [{"text": "So."}]
 
 
 def test_a_frame_without_headers_is_passed_over() -> None:

@@ -15,6 +15,7 @@ from converse_cases import (
     NOVA,
     NOVA_2,
     OLD_CLAUDE,
+    PDF,
     POINT,
     QWEN,
     UNKNOWN,
@@ -50,7 +51,14 @@ ADAPTIVE, OFF, BUDGET = {"type": "adaptive"}, {"type": "disabled"}, {"type": "en
         (NOVA, None, "high", None, ["output_config.effort"]),
         (GPT, None, "xhigh", {"reasoning": {"effort": "xhigh"}}, []),
         (GPT, BUDGET, None, {"reasoning": {"effort": "high"}}, []),
-        (GPT, ADAPTIVE, None, None, []),
+        (GPT, ADAPTIVE, None, {"reasoning": {"effort": "medium"}}, []),
+        (GPT, OFF, "high", {"reasoning": {"effort": "none"}}, ["output_config.effort"]),
+        (GPT, None, "max", {"reasoning": {"effort": "max"}}, []),
+        # what these do not take: opencode#26268, The-PR-Agent/pr-agent#3259, #3271
+        ("us.openai.gpt-5.5", None, "max", {"reasoning": {"effort": "xhigh"}}, []),
+        ("openai.gpt-5.1", None, "max", {"reasoning": {"effort": "high"}}, []),
+        ("openai.gpt-5-pro", None, "low", {"reasoning": {"effort": "high"}}, []),
+        ("us.openai.gpt-6-astra", OFF, "low", {"reasoning": {"effort": "low"}}, ["thinking"]),
         (GPT, OFF, None, {"reasoning": {"effort": "none"}}, []),
         ("us.openai.gpt-6-astra", OFF, None, None, ["thinking"]),
         (GPT_OSS, ADAPTIVE, "max", {"reasoning_effort": "high"}, []),
@@ -60,6 +68,10 @@ ADAPTIVE, OFF, BUDGET = {"type": "adaptive"}, {"type": "disabled"}, {"type": "en
         (DEEPSEEK, OFF, None, None, []),
         (KIMI, ADAPTIVE, "low", {"thinking": {"type": "enabled"}}, ["output_config.effort"]),
         (KIMI, OFF, None, {"thinking": {"type": "disabled"}}, []),
+        (KIMI, OFF, "max", {"thinking": {"type": "disabled"}}, ["output_config.effort"]),
+        (KIMI, BUDGET, None, {"thinking": {"type": "enabled"}}, ["thinking.budget_tokens"]),
+        (MINIMAX, BUDGET, None, None, ["thinking.budget_tokens"]),
+        (MINIMAX, BUDGET, "low", None, ["output_config.effort", "thinking.budget_tokens"]),
         (MINIMAX, ADAPTIVE, None, None, []),
         (MINIMAX, OFF, None, None, ["thinking"]),
         (MINIMAX, ADAPTIVE, "low", None, ["output_config.effort"]),
@@ -169,6 +181,46 @@ def test_nova_caches_no_tools() -> None:
     assert body["system"] == [{"text": "b"}, POINT]
     assert json.dumps(body).count("cachePoint") == 1
     assert lost(NOVA, **fields) == ["cache_control"]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "document", "source": PDF, **MARK},
+        {"type": "document", "source": {"type": "content", "content": [text("a"), text("b", **MARK)]}},
+        {"type": "search_result", "source": "s", "title": "t", "content": [text("a", **MARK)]},
+    ],
+)
+def test_a_mark_where_no_point_can_stand_is_told(block: Json) -> None:
+    """Pain 10: Nova caches text alone, and of no model can a point stand within a block."""
+    fields: Json = {"messages": [turn("user", text("a"), block)]}
+    assert "cachePoint" not in json.dumps(sent(NOVA, **fields))
+    assert lost(NOVA, **fields) == ["cache_control"]
+
+
+def test_a_mark_behind_a_text_stays_whatever_the_text_was() -> None:
+    found = {"type": "search_result", "source": "s", "title": "t", "content": [text("a")], **MARK}
+    body = sent(NOVA, messages=[turn("user", found)])
+    assert body["messages"][0]["content"] == [{"text": "t\ns\na"}, POINT]
+    paper = {"type": "document", "source": PDF, "title": "p", **MARK}
+    assert sent(CLAUDE, messages=[turn("user", text("a"), paper)])["messages"][0]["content"][-1] == POINT
+
+
+def test_a_mark_within_a_result_is_told() -> None:
+    result = {"type": "tool_result", "tool_use_id": "toolu_c", "content": [text("noon", **MARK)]}
+    fields: Json = {"messages": [*EVERYTHING["messages"][:2], turn("user", result)]}
+    for model in (NOVA, CLAUDE):
+        assert "cache_control" in lost(model, **fields)
+
+
+def test_no_point_stands_behind_reasoning() -> None:
+    """Refused: anomalyco/opencode#36517."""
+    thinking = {"type": "thinking", "thinking": "Hm.", "signature": "Eqo="}
+    gone = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "x"}, **MARK}
+    found = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []}
+    assert sent(CLAUDE, **history(text("So."), gone, found))["messages"][1]["content"] == [{"text": "So."}, POINT]
+    content = sent(CLAUDE, **history(thinking, gone, found, text("So.")))["messages"][1]["content"]
+    assert content == [{"reasoningContent": {"reasoningText": {"text": "Hm.", "signature": "Eqo="}}}, {"text": "So."}]
 
 
 @pytest.mark.parametrize("model", [GPT, LLAMA, QWEN, UNKNOWN])

@@ -14,6 +14,7 @@ from dragoman.errors import (
 )
 from dragoman.providers.base import Operation
 from dragoman.providers.gemini import BYPASS, Gemini
+from dragoman.providers.gemini_request import GIF_LEFT_OUT
 from dragoman.wire.provenance import unwrap, wrap
 
 PNG = "iVBORw0KGgo="
@@ -172,7 +173,7 @@ def test_images_in_results_are_seen() -> None:
     assert label == {"text": "Attached to the result of c1:"}
     assert beside == data
     assert "parts" not in result["functionResponse"]
-    assert turn(G3, "image/gif")[1]["inlineData"]["mimeType"] == "image/gif"
+    assert turn(G3, "image/gif")[0]["functionResponse"]["response"] == {"output": GIF_LEFT_OUT}
 
 
 @pytest.mark.parametrize(

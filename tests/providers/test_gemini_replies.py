@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from gemini_cases import chunks_of, message_of, recording, reply_of, stream_of, translated
+from gemini_cases import G3, chunks_of, message_of, recording, reply_of, stream_of, translated
 from translating_cases import FIXTURES, SECRET, Json, body_of, events_of, folded, read_stream, stream_bytes
 
 from dragoman.errors import (
@@ -22,6 +22,7 @@ from dragoman.errors import (
 from dragoman.providers.base import Operation
 from dragoman.wire.sse import SSEDecoder
 
+SEARCH: Json = {"type": "web_search_20250305", "name": "web_search"}
 TWO_CITIES = [("thinking", ""), ("tool_use", {"city": "Paris"}), ("tool_use", {"city": "London"})]
 EURO = {"query": "euro 2024 winner", "queries": ["euro 2024 winner", "who won euro 2024"]}
 PAGES = ["uefa.com", "wikipedia.org"]
@@ -318,3 +319,104 @@ def test_an_id_that_an_earlier_call_has_is_not_given_again() -> None:
     ]
     read = translated(messages=turns).read(Operation.MESSAGES, json.dumps(body).encode())
     assert [block["id"] for block in json.loads(read.body)["content"]] == ["toolu_1"]
+
+
+# -- when a stream is over, and what other servers make of it --
+
+USAGE = {"promptTokenCount": 7, "candidatesTokenCount": 2, "totalTokenCount": 9}
+
+
+def chunk(*parts: Json, usage: Json | None = None, **candidate: Any) -> Json:
+    told = {"content": {"role": "model", "parts": list(parts)}, **candidate}
+    return {"candidates": [told], **({} if usage is None else {"usageMetadata": usage})}
+
+
+def test_a_message_ends_with_the_chunk_that_says_so() -> None:
+    """Pain 24: whatever becomes of the connection then, open or broken."""
+    reader = translated(stream=True).stream()
+    out = reader.feed(stream_bytes([chunk({"text": "Hi"}), chunk({"text": "."}, usage=USAGE, finishReason="STOP")]))
+    assert reader.is_done
+    message = folded(out)
+    assert (shown(message), message["stop_reason"]) == ([("text", "Hi.")], "end_turn")
+    assert message["usage"]["output_tokens"] == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "first", "fields"),
+    [
+        (G3, chunk(usage=USAGE, finishReason="STOP"), {}),  # Chevey339/kelivo#1003: before the first word
+        (G3, chunk({"text": "a"}, finishReason="STOP"), {}),  # usage may come later
+        (G3, chunk({"text": "a"}, usage={"trafficType": "ON_DEMAND"}, finishReason="STOP"), {}),
+        ("gemini-1.5-pro", chunk({"text": "a"}, usage=USAGE, finishReason="STOP"), {}),  # BerriAI/litellm#2195
+        (G3, chunk({"text": "a"}, usage=USAGE, finishReason="STOP"), {"tools": [SEARCH]}),  # found may come later
+    ],
+)
+def test_where_more_may_come_a_stream_is_read_on(model: str, first: Json, fields: Json) -> None:
+    reader = translated(model, stream=True, **fields).stream()
+    begun = reader.feed(stream_bytes([first]))
+    assert not reader.is_done
+    rest = reader.feed(stream_bytes([chunk({"text": "b"}, usage=USAGE, finishReason="STOP")]))
+    message = folded(begun + rest + (b"" if reader.is_done else reader.close()))
+    assert message["content"][0]["text"].endswith("b")
+    assert message["usage"]["output_tokens"] == 2
+
+
+def test_a_chunk_of_another_candidate_is_passed_over() -> None:
+    """One answer was asked for."""
+    stream = [
+        chunk({"text": "mine"}, index=0),
+        chunk({"text": "other"}, index=1, finishReason="STOP"),
+        {"candidates": [*chunk({"text": "x"}, index=1)["candidates"], *chunk({"text": " too"}, index=0)["candidates"]]},
+        chunk(usage=USAGE, finishReason="STOP"),
+    ]
+    message = folded(read_stream(translated(stream=True).stream(), stream_bytes(stream)))
+    assert shown(message) == [("text", "mine too")]
+
+
+@pytest.mark.parametrize(
+    ("told", "arguments"),
+    [('{"city": "Rome"}', {"city": "Rome"}), ("", {}), ("{}", {}), (None, {}), ({"city": "Rome"}, {"city": "Rome"})],
+)
+def test_the_input_of_a_call_may_be_told_in_a_text(told: Any, arguments: Json) -> None:
+    """Pain 46."""
+    assert shown(whole({"functionCall": {"name": "f", "args": told}})) == [("tool_use", arguments)]
+
+
+@pytest.mark.parametrize("told", ["Rome", "[1]", '{"city": ', "5", [], ["Rome"], 5, True])
+def test_an_input_that_is_no_object_is_no_message(told: Any) -> None:
+    """Pain 46: it is asked again, as a malformed call is."""
+    with pytest.raises(UpstreamFailed):
+        whole({"functionCall": {"name": "f", "args": told}})
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("default_api.get_weather", "get_weather"),
+        ("default_api:get_weather", "get_weather"),
+        ("get_weather", "get_weather"),
+        ("default_api.nothing", "default_api_nothing"),
+        ("default_api.9lives", "default_api_9lives"),
+    ],
+)
+def test_a_tool_that_is_called_by_its_module_is_meant(name: str, meant: str) -> None:
+    """Pain 44: a habit of Gemini's; a name that nobody offered is only made legal."""
+    tools = [{"name": each, "input_schema": {"type": "object"}} for each in ("get_weather", "9lives")]
+    body = chunk({"functionCall": {"name": name, "args": {}}}, finishReason="STOP")
+    read = translated(tools=tools).read(Operation.MESSAGES, json.dumps(body).encode())
+    assert [block["name"] for block in body_of(read.body)["content"]] == [meant]
+
+
+LISTED = b'[{"error": {"code": 429, "message": "Resource exhausted.", "status": "RESOURCE_EXHAUSTED"}}]'
+
+
+def test_an_error_in_a_list_with_status_200_is_that_error() -> None:
+    """Pain 17, 25."""
+    with pytest.raises(RateLimited, match="exhausted"):
+        translated().read(Operation.MESSAGES, LISTED)
+    for size in (1, len(LISTED)):
+        reader = translated(stream=True).stream()
+        for at in range(0, len(LISTED), size):
+            assert reader.feed(LISTED[at : at + size]) == b""
+        with pytest.raises(RateLimited, match="exhausted"):
+            reader.close()

@@ -5,10 +5,11 @@ from random import Random
 from typing import Any
 
 import pytest
+from canned import BLOCK, DELTA, START, sse
 from streams import chunks, frames, legal_stream
 from translating_cases import Json
 
-from dragoman.errors import UpstreamFailed
+from dragoman.errors import ApiError, UpstreamFailed
 from dragoman.providers.base import StreamReader
 from dragoman.providers.vertex import RawPredict
 from dragoman.wire.sse import encode_sse
@@ -51,6 +52,11 @@ TOO_LONG = "prompt is too long: 204857 tokens > 200000 maximum"
          (400, "invalid_request_error", TOO_LONG)),
         (418, google(418, "OF_LATER", ""), (400, "invalid_request_error", "status 418")),
         (502, "<html>", (502, "api_error", "status 502")),
+        (500, "<html>", (502, "api_error", "status 500")),
+        (503, "<html>", (529, "overloaded_error", "status 503")),
+        (404, "<html>", (404, "not_found_error", "status 404")),
+        (402, {"error": {"code": 402, "message": "Pay"}}, (402, "billing_error", "Pay")),
+        (500, {"message": "not Google's"}, (502, "api_error", "status 500")),
         (429, {"error": {}}, (429, "rate_limit_error", "status 429")),
         (429, {"error": {"code": "x", "status": 5, "message": ["x"]}}, (429, "rate_limit_error", "status 429")),
     ],
@@ -106,9 +112,6 @@ def test_events_of_vertexs_own_are_left_out_however_the_stream_is_cut(named: boo
             "overloaded_error",
             "Over",
         ),
-        (encode_sse("error", json.dumps(google(503, "UNAVAILABLE", "busy")).encode()), "overloaded_error", "busy"),
-        (f"data: {json.dumps(google(429, 'RESOURCE_EXHAUSTED', 'quota'))}\n\n".encode(), "rate_limit_error", "quota"),
-        (f"data: {json.dumps([google(500, 'INTERNAL', 'oh')])}\r\n\r\n".encode(), "api_error", "oh"),
     ],
 )
 def test_an_error_in_a_stream_is_one_error_event(said: bytes, kind: str, message: str) -> None:
@@ -122,6 +125,37 @@ def test_an_error_in_a_stream_is_one_error_event(said: bytes, kind: str, message
     error = json.loads(reader.error)["error"]
     assert error["type"] == kind
     assert message in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "message"),
+    [
+        (encode_sse("error", json.dumps(google(503, "UNAVAILABLE", "busy")).encode()), "overloaded_error", "busy"),
+        (f"data: {json.dumps(google(429, 'RESOURCE_EXHAUSTED', 'quota'))}\n\n".encode(), "rate_limit_error", "quota"),
+        (f"data: {json.dumps([google(500, 'INTERNAL', 'oh')])}\r\n\r\n".encode(), "api_error", "oh"),
+    ],
+)
+@pytest.mark.parametrize("most", [1, 9, 10_000])
+def test_an_error_of_googles_follows_what_was_said(said: bytes, kind: str, message: str, most: int) -> None:
+    """Pain 25: it is told once, by the gateway, as what follows; and nothing behind it is handed on."""
+    begun = sse(START, BLOCK, DELTA)
+    own = encode_sse("vertex_event", json.dumps(OWN).encode())
+    reader = RawPredict().stream()
+    out = [reader.feed(piece) for piece in chunks(Random(most), begun + own, most=most)]
+    rest = chunks(Random(most), said + begun, most=most)
+    with pytest.raises(ApiError) as failed:
+        out.extend(map(reader.feed, rest))
+    assert reader.failure is failed.value
+    assert not reader.is_done
+    assert (failed.value.kind, failed.value.message) == (kind, message)
+    with pytest.raises(ApiError):
+        reader.feed(b"")
+    at_once = RawPredict().stream()
+    assert at_once.feed(begun + own + said + begun) == begun
+    with pytest.raises(ApiError, match=message):
+        at_once.close()
+    with pytest.raises(ApiError, match=message):
+        RawPredict().stream().feed(said)
 
 
 def fed_without_end(reader: StreamReader, piece: bytes) -> None:

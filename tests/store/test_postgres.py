@@ -201,7 +201,8 @@ async def test_what_the_environment_says_of_a_session_holds(postgres_url: str, m
     await store.close()
 
 
-async def test_a_pooler_that_takes_no_options_gets_none(postgres_url: str) -> None:
+async def test_a_pooler_that_takes_no_options_gets_none(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGOPTIONS", "-c statement_timeout=7s")
     store = SQLStore(f"{postgres_url}?options=")
     await store.open()
     assert await asked(store, setting("statement_timeout")) == "0"

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import stat
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -154,6 +155,22 @@ async def test_a_write_behind_a_lock_fails_in_time_and_reads_go_on(path: Path, m
         assert await store.find_key(RECORD.hash) == RECORD
     assert await store.add_key(OTHER)
     await store.close()
+
+
+def test_a_file_that_others_hold_while_it_is_made_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of processes that start at once SQLite refuses some the change to WAL, without any wait."""
+    path.parent.mkdir()
+    path.touch()
+    database = sqlite.SQLite(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.0)
+        engine = database.engine()
+    with closing(sqlite3.connect(path)) as other, engine.connect() as connection:
+        other.execute("BEGIN EXCLUSIVE")
+        monkeypatch.setattr(time, "sleep", lambda _: other.rollback())
+        database.begin_migration(connection)
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    engine.dispose()
 
 
 async def test_a_transaction_that_gets_no_turn_in_time_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ KEYWORDS = frozenset(
     " anyOf oneOf properties additionalProperties required propertyOrdering".split()
 )
 TYPES = frozenset("string number integer boolean array object null".split())
+TIERS = frozenset({"unspecified", "standard", "flex", "priority"})
 LEVELS = frozenset({"LOW", "MEDIUM", "HIGH"})  # those that all models have, but for one
 # What a part is: one of these.
 DATA = frozenset(
@@ -29,7 +30,8 @@ DATA = frozenset(
     " toolResponse".split()
 )
 BUILT_IN = frozenset({"googleSearch", "urlContext", "codeExecution", "googleMaps", "fileSearch", "computerUse"})
-IMAGES = frozenset("image/png image/jpeg image/gif image/webp image/heic image/heif".split())
+IMAGES = frozenset("image/png image/jpeg image/webp image/heic image/heif".split())
+FILES = IMAGES | {"application/pdf", "text/plain"}
 WITHIN_RESULT = frozenset({"image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain"})
 
 UNANSWERED = (
@@ -61,6 +63,7 @@ def check(body: Any, model: str) -> None:
     """Raises Refused."""
     conforms(body, request_fields(), "")
     need("contents" in body and body["contents"], "* GenerateContentRequest.contents: contents is not specified\n")
+    need(body.get("serviceTier", "standard") in TIERS, invalid("service_tier", "ServiceTier", body.get("serviceTier")))
     for at, content in enumerate(body["contents"]):
         _check_content(content, f"contents[{at}]")
     _check_system(body.get("systemInstruction"))
@@ -120,9 +123,11 @@ def _check_part(part: Json, role: str, path: str) -> None:
             is_empty = part["text"] == "" and "thoughtSignature" not in part
             need(not is_empty, "Unable to submit request because it must have a text parameter.")
         case "inlineData":
-            _check_blob(part["inlineData"], IMAGES | {"application/pdf", "text/plain"}, path)
+            _check_blob(part["inlineData"], FILES, path)
         case "fileData":
             need(bool(part["fileData"].get("fileUri")), f"* {path}.file_data.file_uri: must not be empty\n")
+            told = part["fileData"].get("mimeType")
+            need(told is None or told in FILES, f"Unsupported MIME type: {told}")
         case "functionCall" | "functionResponse":
             _check_name(part[kind].get("name"), f"{path}.{kind}.name")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from translating_cases import TOOLS, Json
 
-__all__ = ["CALL", "EVERYTHING", "FORMS", "PNG", "document", "said", "told"]
+__all__ = ["CALL", "COMPUTER", "EDITOR", "EVERYTHING", "FORMS", "PNG", "document", "said", "told"]
 
 CALL = {"type": "tool_use", "id": "toolu_c", "name": "get_time", "input": {"zone": "canary"}}
 EVERYTHING: Json = {
@@ -36,6 +36,13 @@ def document(source: Json, **more: Any) -> Json:
 
 
 TEXT = {"type": "text", "text": "canary"}
+CACHED = {**TEXT, "cache_control": {"type": "ephemeral"}}
+CITED = {
+    "type": "char_location", "cited_text": "canary", "document_index": 0, "document_title": None,
+    "start_char_index": 0, "end_char_index": 6,
+}  # fmt: skip
+EDITOR = {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"}
+COMPUTER = {"type": "computer_20250124", "name": "computer", "display_width_px": 1024, "display_height_px": 768}
 SEARCH = {"type": "search_result", "source": "s", "title": "t", "content": [TEXT]}
 # form -> fields of a request, and what of them must arrive, or be told as lost, or refused
 FORMS: dict[str, tuple[Json, str]] = {
@@ -143,4 +150,40 @@ FORMS: dict[str, tuple[Json, str]] = {
     "cache control": ({"system": [{**TEXT, "cache_control": {"type": "ephemeral"}}]}, "ephemeral"),
     "top_k": ({"top_k": 37}, "37"),
     "temperature": ({"temperature": 0.5}, "temperature"),
+    "tier": ({"service_tier": "standard_only"}, 'ier":'),
+    "deferred tool": ({"tools": [*TOOLS, {**TOOLS[0], "name": "later", "defer_loading": True}]}, "defer"),
+    "tool for code": (
+        {"tools": [{**TOOLS[0], "allowed_callers": ["direct", "code_execution_20260120"]}]},
+        "allowed_callers",
+    ),
+    "cited text": (
+        {
+            "messages": [
+                {"role": "user", "content": "hi"},
+                {"role": "assistant", "content": [{**TEXT, "citations": [CITED]}]},
+                {"role": "user", "content": "go on"},
+            ]
+        },
+        "cited_text",
+    ),
+    "cache control in a result": (told([CACHED]), "ephemeral"),
+    "cache control on a result": (told("x", cache_control=CACHED["cache_control"]), "ephemeral"),
+    "cache control in a document": (said(document({"type": "content", "content": [CACHED]})), "ephemeral"),
+    "cache control on a document": (
+        said(document({"type": "content", "content": [TEXT]}, cache_control=CACHED["cache_control"])),
+        "ephemeral",
+    ),
+    "cache control in a search result": (said({**SEARCH, "content": [CACHED]}), "ephemeral"),
+    "cache control in a search result of a tool": (told([{**SEARCH, "content": [CACHED]}]), "ephemeral"),
+    "transformations": (
+        said({"type": "image", "source": PNG, "transformations": {"oversized_image": "downsize"}}),
+        "oversized",
+    ),
+    "transformations in a result": (
+        told([{"type": "image", "source": PNG, "transformations": {"oversized_image": "error"}}]),
+        "oversized",
+    ),
+    "editor's limit": ({"tools": [{**EDITOR, "max_characters": 9000}]}, "9000"),
+    "computer's display": ({"tools": [{**COMPUTER, "display_number": 7}]}, "display_number"),
+    "GIF in a result": (told([{"type": "image", "source": {**PNG, "media_type": "image/gif"}}]), PNG["data"]),
 }

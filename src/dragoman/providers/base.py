@@ -28,6 +28,7 @@ __all__ = [
     "Reading",
     "StreamReader",
     "Target",
+    "TellsDelay",
     "Translated",
     "Translator",
     "UpstreamRequest",
@@ -248,6 +249,15 @@ class CountsApart(Protocol):
 
     def count(self, envelope: Envelope, headers: Headers, *, target: Target) -> Count:
         """Raises as `prepare` does."""
+        ...
+
+
+@runtime_checkable
+class TellsDelay(Protocol):
+    """An adapter whose provider tells in an error's body, and in no header, when to ask again."""
+
+    def retry_after(self, body: bytes) -> int | None:
+        """In whole seconds; None where it does not say."""
         ...
 
 

@@ -6,9 +6,10 @@ Replies come back byte for byte, without what Bedrock adds ("amazon-bedrock-..."
 event of the Messages API, and are handed on as server-sent events.
 
 Lost on the way out: all fields but those of FIELDS there, such as `service_tier`, `inference_geo`, `container`,
-`mcp_servers`, `fallbacks` and `thread`; tools that the API runs itself; most betas; and of some models `cache_control`
-at the top, `output_config`, `context_management`, and options of tools. Images and documents by URL are refused with a
-message that names them: Bedrock fetches nothing.
+`mcp_servers`, `fallbacks` and `thread`; tools that the API runs itself, and what a history holds of them; most betas;
+and of some models `cache_control` at the top and its `ttl`, `output_config`, `context_management`, and options of
+tools. Adaptive thinking is a budget for models that know no other, or lost. Images and documents by URL are refused
+with a message that names them: Bedrock fetches nothing.
 Source: AWS, Bedrock API reference, InvokeModel, InvokeModelWithResponseStream, CountTokens (service model
 bedrock-runtime 2023-09-30, botocore 1.44), read 2026-11-21.
 """
@@ -30,8 +31,9 @@ from .anthropic import Messages, MessagesStream
 from .base import Answered, Count, ErrorReply, Operation, StreamReader, Target, UpstreamRequest
 from .bedrock_claude import BEDROCK, is_claude_on_bedrock
 from .bedrock_errors import error_in_frame, error_of
-from .cloud_claude import fitted
+from .cloud_claude import CloudRequest, fitted
 from .eventstream import EventStreamDecoder, Frame, FrameBroken
+from .raw_json import value
 
 __all__ = ["InvokeModel", "is_claude_on_bedrock"]
 
@@ -40,6 +42,7 @@ MODEL = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._:/-]{0,2047}")  # an id or an ARN: i
 # An inference profile's id is that of its model behind the name of a region or of several: "us.", "global.".
 PROFILE = re.compile(r"(?:arn:.*/)?[a-z-]+\.(anthropic\..+)")
 FRAMES = "application/vnd.amazon.eventstream"
+EVENT = "chunk"  # the only one that the service model has
 ADDED = "amazon-bedrock-"  # what the names begin with of all that Bedrock adds
 METRICS = "amazon-bedrock-invocationMetrics"
 # Usage that only the metrics at the end tell, in some regions.
@@ -75,10 +78,10 @@ class InvokeModel:
         if not MODEL.fullmatch(target.model):
             raise NotFound(f"model: {target.model}")
         is_count = operation is Operation.COUNT_TOKENS
+        fit = fitted(envelope, headers.once(betas), model=target.model, cloud=BEDROCK)
         more: dict[str, Any] = {"anthropic_version": VERSION}
         if is_count and "max_tokens" not in envelope.fields:
-            more["max_tokens"] = _least_tokens(envelope)  # a body for InvokeModel must have it
-        fit = fitted(envelope, headers.once(betas), model=target.model, cloud=BEDROCK)
+            more["max_tokens"] = _least_tokens(fit)  # a body for InvokeModel must have it
         if named := [*fit.required | fit.requested]:
             more["anthropic_beta"] = named
         body = fit.body(more)
@@ -131,9 +134,9 @@ def _headers(target: Target, *, accept: str) -> list[tuple[str, str]]:
     return headers
 
 
-def _least_tokens(envelope: Envelope) -> int:
+def _least_tokens(request: CloudRequest) -> int:
     """As few as may be asked for."""
-    thinking = envelope.value("thinking")
+    thinking = value(request.field("thinking"))
     budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None
     return budget + 1 if isinstance(budget, int) and budget > 0 else 1
 
@@ -192,6 +195,8 @@ class _Stream(MessagesStream):
         """Raises ApiError for an exception in an event's place."""
         if (error := error_in_frame(frame)) is not None:
             raise error
+        if frame.headers.get(":event-type", EVENT) != EVENT or not frame.payload:
+            return b""  # of a later time
         try:
             data = msgspec.json.decode(frame.payload, type=_Chunk).bytes
             fields = msgspec.json.decode(data, type=dict[str, Raw])

@@ -6,7 +6,8 @@ each model takes of it, with its sources, is in bedrock_converse_models.py. Blob
 Lost on the way out, from all models: `disable_parallel_tool_use`, `input_examples`, `citations`, thinking of other
 models, tools that the API runs itself, `container`, `mcp_servers`, `context_management`, `inference_geo`, `speed`,
 `fallbacks`, `diagnostics`; and from those that do not have them: `cache_control` (and its `ttl` of an hour), `top_k`,
-`temperature`, `top_p`, thinking and effort, `output_config.format`, `tools.strict`, `tool_choice`, a prefilled answer.
+`temperature`, `top_p`, thinking, its budget and effort, `output_config.format`, `tools.strict`, `tool_choice`, a
+prefilled answer.
 Renamed: `cache_control` -> `cachePoint` behind the block, `metadata.user_id` -> `requestMetadata`, a title -> `name`.
 Kept back: stop sequences that a model does not take, or more than it takes; they are looked for in what comes.
 
@@ -34,12 +35,15 @@ from dragoman.wire.types import (
     ToolChoiceTool,
 )
 
+from .asked import offered
 from .base import Count, Question, UpstreamRequest
 from .bedrock_converse_content import GO_ON, Content
 from .bedrock_converse_models import base_id, traits_of
 from .bedrock_converse_reply import ConverseReply
 from .client_tools import Function, as_function
 from .gemini_schema import parameters
+from .openai_common import effort_of
+from .openai_common import traits_of as openai_traits_of
 from .translating import Names, asked_of_the_api
 
 __all__ = ["Converse"]
@@ -119,6 +123,7 @@ class _Writing:
         self.origin = f"{Converse.name}/{target.provider}/{target.model}"
         self._request = question.request
         self._traits = traits_of(target.model)
+        self._efforts = openai_traits_of(base_id(target.model).removeprefix("openai."))
         self.streams_tools = self._traits.streams_tools
         self._content = Content(self._traits, origin=self.origin, names=self.names, lose=self._lose)
 
@@ -219,18 +224,21 @@ class _Writing:
         return self._level(effort)
 
     def _no_thinking(self, effort: Effort | None) -> JSON:
+        """That wins over an effort, where a model can but think."""
+        fields: JSON = {}
         match self._traits.thinks:
             case "reasoning" if self._traits.rests:
-                return {"reasoning": {"effort": "none"}}
+                fields = {"reasoning": {"effort": "none"}}
             case "toggle":
-                return {"thinking": {"type": "disabled"}}
+                fields = {"thinking": {"type": "disabled"}}
             case "nova" | "reasoning_config" | None:  # they do not, unless they are told to
-                if effort is not None:
-                    self._lose("output_config.effort")
-                return {}
+                pass
             case _:
                 self._lose("thinking")  # it cannot but think
                 return {} if effort is None else self._level(effort)
+        if effort is not None:
+            self._lose("output_config.effort")
+        return fields
 
     def _level(self, effort: Effort | None) -> JSON:
         thinking = self._request.thinking
@@ -243,11 +251,13 @@ class _Writing:
                 nova = "low" if level == "low" else "medium"
                 return {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": nova}}
             case "reasoning":
-                return {} if effort is None and budget is None else {"reasoning": {"effort": level}}
+                return {"reasoning": {"effort": effort_of(level, self._efforts)}}
             case "reasoning_effort" | "reasoning_config" as name:
                 return {name: THREE[level]}
         if effort is not None:
             self._lose("output_config.effort")
+        if budget is not None and self._traits.thinks is not None:
+            self._lose("thinking.budget_tokens")
         if self._traits.thinks == "toggle":
             return {} if thinking is None else {"thinking": {"type": "enabled"}}
         if self._traits.thinks is None and thinking is not None:
@@ -259,7 +269,7 @@ class _Writing:
     def _tools(self, body: JSON) -> None:
         """Calls in the history are refused where no tool is declared, so there is always one for them."""
         choice = self._request.tool_choice
-        specs = [spec for tool in self._request.tools or () for spec in self._tool(tool)]
+        specs = [spec for tool in offered(self._request.tools) for spec in self._tool(tool)]
         if getattr(choice, "disable_parallel_tool_use", None):
             self._lose("disable_parallel_tool_use")
         if isinstance(choice, ToolChoiceNone) and specs:

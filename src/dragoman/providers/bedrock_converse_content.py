@@ -10,6 +10,8 @@ from binascii import Error as Base64Error
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from dragoman.errors import InvalidRequest
 from dragoman.wire.provenance import unwrap
 from dragoman.wire.tools import CacheControl
@@ -34,18 +36,31 @@ from .bedrock_converse_models import Traits
 from .openai_common import kind_of, shortened, system_text
 from .translating import Names
 
-__all__ = ["REDACTED", "SIGNED", "UNSIGNED_TEXT", "Content"]
+__all__ = ["REDACTED", "SIGNED", "UNSIGNED_TEXT", "Content", "hidden"]
 
 JSON = dict[str, Any]
 LONGEST_ID = 64  # ToolUseId
 LONGEST_NAME = 200  # DocumentBlock.name
 NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9()\[\] -]+")
+NO_POINT_BEHIND = frozenset({"cachePoint", "reasoningContent"})
 EMPTY = "(empty)"  # where there must be a text, and there is none
 GO_ON = "Go on."
 SEE_DOCUMENT = "The document:"
+OF_TOOLS = frozenset({"toolUse", "toolResult", "toolSpec", "document"})  # what a model may have no cache for
 
 # What a reasoning block was: the first letter of what is wrapped into the signature of the thinking that stands for it.
 SIGNED, REDACTED, UNSIGNED_TEXT = "s", "r", "t"
+HIDDEN = "h"  # text that the caller does not see, and its signature, as JSON
+
+
+class _Hidden(msgspec.Struct, frozen=True):
+    text: str
+    signature: str = ""
+
+
+def hidden(text: str, signature: str) -> str:
+    """What is wrapped into the signature of an empty block for it."""
+    return HIDDEN + msgspec.json.encode(_Hidden(text, signature)).decode()
 
 
 class Content:
@@ -85,11 +100,12 @@ class Content:
         return [settled for turn in turns for settled in self._settled(turn)]
 
     def cache_point(self, control: CacheControl | None, *, behind: JSON | None = None) -> list[JSON]:
-        """`behind` is the block that it is to stand behind: of tools, only some models remember anything."""
+        """`behind` is the block that it is to stand behind: of tools and documents, only some models remember
+        anything."""
         if control is None:
             return []
-        of_tools = behind is not None and ("toolUse" in behind or "toolResult" in behind or "toolSpec" in behind)
-        if not self._traits.caches or (of_tools and not self._traits.caches_tools):
+        is_text = behind is None or OF_TOOLS.isdisjoint(behind)
+        if not self._traits.caches or not (is_text or self._traits.caches_tools):
             self._lose("cache_control")
             return []
         point = {"type": "default"}
@@ -116,7 +132,8 @@ class Content:
             told = one(block)
             turn += told
             if (control := getattr(block, "cache_control", None)) is not None:
-                turn += self.cache_point(control, behind=told[0] if told else None)
+                behind = next((part for part in reversed(told) if "toolResult" in part), told[-1] if told else None)
+                turn += self.cache_point(control, behind=behind)
         return turn
 
     def _settled(self, turn: JSON) -> list[JSON]:
@@ -157,13 +174,19 @@ class Content:
             return _reasoning(block.thinking, block.signature) if is_signed else None
         if wrapped is None or wrapped[0] != self._origin:
             return None
-        kind, opaque = wrapped[1][:1], wrapped[1][1:]
+        kind, opaque, text = wrapped[1][:1], wrapped[1][1:], block.thinking
+        if kind == HIDDEN:
+            try:
+                told = msgspec.json.decode(opaque, type=_Hidden)
+            except msgspec.MsgspecError:  # somebody has changed it
+                return None
+            kind, opaque, text = (SIGNED if told.signature else UNSIGNED_TEXT), told.signature, told.text
         if kind == REDACTED and _is_base64(opaque):
             return {"redactedContent": opaque}
         if kind == SIGNED and opaque:
-            return _reasoning(block.thinking, opaque)
-        if kind == UNSIGNED_TEXT and self._traits.takes_thoughts and block.thinking.strip():
-            return _reasoning(block.thinking)
+            return _reasoning(text, opaque)
+        if kind == UNSIGNED_TEXT and self._traits.takes_thoughts and text.strip():
+            return _reasoning(text)
         return None
 
     def _redacted(self, block: RedactedThinking) -> JSON | None:
@@ -273,10 +296,11 @@ def _call_id(tool_use_id: str) -> str:
 
 
 def _without_idle_points(content: Iterable[JSON]) -> list[JSON]:
-    """A cache point that nothing stands before, or another one, has nothing to remember and is refused."""
+    """A cache point that nothing stands before, or another one, has nothing to remember and is refused; behind
+    reasoning it is refused too (anomalyco/opencode#36517)."""
     kept: list[JSON] = []
     for block in content:
-        if "cachePoint" not in block or (kept and "cachePoint" not in kept[-1]):
+        if "cachePoint" not in block or (kept and NO_POINT_BEHIND.isdisjoint(kept[-1])):
             kept.append(block)
     return kept
 

@@ -22,14 +22,23 @@ from dragoman.wire.provenance import wrap
 from dragoman.wire.types import StopDetails, StopReason
 
 from .base import Answered, Operation, Question, UpstreamRequest
-from .bedrock_converse_content import REDACTED, SIGNED, UNSIGNED_TEXT
+from .bedrock_converse_content import REDACTED, SIGNED, UNSIGNED_TEXT, hidden
 from .bedrock_converse_models import traits_of
 from .bedrock_errors import error_in_frame, error_of
+from .call_arguments import CUT_REASONS
 from .eventstream import EventStreamDecoder, Frame, FrameBroken
 from .openai_chat_calls import Calls
 from .openai_chat_stops import StopWatch
 from .openai_common import Ids, count, first_usage
-from .translating import Names, TranslatedStream, json_object, new_writer, whole_reply
+from .translating import (
+    Names,
+    TranslatedStream,
+    json_object,
+    keeps_thinking,
+    new_writer,
+    shows_thinking,
+    whole_reply,
+)
 
 __all__ = ["ConverseReply"]
 
@@ -47,6 +56,10 @@ STOP_REASONS: Mapping[str, StopReason] = {
     "content_filtered": "refusal",
     "model_context_window_exceeded": "model_context_window_exceeded",
 }
+# Of a stream. What comes later than this is passed over, whatever it holds.
+EVENTS = frozenset(
+    {"messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata"}
+)
 # The model's message is no message: an error, so that it is asked again.
 FAULTS = frozenset({"malformed_model_output", "malformed_tool_use"})
 
@@ -105,8 +118,9 @@ class _FramedStream(TranslatedStream):
 
 
 def _told(frame: Frame) -> Mapping[str, Any]:
-    """The event as the service model has it: its name, and what it tells."""
-    return {frame.headers.get(":event-type", ""): json_object(frame.payload)}
+    """The event as the service model has it: its name, and what it tells; of one that it has not, nothing."""
+    name = frame.headers.get(":event-type", "")
+    return {name: json_object(frame.payload)} if name in EVENTS and frame.payload else {}
 
 
 class _Machine:
@@ -116,6 +130,9 @@ class _Machine:
         self._writer = new_writer(question, first_usage(question))
         self._question = question
         self._is_claude = traits_of(question.target.model).is_claude
+        is_unasked = self._is_claude and question.request.thinking is None  # it never thinks then
+        self._shows = is_unasked or shows_thinking(question.request)
+        self._keeps = is_unasked or keeps_thinking(question.request)
         self._origin = origin
         self._calls = Calls(self._writer, tool_use_id=Ids(question).legal, inward=names.inward)
         self._later: list[tuple[str, Any]] = []  # said while a call was not whole
@@ -254,27 +271,27 @@ class _Machine:
         if kind == "reasoning":
             events += self._writer.text(self._stops.rest())
             self._reasoning = self._reasoning or _Reasoning()
-            return [*events, *self._writer.thinking(self._thought(self._reasoning.take(said)))]
+            text = self._reasoning.take(said)
+            self._characters += len(text)
+            return [*events, *self._writer.thinking(text)] if self._shows else events
         self._characters += len(said)
         events += [*self._reasoning_ends(), *self._writer.text(self._stops.take(said))]
         return events if self._stops.matched is None else [*events, *self._finished()]
 
-    def _thought(self, text: str) -> str:
-        self._characters += len(text)
-        return text
-
     def _reasoning_ends(self) -> list[Event]:
-        """Sign what was thought: Claude's signatures are the API's own, those of others are marked as theirs."""
+        """Sign what was thought: Claude's signatures are the API's own, those of others are marked as theirs, and
+        bear what the caller does not see."""
         reasoning, self._reasoning = self._reasoning, None
-        if reasoning is None:
+        if reasoning is None or not self._keeps:
             return []
         signature, redacted = reasoning.signature, reasoning.redacted()
         if self._is_claude:
             events = self._writer.signature(signature) if signature else self._writer.end_block()
             return [*events, *self._writer.redacted_thinking(redacted)] if redacted else events
         events = []
-        if signature or reasoning.has_text:
+        if signature or reasoning.text:
             opaque = SIGNED + signature if signature else UNSIGNED_TEXT
+            opaque = opaque if self._shows or not reasoning.text else hidden(reasoning.text, signature)
             events += self._writer.signature(wrap(self._origin, opaque))
         if redacted:
             events += self._writer.signature(wrap(self._origin, REDACTED + redacted))
@@ -290,7 +307,10 @@ class _Machine:
         return [event for kind, said in later for event in self._say(kind, said)]
 
     def _finished(self) -> list[Event]:
-        events = [*self._writer.start(), *self._calls.flush(), *self._said_later()]
+        events = [*self._writer.start(), *self._calls.flush()]
+        if STOP_REASONS.get(self._finish or "end_turn") not in CUT_REASONS:
+            self._calls.must_be_whole()
+        events += self._said_later()
         if self._writer.is_done:  # by a stop sequence in what was said later
             return events
         events += [*self._reasoning_ends(), *self._writer.text(self._stops.rest())]
@@ -333,8 +353,8 @@ class _Reasoning:
     """A block of reasoning, as far as it was told. Text goes on as it comes; the rest is for its end."""
 
     def __init__(self) -> None:
-        self.has_text = False
         self.signature = ""
+        self._texts: list[str] = []
         self._blobs: list[str] = []
 
     def take(self, told: Mapping[str, Any]) -> str:
@@ -343,8 +363,12 @@ class _Reasoning:
         if blob := _text(told, "redactedContent"):
             self._blobs.append(blob)
         text = _text(told, "text")
-        self.has_text = self.has_text or bool(text)
+        self._texts.append(text)
         return text
+
+    @property
+    def text(self) -> str:
+        return "".join(self._texts)
 
     def redacted(self) -> str:
         """As it came; of several pieces the base64 of the whole."""

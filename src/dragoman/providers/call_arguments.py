@@ -19,7 +19,7 @@ __all__ = ["CUT_REASONS", "CallArguments", "no_object", "text_of"]
 # Levels of nesting. The official client's parser (jiter 0.15, of anthropic 2.11) takes 200, tried on 2026-11-21.
 DEEPEST = 190
 # Reasons to stop that may cut an input: the caller is told that the message is not whole.
-CUT_REASONS = frozenset({"max_tokens", "model_context_window_exceeded"})
+CUT_REASONS = frozenset({"max_tokens", "model_context_window_exceeded", "refusal"})
 
 SPACE = " \t\r\n"
 WORDS = ("true", "false", "null")

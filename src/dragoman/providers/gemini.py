@@ -7,8 +7,8 @@ Source: Gemini's API reference and guides ("Function calling", "Thinking", "Thou
 
 Lost on the way out: `cache_control`, `disable_parallel_tool_use`, `input_examples`, thinking of other models, thinking
 asked of models that do not think, sampling of models that take none, a prefilled answer, `metadata.user_id`, tools that
-the API runs itself but for the web search (gemini_search.py), `container`, `mcp_servers`, `context_management`,
-`inference_geo`, `speed`, `fallbacks`, `diagnostics`.
+the API runs itself but for the web search (gemini_search.py), GIFs of earlier turns and of tools, effort beside
+thinking that is off, and what only the API has (asked.py).
 Renamed: effort and thinking budgets -> `thinkingLevel` (Gemini 3 and later) or `thinkingBudget` (2.5); `max_tokens` ->
 `maxOutputTokens`, which is refused above what the model writes, and so is cut to that.
 Kept back: stop sequences. Gemini takes five and does not tell which one it stopped at, or that it did; they are looked

@@ -2,7 +2,13 @@
 
 What Gemini does, and is right here: calls tools and ends with STOP; gives calls no id; ends a stream with nothing but
 the end of the body; tells usage in every chunk, each time the whole; signs a part with no text in it; refuses a prompt
-by `promptFeedback` in place of a candidate; breaks off with MALFORMED_FUNCTION_CALL.
+by `promptFeedback` in place of a candidate; breaks off with MALFORMED_FUNCTION_CALL; calls a tool by the name of the
+module that it believes it to be in (`default_api.get_weather`).
+
+When a stream is over. By the reference a `finishReason` says that the model has stopped, and the chunk that holds it
+tells the usage of it all; so the message ends there, whatever becomes of the connection. It is read on to the end of
+the body where that may be untrue: before 2.5 each chunk told STOP (litellm#2195), there are proxies that say so before
+the first word (kelivo#1003), and what was searched for may come later.
 
 Citations of training data (`citationMetadata`) are left out: what they point at is not in the request.
 """
@@ -35,14 +41,19 @@ from dragoman.wire.tools import WebSearch
 from dragoman.wire.types import StopDetails, StopReason, Usage
 
 from .base import Answered, Operation, Question, UpstreamRequest
+from .gemini_models import GeminiModel
 from .gemini_search import Grounding
 from .openai_chat_stops import StopWatch
 from .openai_common import Ids
 from .translating import Names, TranslatedStream, new_writer, whole_reply
 
-__all__ = ["OF_CALL", "OF_NOTHING", "OF_THOUGHT", "OF_TOOLS", "FunctionNames", "GeminiReply"]
+__all__ = ["OF_CALL", "OF_NOTHING", "OF_THOUGHT", "OF_TOOLS", "FunctionNames", "GeminiReply", "retry_after"]
 
+ENDS_AT_ONCE = (2, 5)  # from this version on a reason to stop stands in the last chunk only
+WHOLE_USAGE = frozenset({"candidatesTokenCount", "totalTokenCount"})  # one of them is in the last chunk
+MODULES = ("default_api.", "default_api:")  # where Gemini believes that functions are
 TOKEN_CHARACTERS = 4  # about, of output whose tokens nobody tells
+NO_OBJECT = "The model's message is broken: the input of a call is no object."
 CUT = "The upstream's stream ended before its message did."
 
 # Which part a signature was on: the first letter of what a thinking block's signature holds.
@@ -128,7 +139,7 @@ class _Machine:
         self._origin = origin
         self._thinks = False  # a thinking block is open, not signed
         self._signed = ""  # and yet Gemini has signed it: on which part, and the signature
-        self._called = False
+        self._called = self._has_text = False
         self._ids = Ids(question)  # Gemini's where they are legal and new, for both sides to speak of the same call
         self._finish: str | None = None
         self._said_why: str | None = None
@@ -137,6 +148,10 @@ class _Machine:
         self._characters = 0  # of all that was said
         self._grounding = Grounding(origin=origin, new_id=question.new_tool_id)
         self._searches = any(isinstance(tool, WebSearch) for tool in question.request.tools or ())
+        self._offered = frozenset(
+            names.outward(name) for tool in question.request.tools or () if (name := getattr(tool, "name", None))
+        )
+        self._ends_at_once = GeminiModel.of(question.target.model).version >= ENDS_AT_ONCE
         self._ran: list[Mapping[str, Any]] = []  # parts of Google's tools that are to go back
 
     def event(self, data: Mapping[str, Any]) -> Sequence[Event]:
@@ -147,13 +162,22 @@ class _Machine:
             raise _error(_status_in(data["error"]), msgspec.json.encode(data), secret=secret)
         self._note_usage(data.get("usageMetadata"))
         events: list[Event] = list(self._writer.start())
-        candidates = data.get("candidates")
-        if isinstance(candidates, list) and candidates and isinstance(candidates[0], dict):
-            events += self._candidate(candidates[0])
+        if (candidate := _first(data.get("candidates"))) is not None:
+            events += self._candidate(candidate)
+            if self._is_last(candidate, data.get("usageMetadata")):
+                events += self.end()
         elif isinstance(feedback := data.get("promptFeedback"), dict) and feedback.get("blockReason"):
             self._finish = "SAFETY"
             self._said_why = _text(feedback, "blockReasonMessage") or f"blocked: {feedback['blockReason']}"
         return events
+
+    def _is_last(self, candidate: Mapping[str, Any], usage: Any) -> bool:
+        """Whether nothing can follow the chunk that this is of: see above."""
+        if not (self._ends_at_once and candidate.get("finishReason") and self._finish is not None):
+            return False
+        tells = isinstance(usage, dict) and WHOLE_USAGE & usage.keys()
+        found = not self._searches or "groundingMetadata" in candidate
+        return bool(tells and found and (self._called or self._has_text))
 
     def whole(self, reply: Mapping[str, Any]) -> Sequence[Event]:
         return [*self.event(reply), *self.end()]
@@ -228,6 +252,7 @@ class _Machine:
         if not text:
             return []
         self._characters += len(text)
+        self._has_text = True
         events = [*self._thought_ends(), *self._writer.text(self._stops.take(text))]
         return events if self._stops.matched is None else [*events, *self._finished("stop_sequence")]
 
@@ -235,15 +260,22 @@ class _Machine:
         name = _text(call, "name")
         if name is None:
             raise UpstreamFailed("The model's message is broken: a call without a name.")
+        arguments = _arguments(call.get("args"))
         events = [*self._writer.text(self._stops.rest()), *self._before_call(signature)]
         self._called = True
-        events += self._writer.tool_use(self._ids.legal(_text(call, "id") or ""), self._names.inward(name))
-        arguments = call.get("args")
-        if isinstance(arguments, dict) and arguments:
+        events += self._writer.tool_use(self._ids.legal(_text(call, "id") or ""), self._named(name))
+        if arguments:
             written = msgspec.json.encode(arguments).decode()
             self._characters += len(written)
             events += self._writer.input_json(written)
         return [*events, *self._writer.end_block()]
+
+    def _named(self, name: str) -> str:
+        """The tool that is called, without the module that there is not."""
+        for module in MODULES:
+            if name not in self._offered and name.removeprefix(module) in self._offered:
+                return self._names.inward(name.removeprefix(module))
+        return self._names.inward(name)
 
     # -- what is written --
 
@@ -303,6 +335,32 @@ def _text(told: Mapping[str, Any], name: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _first(candidates: Any) -> Mapping[str, Any] | None:
+    """The one that was asked for; of others, which some proxies ask for, a chunk may tell alone."""
+    for candidate in candidates if isinstance(candidates, list) else ():
+        if isinstance(candidate, dict) and not _is_another(candidate.get("index")):
+            return candidate
+    return None
+
+
+def _is_another(index: Any) -> bool:
+    return isinstance(index, int) and index != 0
+
+
+def _arguments(told: Any) -> Mapping[str, Any]:
+    """Of a call; some proxies tell the object in a text. Raises UpstreamFailed for what is none."""
+    if isinstance(told, str):
+        try:
+            told = msgspec.json.decode(told) if told.strip() else None
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            raise UpstreamFailed(NO_OBJECT) from error
+    if told is None:
+        return {}
+    if not isinstance(told, dict):
+        raise UpstreamFailed(NO_OBJECT)
+    return told
+
+
 def _shown(part: Mapping[str, Any]) -> str:
     """What only Gemini's own tools and image models send, as text: a message has no blocks for it."""
     if isinstance(code := part.get("executableCode"), dict):
@@ -346,7 +404,7 @@ def _error(status: int, body: bytes, *, secret: str | None) -> ApiError:
     told = error.get("details")
     details = [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
     if status == 429:
-        return RateLimited(message, retry_after=_retry_after(details))
+        return RateLimited(message, retry_after=retry_after(details))
     if found := TOO_LONG.search(message):
         tokens = f"{found[1]} tokens > {found[2]} maximum" if found[1] and found[2] else message
         return InvalidRequest(f"prompt is too long: {tokens}")
@@ -370,7 +428,7 @@ def _told(body: bytes) -> Mapping[str, Any]:
     return error if isinstance(error, dict) else {}
 
 
-def _retry_after(details: Sequence[Mapping[str, Any]]) -> int | None:
+def retry_after(details: Sequence[Mapping[str, Any]]) -> int | None:
     """Whole seconds of a google.rpc.RetryInfo, such as "37s" or "3.957525076s"."""
     for each in details:
         delay = each.get("retryDelay")

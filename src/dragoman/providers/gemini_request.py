@@ -35,6 +35,7 @@ from dragoman.wire.types import (
     WebSearchResult,
 )
 
+from .asked import CLIENT_STRICT, asked_of_the_api, offered
 from .base import Question
 from .client_tools import as_function
 from .gemini_models import GeminiModel
@@ -42,13 +43,15 @@ from .gemini_reply import OF_CALL, OF_NOTHING, OF_THOUGHT, OF_TOOLS, FunctionNam
 from .gemini_schema import cleaned, parameters
 from .gemini_search import is_ours, searches
 from .openai_common import system_text
-from .translating import asked_of_the_api
 
 __all__ = ["BYPASS", "MIXED", "Writing"]
 
 BYPASS = "skip_thought_signature_validator"  # "Thought signatures", questions: for calls that Gemini did not make
 MIXED = "includeServerSideToolInvocations"  # of toolConfig: Google's own tools may stand beside functions
 WITHIN_RESULT = frozenset({"image/png", "image/jpeg", "image/webp", "application/pdf"})  # Gemini 3, "Function calling"
+GIF = "image/gif"  # the one type of image that Gemini refuses: "Image understanding"; microsoft/vscode#286628
+NO_GIF = "the model that answers cannot see GIFs: send it as PNG, JPEG or WebP."
+GIF_LEFT_OUT = "(a GIF, which cannot be shown here)"
 MEDIA_TYPES = {
     "png": "image/png",
     "jpg": "image/jpeg",
@@ -76,6 +79,7 @@ class Writing:
         self._origin = origin
         self._model = GeminiModel.of(question.target.model)
         self._called: dict[str, str] = {}  # id of a call -> name of its function
+        self._at = ""  # path of the turn that is written, where it is the one to answer
         self._mixed = False  # Google's own tools stand beside functions, and what they did goes back
 
     def body(self) -> JSON:
@@ -86,6 +90,8 @@ class Writing:
             body["systemInstruction"] = {"parts": [{"text": system}]}
         body |= tools
         body["generationConfig"] = self._config(has_tools="tools" in body)
+        if request.service_tier == "standard_only":
+            body["serviceTier"] = "standard"  # it is the default too, and so what `auto` is
         self._rest()
         return body
 
@@ -101,7 +107,8 @@ class Writing:
         if request.messages[-1].role == "assistant":
             self._lose("prefill")  # it goes out as an answer that was given; not every model goes on from it by itself
         for name in asked_of_the_api(request):
-            self._lose(name)
+            if name != CLIENT_STRICT:  # calls of all tools are validated
+                self._lose(name)
 
     # -- how to answer --
 
@@ -109,7 +116,7 @@ class Writing:
         request = self._request
         config: JSON = {"maxOutputTokens": min(max(1, request.max_tokens), self._model.most_output)}
         config |= self._sampling()
-        wanted = None if request.output_config is None else request.output_config.format
+        wanted = (request.output_config and request.output_config.format) or request.output_format
         if wanted is not None and has_tools and not self._model.signs_calls:
             self._lose("output_config.format")  # refused beside functions before Gemini 3
         elif wanted is not None:
@@ -134,10 +141,10 @@ class Writing:
 
     def _thinking(self) -> JSON:
         thinking, effort = self._request.thinking, self._effort()
+        if effort is not None and (isinstance(thinking, ThinkingDisabled) or not self._model.thinks):
+            self._lose("output_config.effort")
         if self._model.thinks:
             return self._model.thinking(thinking, effort)
-        if effort is not None:
-            self._lose("output_config.effort")
         if thinking is not None and not isinstance(thinking, ThinkingDisabled):
             self._lose("thinking")
         return {}
@@ -154,7 +161,7 @@ class Writing:
 
     def _tools(self) -> JSON:
         """`tools` and `toolConfig`, where there are any."""
-        tools = self._request.tools or ()
+        tools = offered(self._request.tools)
         functions = [function for tool in tools if (function := self._function(tool)) is not None]
         googles = self._googles(tools, has_functions=bool(functions))
         if not functions:
@@ -162,11 +169,11 @@ class Writing:
                 self._lose("tool_choice")
             return {"tools": googles} if googles else {}
         is_strict = any(getattr(tool, "strict", None) for tool in tools)
-        offered = [*googles, {"functionDeclarations": functions}]
+        told = [*googles, {"functionDeclarations": functions}]
         config: JSON = {MIXED: True} if googles else {}
         if choice := self._choice({each["name"] for each in functions}, is_strict=is_strict):
             config["functionCallingConfig"] = choice
-        return {"tools": offered, **({"toolConfig": config} if config else {})}
+        return {"tools": told, **({"toolConfig": config} if config else {})}
 
     def _googles(self, tools: Sequence[AnyTool], *, has_functions: bool) -> list[JSON]:
         """Tools that Google runs."""
@@ -227,7 +234,8 @@ class Writing:
     def _contents(self, request: MessagesRequest) -> list[JSON]:
         """Turns of two roles in alternation: what follows its like is joined to it."""
         contents: list[JSON] = []
-        for message in request.messages:
+        for number, message in enumerate(request.messages, 1):
+            self._at = f"messages.{number - 1}.content." if number == len(request.messages) else ""
             role = "model" if message.role == "assistant" else "user"
             parts = self._turn(message)
             if role == "user" and not parts:
@@ -249,7 +257,7 @@ class Writing:
             return [{"text": f"<system>\n{text}\n</system>"}]
         if message.role == "assistant":
             return self._assistant(blocks)
-        return [part for block in blocks for part in self._user(block)]
+        return [part for number, block in enumerate(blocks) for part in self._user(block, number)]
 
     def _assistant(self, blocks: Iterable[Any]) -> list[JSON]:
         parts: list[JSON] = []
@@ -303,9 +311,13 @@ class Writing:
             first.setdefault("thoughtSignature", BYPASS)
         return parts
 
-    def _user(self, block: Any) -> list[JSON]:
+    def _user(self, block: Any, number: int) -> list[JSON]:
+        """Raises InvalidRequest for a GIF in the turn to answer: the question is of it. Further back, and of a tool,
+        it must not end a conversation that moves here."""
         if isinstance(block, ToolResult):
             return self._result(block)
+        if self._at and isinstance(block, Image) and _is_gif(block):
+            raise InvalidRequest(f"{self._at}{number}.image.source: {NO_GIF}")
         return self._parts(block)
 
     def _result(self, result: ToolResult) -> list[JSON]:
@@ -330,6 +342,9 @@ class Writing:
         match block:
             case Text(text=text):
                 return _text(text)
+            case Image() if _is_gif(block):
+                self._lose(GIF)
+                return [{"text": GIF_LEFT_OUT}]
             case Image(source=Base64Image(media_type=media_type, data=data)):
                 return [{"inlineData": {"mimeType": media_type, "data": data}}]
             case Image(source=UrlSource(url=url)):
@@ -391,9 +406,25 @@ def _parts_of(told: str) -> list[JSON]:
 
 def _linked(url: str) -> JSON:
     """A file that Gemini fetches itself. Its kind is told where the address shows it."""
-    ending = urlsplit(url).path.rpartition(".")[2].lower()
-    kind = {"mimeType": MEDIA_TYPES[ending]} if ending in MEDIA_TYPES else {}
-    return {"fileData": {**kind, "fileUri": url}}
+    kind = _kind_of_address(url)
+    return {"fileData": {**({} if kind is None else {"mimeType": kind}), "fileUri": url}}
+
+
+def _kind_of_address(url: str) -> str | None:
+    try:
+        return MEDIA_TYPES.get(urlsplit(url).path.rpartition(".")[2].lower())
+    except ValueError:
+        return None
+
+
+def _is_gif(image: Image) -> bool:
+    match image.source:
+        case Base64Image(media_type=media_type):
+            return media_type == GIF
+        case UrlSource(url=url):
+            return _kind_of_address(url) == GIF
+        case _:
+            return False
 
 
 def _media_type(part: JSON) -> str | None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
+from .gemini_joined import describe, join, note, size
 
 __all__ = ["KEYWORDS", "cleaned", "parameters"]
 
@@ -28,10 +28,10 @@ SILENT = frozenset(
     "examples example propertyOrdering contentEncoding".split()
 )
 REWRITTEN = frozenset({"$ref", "$dynamicRef", "allOf", "oneOf", "const"})
-STRUCTURE = ("anyOf", "oneOf", "allOf")
+STRUCTURE = frozenset({"anyOf", "oneOf", "allOf", "properties", "required"})  # what a reference may have too
 MOST_NODES = 4_000  # of one schema with all that it refers to; behind them references are notes
 DEEPEST = 24
-LONGEST_NOTE = 300  # characters of one keyword in a description
+MOST_COPIES = 20_000  # nodes that are written again, in each of several choices
 
 
 def parameters(schema: Mapping[str, Any]) -> Schema | None:
@@ -41,7 +41,7 @@ def parameters(schema: Mapping[str, Any]) -> Schema | None:
         clean["properties"] = {**choice.get("properties", {}), **clean.get("properties", {})}
     for name in ("anyOf", "items", "prefixItems", "enum"):  # of no use to an object's root, and refused there
         if name in clean:
-            _describe(clean, [_note(name, clean.pop(name))])
+            describe(clean, [note(name, clean.pop(name))])
     if not clean.get("properties") and clean.get("additionalProperties") in (None, False, True, {}):
         if "description" not in clean:
             return None
@@ -60,6 +60,7 @@ class _Cleaning:
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
         self._left = MOST_NODES
+        self._copies = MOST_COPIES
 
     def clean(self, schema: Any, within: tuple[str, ...], depth: int) -> Schema:
         """`within` are the references that this schema is the content of, outermost first."""
@@ -68,25 +69,28 @@ class _Cleaning:
         self._left -= 1
         if depth > DEEPEST or self._left < 0:
             return _cut(schema)
-        schema, within, note = self._resolved(schema, within)
-        schema = _all_of(schema)
+        schema, within, said = self._resolved(schema, within)
         clean: Schema = {}
-        notes = [note] if note else []
+        notes = [said] if said else []
         for key, value in schema.items():
             if key in KEYWORDS:
                 self._take(clean, notes, key, value, within, depth)
             elif key not in SILENT and key not in REWRITTEN:
-                notes.append(_note(key, value))
+                notes.append(note(key, value))
         self._choices(clean, schema, within, depth)
+        self._parts(clean, schema, within, depth)
         _constants(clean, schema)
         _types(clean, schema, notes)
-        _describe(clean, notes)
+        describe(clean, notes)
         return clean
 
     def _resolved(self, schema: Mapping[str, Any], within: tuple[str, ...]) -> tuple[Schema, tuple[str, ...], str]:
         """The schema with what it refers to in its place. A reference into itself is cut, with a note."""
         merged = dict(schema)
         while isinstance(ref := merged.pop("$ref", None), str):
+            if STRUCTURE & merged.keys():  # both hold
+                members = merged.get("allOf")
+                return {**merged, "allOf": [{"$ref": ref}, *(members if isinstance(members, list) else ())]}, within, ""
             name = ref.rsplit("/", 1)[-1] or ref
             if ref in within or self._left < 0:
                 kind = {} if "type" in merged else {"type": "object"}
@@ -111,7 +115,7 @@ class _Cleaning:
         elif key == "additionalProperties":
             clean[key] = value if isinstance(value, bool) else self.clean(value, within, depth + 1)
         elif key == "format" and not (isinstance(value, str) and value in FORMATS):
-            notes.append(_note(key, value))
+            notes.append(note(key, value))
         elif key in _FORMS and isinstance(value, _FORMS[key]) and not (key != "enum" and isinstance(value, bool)):
             clean[key] = value
 
@@ -121,12 +125,28 @@ class _Cleaning:
         if not isinstance(choices, Sequence) or isinstance(choices, str):
             return
         beside = {key: clean.pop(key) for key in list(clean) if key not in ("title", "description", "anyOf")}
+        self._copies -= (len(choices) - 1) * size(beside)
+        if self._copies < 0:
+            clean |= beside
+            describe(clean, ["one of several forms"])
+            return
         branches = [_beside(self.clean(each, within, depth + 1), beside) for each in choices]
         if len(branches) == 1:
             for key, value in branches[0].items():
                 clean.setdefault(key, value)
         elif branches:
             clean["anyOf"] = branches
+
+    def _parts(self, clean: Schema, schema: Mapping[str, Any], within: tuple[str, ...], depth: int) -> None:
+        """`allOf`: its members hold beside all else, each with what it refers to in its place."""
+        members = schema.get("allOf")
+        if not isinstance(members, list) or not members:
+            return
+        if "type" in schema and "anyOf" not in clean:
+            clean["type"] = schema["type"]
+        for member in members:
+            if isinstance(member, Mapping):
+                self._copies -= join(clean, self.clean(member, within, depth + 1), self._copies)
 
 
 # Keyword -> the type of its values.
@@ -157,27 +177,6 @@ def _pointed(root: Mapping[str, Any], ref: str) -> Mapping[str, Any] | None:
         else:
             return None
     return at if isinstance(at, Mapping) else None
-
-
-def _all_of(schema: Schema) -> Schema:
-    """`allOf` merged into one. Members that are references stay choices of one, which resolve by themselves."""
-    members = schema.get("allOf")
-    if not isinstance(members, list):
-        return schema
-    merged = {key: value for key, value in schema.items() if key != "allOf"}
-    later: list[Any] = []
-    for member in members:
-        if not isinstance(member, Mapping):
-            continue
-        if any(key in member for key in ("$ref", *STRUCTURE)):
-            later.append(member)
-        else:
-            _merge(merged, member)
-    if later and not ("anyOf" in merged or "oneOf" in merged or "$ref" in merged):
-        merged["anyOf"] = [later.pop(0)]
-    if later:
-        merged["and also"] = later
-    return merged
 
 
 def _merge(into: Schema, member: Mapping[str, Any]) -> None:
@@ -214,7 +213,7 @@ def _constants(clean: Schema, schema: Mapping[str, Any]) -> None:
         clean["enum"] = kept
         return
     del clean["enum"]
-    _describe(clean, [_note("one of", values)])
+    describe(clean, [note("one of", values)])
 
 
 def _types(clean: Schema, schema: Mapping[str, Any], notes: list[str]) -> None:
@@ -249,7 +248,7 @@ def _settled(clean: Schema) -> Schema:
     if described:
         clean["required"] = described
     if len(described) < len(required):
-        _describe(clean, [_note("required", [name for name in required if name not in described])])
+        describe(clean, [note("required", [name for name in required if name not in described])])
     below = [clean.get("items"), clean.get("additionalProperties"), *clean.get("anyOf", ())]
     for each in (*below, *clean.get("prefixItems", ()), *clean.get("properties", {}).values()):
         if isinstance(each, dict):
@@ -303,18 +302,3 @@ def _cut(schema: Mapping[str, Any]) -> Schema:
     text = schema.get("description")
     clean["description"] = f"{text} (not described further)" if isinstance(text, str) else "not described further"
     return clean
-
-
-def _note(key: str, value: Any) -> str:
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    if len(text) > LONGEST_NOTE:
-        text = text[:LONGEST_NOTE] + "..."
-    return f"{key}: {text}"
-
-
-def _describe(clean: Schema, notes: Sequence[str]) -> None:
-    if not notes:
-        return
-    said = clean.get("description")
-    added = f"({'; '.join(notes)})"
-    clean["description"] = f"{said} {added}" if said else added

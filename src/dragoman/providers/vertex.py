@@ -4,9 +4,10 @@ Claude: the model stands in the address, the version in the body, and betas in t
 field that Vertex does not know is refused with 400 there, so both are left out and told (pain 14): see
 vertex_claude.py. Lost: `cache_control` of the whole request and its `scope`, `container`, `mcp_servers`,
 `service_tier`, `inference_geo`, `speed`, `fallbacks`, `diagnostics`, tools that Vertex does not run (all but web search
-and tool search), `input_examples`, `allowed_callers` and `eager_input_streaming` of tools, fields of single messages,
-changes of tools amid them, betas that have no row there, and whatever came after this was written. Images and documents
-by address, or by the id of a file, are refused. System turns are users' for models that know none.
+and tool search) and what a history holds of them, `input_examples`, `allowed_callers` and `eager_input_streaming` of
+tools, fields of single messages, changes of tools amid them, betas that have no row there, and whatever came after this
+was written. Images and documents by address, or by the id of a file, are refused. System turns are users' for models
+that know none.
 
 Gemini: as gemini.py, at another address. Calls have ids from Gemini 3 on; files by address have a media type.
 
@@ -23,6 +24,7 @@ import msgspec
 
 from dragoman.errors import (
     ApiError,
+    BillingProblem,
     Conflict,
     InvalidRequest,
     NotFound,
@@ -36,13 +38,14 @@ from dragoman.errors import (
 )
 from dragoman.wire.envelope import Envelope
 from dragoman.wire.headers import Headers, betas
-from dragoman.wire.sse import EventTooLarge, ServerEvent, SSEDecoder, encode_sse
+from dragoman.wire.sse import EventTooLarge, ServerEvent, SSEDecoder
 from dragoman.wire.types import Usage
 
 from .anthropic import Messages
 from .base import Answered, Count, ErrorReply, Operation, StreamReader, Target, UpstreamRequest
 from .cloud_claude import fitted
 from .gemini import Gemini
+from .gemini_reply import retry_after
 from .gemini_request import Writing
 from .vertex_claude import COUNTS, MESSAGES
 
@@ -101,17 +104,21 @@ class RawPredict:
         return _Stream(self._messages.stream())
 
     def read_error(self, status: int, body: bytes, *, request_id: str) -> ErrorReply:
-        """Claude's own envelope as it came, also where Google's error holds it; else Google's error in one."""
-        error = _google_error(body)
-        if error is None:
-            return self._messages.read_error(status, body, request_id=request_id)
-        inner = error.get("message")
-        if isinstance(inner, str) and inner.startswith("{"):
-            reply = self._messages.read_error(status, inner.encode(), request_id=request_id)
-            if reply.body == inner.encode():
+        """Claude's own envelope as it came, also where Google's error holds it; else Google's error in one, or what
+        the status of a page of somebody's means."""
+        error = _google_error(body) or {}
+        inner = error.get("message", "")
+        for own in (body, inner.encode() if isinstance(inner, str) else b""):
+            reply = self._messages.read_error(status, own, request_id=request_id)
+            if reply.body is own:
                 return reply
         meant = _meant(status, error)
         return ErrorReply(meant.status, msgspec.json.encode(meant.body(request_id)))
+
+    def retry_after(self, body: bytes) -> int | None:
+        """Of a google.rpc.RetryInfo."""
+        details = (_google_error(body) or {}).get("details")
+        return retry_after([each for each in details if isinstance(each, dict)] if isinstance(details, list) else [])
 
 
 def _must_be_a_name(model: str) -> None:
@@ -146,7 +153,7 @@ OWN_EVENT = "vertex_event"  # usage once more, by price. SDKs that know the API'
 
 
 class _Stream:
-    """Claude's events as they came, without those that are Vertex's own; errors of Google's in the API's envelope."""
+    """Claude's events as they came, without those that are Vertex's own. An error of Google's is what follows them."""
 
     def __init__(self, inner: StreamReader) -> None:
         self.has_content = self.is_done = self.failed_first = False
@@ -166,13 +173,20 @@ class _Stream:
             return b""
         if self.failure is not None:
             raise self.failure
+        meant: ApiError | None = None
         try:
-            ready = self._inner.feed(self._whole(chunk, self._decoder.feed(chunk)))
+            whole, meant = self._whole(chunk, self._decoder.feed(chunk))
+            ready = self._inner.feed(whole)
         except EventTooLarge as error:
             self.failure = UpstreamFailed(f"The upstream's stream cannot be read: {error}.")
             raise self.failure from error
         finally:
             self._note()
+        if meant is None or self.is_done or self.failure is not None:
+            return ready
+        self.failure = meant
+        if not ready:
+            raise meant
         return ready
 
     def close(self) -> bytes:
@@ -186,29 +200,30 @@ class _Stream:
         self.error, self.failed_first = inner.error, inner.failed_first
         self.failure = self.failure or inner.failure
 
-    def _whole(self, chunk: bytes, events: Sequence[ServerEvent]) -> bytes:
+    def _whole(self, chunk: bytes, events: Sequence[ServerEvent]) -> tuple[bytes, ApiError | None]:
+        """Claude's events that are whole now, and the error that stands in the next one's place."""
         self._held.append(chunk)
         start, end = self._out, self._decoder.boundary
         if end == start:
-            return b""
+            return b"", None
         held = b"".join(self._held)
         ready, rest = held[: end - start], held[end - start :]
         self._held = [rest] if rest else []
         self._out = end
+        meant: ApiError | None = None
         for event in reversed(events):
-            if (other := _other(event)) is not None:
-                ready = ready[: event.start - start] + other + ready[event.end - start :]
-        return ready
+            if (failed := _failed(event)) is not None:
+                ready, meant = ready[: event.start - start], failed
+            elif event.name == OWN_EVENT or event.data.startswith(b'{"type":"vertex_event"'):
+                ready = ready[: event.start - start] + ready[event.end - start :]
+        return ready, meant
 
 
-def _other(event: ServerEvent) -> bytes | None:
-    """What is handed on in the place of an event; None: the event itself."""
-    if event.name == OWN_EVENT or event.data.startswith(b'{"type":"vertex_event"'):
-        return b""
+def _failed(event: ServerEvent) -> ApiError | None:
+    """What an event that is an error of Google's means; None for any other."""
     if event.name not in ("error", "message") or (error := _google_error(event.data)) is None:
         return None
-    meant = _meant(error.get("code"), error)
-    return encode_sse("error", msgspec.json.encode(meant.body(None)))
+    return _meant(error.get("code"), error)
 
 
 # -- errors --
@@ -235,6 +250,7 @@ BY_NAME: Mapping[str, type[ApiError]] = {
 }
 BY_STATUS: Mapping[int, type[ApiError]] = {
     401: Unauthenticated,
+    402: BillingProblem,
     403: PermissionDenied,
     404: NotFound,
     408: UpstreamTimeout,
