@@ -6,6 +6,7 @@ import json
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 from misbehaving import Conn, Misbehaving
 
@@ -118,14 +119,15 @@ async def test_a_burst_asks_for_a_few_and_estimates_the_rest() -> None:
 
 @pytest.mark.parametrize("status", [404, 405, 501])
 async def test_a_provider_without_such_a_path_is_asked_once(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a model that it does not know, too; another's path is asked all the same."""
+    """Of one model: it may be that which is not there, so it is asked for another all the same."""
     provider = Provider(status, {"error": "no"})
     counting = Counting(provider, Estimates())
     assert (await count(counting, "a"))[1] == (await count(counting, "b"))[1] == "estimate"
     assert len(provider.asked) == 1
-    monkeypatch.setattr(Counter, "url", "http://p/other/count")
     provider.status, provider.body = 200, {"tokens": 77}
-    assert await count(counting, "a") == (77, "provider")
+    other = msgspec.structs.replace(TARGET, model="other")
+    found = await counting.count(asked("a"), Counter(), other, None)
+    assert json.loads(found.body) == {"input_tokens": 77}
     assert len(provider.asked) == 2
 
 

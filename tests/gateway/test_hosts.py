@@ -101,6 +101,7 @@ def test_a_table_that_is_only_called_like_a_host_is_not_that_host(line: str) -> 
         ('host = "groq"\nbase_url = "https://api.groq.com/openai/v1"', True),
         ('host = "groq"\nbase_url = "https://elsewhere.test/v1"', False),
         ('host = "groq"\nbase_url = "https://api.groq.com.elsewhere.test/v1"', False),
+        ('host = "groq"\nbase_url = "https://notapi.groq.com/v1"', False),
         ('host = "vllm"\nbase_url = "http://10.0.0.5:8000/v1"', True),  # everyone has one of his own
         ('host = "bedrock"', True),
         ('host = "bedrock"\nbase_url = "https://bedrock-runtime-fips.us-east-1.amazonaws.com"', True),

@@ -39,7 +39,7 @@ class Counting:
         self._fetch = fetch
         self._estimates = estimates
         self._under_way = 0
-        self._absent: set[str] = set()  # URLs: of the path itself, or of one model
+        self._absent: set[tuple[str, str]] = set()  # URL and model: there is no such path, or no such model
         self._kept: dict[bytes, int] = {}  # oldest first
 
     async def count(self, asked: Asked, translator: Translator, target: Target, model: Model | None) -> Answer:
@@ -51,7 +51,7 @@ class Counting:
             return request, translator.count(_question(request, target))
 
         request, count = await off_loop(asked, work)
-        told = None if count is None else await self._told(count)
+        told = None if count is None else await self._told(count, target.model)
         if told is not None:
             return _answer(told, "provider")
         rough = await off_loop(asked, lambda: rough_tokens(request))
@@ -59,18 +59,19 @@ class Counting:
 
     async def passed(self, asked: Asked, count: Count, target: Target, model: Model | None) -> Answer:
         """As `count`, of a request that goes unparsed: only for an estimate it is checked."""
-        if (told := await self._told(count)) is not None:
+        if (told := await self._told(count, target.model)) is not None:
             return _answer(told, "provider")
         known = model or foreign(target.model)
         rough = await off_loop(asked, lambda: rough_tokens(counted(asked, known)))
         return _answer(self._estimates.of(target.model, rough), "estimate")
 
-    async def _told(self, count: Count) -> int | None:
+    async def _told(self, count: Count, model: str) -> int | None:
         """What the provider counts; None where it does not, or not now."""
         key = blake2b(count.request.url.encode() + b"\0" + count.request.body, digest_size=16).digest()
         if (kept := self._kept.get(key)) is not None:
             return kept
-        if count.request.url in self._absent or self._under_way >= MOST_AT_ONCE:
+        place = (count.request.url, model)
+        if place in self._absent or self._under_way >= MOST_AT_ONCE:
             return None
         self._under_way += 1
         try:
@@ -82,7 +83,7 @@ class Counting:
             self._under_way -= 1
         if status != 200:
             if status in NOT_THERE and len(self._absent) < KEPT:
-                self._absent.add(count.request.url)
+                self._absent.add(place)
             log.warning("the provider answered a request to count with status %d", status)
             return None
         found = _number(body, count.field)

@@ -76,7 +76,8 @@ def _may_have_key(table: Mapping[str, Any], host: Host, values: Mapping[str, Any
     own = _name_in(host.base_url)
     if "base_url" not in table or host.address or own == LOCAL:
         return True
-    return _name_in(values.get("base_url", "")).endswith(own.rpartition("}")[2])
+    asked, end = _name_in(values.get("base_url", "")), own.rpartition("}")[2]
+    return asked == own or (end.startswith(".") and asked.endswith(end))
 
 
 def _name_in(url: str) -> str:
