@@ -368,7 +368,8 @@ def usage(prompt: int) -> Json:
         ({"truncates": True}, 8000, 2050, True),
         ({"truncates": True}, 8000, 4000, True),
         ({"truncates": True}, 8000, 4001, False),
-        ({"truncates": True}, 2000, 500, False),
+        ({"truncates": True}, 2048, 1024, True),
+        ({"truncates": True}, 8000, 1023, False),  # an older one tells only what its cache did not have
         ({"truncates": True}, 8000, 0, False),
         ({}, 8000, 2050, False),
     ],
@@ -404,4 +405,4 @@ def test_a_prompt_with_images_is_not_measured() -> None:
     fields = said({"type": "image", "source": PNG})
     asked = replace(question(can=Capabilities(truncates=True), stream=True, **fields), input_tokens=8000)
     reader = CHAT.translate(asked).stream()
-    assert folded(read_stream(reader, stream_bytes([chunk("stop", content="a"), usage(500)])))["content"]
+    assert folded(read_stream(reader, stream_bytes([chunk("stop", content="a"), usage(2050)])))["content"]

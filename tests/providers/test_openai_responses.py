@@ -5,9 +5,9 @@ import json
 from typing import Any
 
 import pytest
-from translating_cases import SECRET, Json, asked, body_of, question
+from translating_cases import SECRET, Json, asked, body_of, question, stream_bytes
 
-from dragoman.errors import InvalidRequest
+from dragoman.errors import InvalidRequest, Overloaded
 from dragoman.gateway.checked import foreign
 from dragoman.providers.base import Capabilities, Operation, Question, Target
 from dragoman.providers.openai_chat import ChatCompletions
@@ -459,3 +459,24 @@ def test_a_count_asks_for_the_same_prompt() -> None:
 
 def test_a_host_that_is_not_known_to_count_is_not_asked() -> None:
     assert Responses().count(question("gpt-5.2")) is None
+
+
+# -- errors --
+
+
+@pytest.mark.parametrize("code", ["server_is_overloaded", "slow_down"])
+@pytest.mark.parametrize("form", ["event", "failed", "status"])
+def test_a_server_that_is_overloaded_says_so_in_every_form(code: str, form: str) -> None:
+    """Types of the package, `ResponseError`: the code alone tells it in a stream; as a reply it is 503. Ours is 529."""
+    reply = translated(stream=True)
+    error = {"code": code, "message": "m"}
+    told: Json = {"type": "response.failed", "response": {"status": "failed", "error": error}}
+    if form == "event":
+        told = {"type": "error", **error}
+    if form == "status":
+        refusal = reply.refusal(503, json.dumps({"error": error}).encode())
+    else:
+        with pytest.raises(Overloaded) as failed:
+            reply.stream().feed(stream_bytes([told]))
+        refusal = failed.value
+    assert (refusal.status, refusal.kind, refusal.message) == (529, "overloaded_error", "m")

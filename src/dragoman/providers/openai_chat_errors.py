@@ -1,8 +1,8 @@
 """What errors of Chat Completions servers mean in the tree of ours, in the provider's words.
 
 A prompt that is too long is worded as the API words it, for clients know by those words that they must compact.
-Source: OpenAI's documentation, "Error codes"; messages of vLLM, SGLang, llama.cpp, Mistral, OpenRouter and LM Studio in
-their public issues, read 2026-11-21.
+Source: OpenAI's documentation, "Error codes"; messages of vLLM, SGLang, llama.cpp, Mistral, OpenRouter, LM Studio, xAI,
+Moonshot, Model Studio, Z.AI, Together and GitHub Models in public issues, read 2026-11-21.
 """
 
 import re
@@ -56,34 +56,66 @@ _STATUS_OF_CODE: Mapping[str, int] = {
     "service_unavailable": 503,
     "unavailable_error": 503,
 }
-_TOO_LONG_CODES = ("context_length_exceeded", "exceed_context_size_error")
+_TOO_LONG_CODES = (
+    "context_length_exceeded",
+    "exceed_context_size_error",
+    "tokens_limit_reached",  # GitHub Models: 413
+    "1261",  # Z.AI
+)
 _TOO_LONG = re.compile(
     r"maximum context length|available context size|model's context length|exceeds? the context (?:length|window)"
-    r"|context length of only|larger than the context",
+    r"|context length of only|larger than the context"
+    r"|maximum prompt length is"  # xAI
+    r"|exceeded model token limit"  # Moonshot
+    r"|Range of input length should be"  # Model Studio
+    r"|Prompt exceeds max length"  # Z.AI
+    r"|`inputs` tokens \+ `max_new_tokens` must be"  # Hugging Face's server, and Together
+    r"|prompt \(length \d+\) is longer than the maximum model length|your request has \d+ input tokens"  # vLLM
+    r"|Input length \(\d+ tokens\) exceeds the maximum allowed length"  # SGLang
+    r"|body too large for .{1,200} Max size: \d+ tokens",  # GitHub Models
     re.IGNORECASE,
 )
 _UNSEEN = re.compile(r"(?:image|audio|video) input is not supported")  # llama.cpp: 500, which no other try helps
-_NUMBER = r"(\d[\d,]*)"
-# input, output -> more than the window: not a prompt that is too long, but too much together (API's own words for it)
-_BOTH = (
-    re.compile(r"'max_(?:completion_)?tokens'.* is too large: (?P<output>\d+).* context length is (?P<window>\d+)"
-               r".* (?P<input>\d+) input tokens"),
-)  # fmt: skip
-_WINDOW = re.compile(
-    rf"(?:context (?:length|size|window)\D{{0,30}}?|with model with ){_NUMBER}|{_NUMBER} maximum context"
+_VEILED = "provider returned error"  # OpenRouter's message: what the provider said is in `metadata.raw`
+_NUMBER = r"(\d[\d,]{0,15})"
+_WINDOW = tuple(
+    re.compile(each)
+    for each in (
+        rf"(?:context (?:length|size|window)\D{{0,30}}?|with model with ){_NUMBER}",
+        rf"{_NUMBER} maximum context",
+        rf"maximum prompt length is {_NUMBER}",
+        rf"token limit: {_NUMBER}",
+        rf"`max_new_tokens` must be <= {_NUMBER}",
+        rf"maximum model length of {_NUMBER}",
+        rf"maximum allowed length \({_NUMBER} tokens\)",
+    )
+)
+# What a prompt is made of, where the parts are told: their sum counts.
+_PARTS = re.compile(
+    rf"{_NUMBER} (?:in the (?:messages|functions)|in your prompt|(?:tokens )?from the input messages"
+    r"|of \w{1,20} input)"
 )
 _PROMPT = tuple(
     re.compile(each)
     for each in (
-        rf"{_NUMBER} in the messages",
-        rf"{_NUMBER} (?:tokens )?from the input messages",
-        rf"{_NUMBER} of text input",
         rf"messages resulted in {_NUMBER} tokens",
-        rf"contains? {_NUMBER} tokens",
+        rf"(?:has|passed) {_NUMBER} input tokens",
+        rf"contains? (?:at least )?{_NUMBER} (?:input )?tokens",
         rf"request \({_NUMBER} tokens\)",
-        rf"input \({_NUMBER} tokens\)",
+        rf"[Ii]nput (?:length )?\({_NUMBER} tokens\)",
+        rf"prompt \(length {_NUMBER}\)",
+        rf"Given: {_NUMBER} `inputs` tokens",
         rf"the first {_NUMBER} tokens",
-        rf"requested (?:about )?{_NUMBER} tokens",
+        rf"requested(?: about|:)? {_NUMBER}(?: tokens|\))",
+    )
+)
+_OUTPUT = tuple(
+    re.compile(each)
+    for each in (
+        rf"{_NUMBER} (?:tokens )?(?:in|for) the (?:completion|output)",
+        rf"tokens' is too large: {_NUMBER}",
+        rf"requested {_NUMBER} output tokens",
+        rf"and {_NUMBER} `max_new_tokens`",
     )
 )
 
@@ -116,29 +148,44 @@ def _error(status: int, message: str, told: Mapping[str, Any]) -> ApiError:
 
 
 def _too_long(message: str, told: Mapping[str, Any]) -> str | None:
-    """In the words that clients look for; None for another error."""
-    for pattern in _BOTH:
-        if found := pattern.search(message):
-            return (
-                f"input length and `max_tokens` exceed context limit: {found['input']} + {found['output']} > "
-                f"{found['window']}, decrease input length or `max_tokens` and try again"
-            )
-    codes = (told.get("code"), told.get("type"))
-    if not any(code in _TOO_LONG_CODES for code in codes if isinstance(code, str)) and not _TOO_LONG.search(message):
+    """In the words that clients look for; None for another error.
+
+    A prompt that fits, and is too long only together with the answer's limit, is told apart: a smaller limit helps.
+    """
+    codes = {str(told.get(name)) for name in ("code", "type")}
+    if codes.isdisjoint(_TOO_LONG_CODES) and not _TOO_LONG.search(message):
         return None
     prompt, window = told.get("n_prompt_tokens"), told.get("n_ctx")  # llama.cpp says them
     if not isinstance(prompt, int) or not isinstance(window, int):
-        prompt, window = _first(_PROMPT, message), _first((_WINDOW,), message)
+        prompt, window = _prompt_in(message), _first(_WINDOW, message)
     if prompt is None or window is None:
         return f"prompt is too long: {message}"
-    return f"prompt is too long: {prompt} tokens > {window} maximum"
+    if prompt >= window:
+        return f"prompt is too long: {prompt} tokens > {window} maximum"
+    output = _first(_OUTPUT, message)
+    if output is None or prompt + output <= window:  # not what it says, so in its own words
+        return f"prompt is too long: {message}"
+    return (
+        f"input length and `max_tokens` exceed context limit: {prompt} + {output} > {window}, "
+        "decrease input length or `max_tokens` and try again"
+    )
+
+
+def _prompt_in(message: str) -> int | None:
+    if parts := _PARTS.findall(message):
+        return sum(map(_int, parts))
+    return _first(_PROMPT, message)
 
 
 def _first(patterns: tuple[re.Pattern[str], ...], message: str) -> int | None:
     for pattern in patterns:
         if found := pattern.search(message):
-            return int(next(group for group in found.groups() if group).replace(",", ""))
+            return _int(found[1])
     return None
+
+
+def _int(digits: str) -> int:
+    return int(digits.replace(",", ""))
 
 
 def _status_in(error: Any) -> int:
@@ -155,10 +202,31 @@ def _status_in(error: Any) -> int:
 
 def _told(body: bytes) -> Mapping[str, Any]:
     """The error object, in any of its forms; empty for a proxy's page, which is not the caller's business."""
+    told = _error_in(_decoded(body))
+    return told if _message(told).casefold() != _VEILED else _unveiled(told)
+
+
+def _unveiled(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the provider behind OpenRouter said, as JSON or as a text; its status is OpenRouter's."""
+    metadata = told.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    if not isinstance(raw, str):
+        inner = _error_in(raw)
+    elif raw.lstrip()[:1] in ("{", "[", '"'):
+        inner = _error_in(_decoded(raw.encode())) or {"message": raw}
+    else:
+        inner = {} if raw.lstrip()[:5].casefold() in ("<html", "<!doc") else {"message": raw}
+    return inner if _message(inner) else told
+
+
+def _decoded(body: bytes) -> Any:
     try:
-        told = msgspec.json.decode(body)
+        return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
+
+
+def _error_in(told: Any) -> Mapping[str, Any]:
     if isinstance(told, list) and told:  # Gemini's server
         told = told[0]
     error = told.get("error", told) if isinstance(told, dict) else told

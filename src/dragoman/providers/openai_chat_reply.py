@@ -29,7 +29,7 @@ __all__ = ["ChatReply"]
 DONE = b"[DONE]"
 CUT = "The upstream's stream ended before its message did."
 TOKEN_CHARACTERS = 4  # about: for replies that tell no usage
-LEAST_CUT = 2048  # tokens: a shorter prompt fits every window
+LEAST_READ = 1024  # tokens: half of Ollama's smallest usual window. Less is what its cache did not have
 
 # `finish_reason` -> `stop_reason`. A message that calls a tool stops for that, whatever is said, unless it was cut.
 STOP_REASONS: Mapping[str, StopReason] = {
@@ -283,9 +283,10 @@ class _Machine:
     def _must_be_read(self) -> None:
         """Ollama drops the beginning of a prompt that is longer than its window, and answers the rest: the system
         prompt and the tools are what goes first. It reads half a window then, so the prompt was twice as long at least.
+        An older one tells only the tokens that were not in its cache: few, where a conversation goes on.
         """
-        told, ours = count(self._usage, "prompt_tokens"), self._question.input_tokens
-        if self._cuts and told and ours >= LEAST_CUT and told * 2 <= ours:
+        told, ours = count(self._usage, "prompt_tokens") or 0, self._question.input_tokens
+        if self._cuts and told >= LEAST_READ and told * 2 <= ours:
             raise InvalidRequest(
                 f"prompt is too long: {ours} tokens > {told} maximum; the host read the end of it only. Give its model "
                 "a larger context window."
