@@ -91,9 +91,17 @@ async def collected(response: Response) -> tuple[bytes, TransportError | None]:
     return b"".join(pieces), None
 
 
+OTHERS: set[threading.Thread] = set()  # of engines that other files' tests have left behind
+
+
+@pytest.fixture(scope="module", autouse=True)
+def threads_of_others() -> None:
+    OTHERS.update(ours())
+
+
 def ours() -> set[threading.Thread]:
     """Threads that a gateway or its loop has begun."""
-    return {each for each in threading.enumerate() if each.name.startswith("dragoman")}
+    return {each for each in threading.enumerate() if each.name.startswith("dragoman")} - OTHERS
 
 
 def other_tasks() -> set[Any]:
