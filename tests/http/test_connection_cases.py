@@ -308,7 +308,8 @@ REFUSED = {
     "trailer with a length": chunk(b"0\r\ncontent-length: 3\r\n\r\n"),
     "no gzip": Bad(OK + b"content-encoding: gzip\r\ncontent-length: 3\r\n\r\nabc", "not gzip"),
     "half a gzip": Bad(
-        OK + b"content-encoding: gzip\r\ncontent-length: 12\r\n\r\n" + gzip.compress(b"", mtime=0)[:12], "in the middle of its"
+        OK + b"content-encoding: gzip\r\ncontent-length: 12\r\n\r\n" + gzip.compress(b"", mtime=0)[:12],
+        "in the middle of its",
     ),
     "an unknown packing": Bad(OK + b"content-encoding: br\r\ncontent-length: 3\r\n\r\nabc", "nobody asked for"),
 }  # fmt: skip

@@ -573,7 +573,7 @@ def test_looking_for_what_fits_several_expressions_is_bounded(pattern: str) -> N
         items = {"type": "string", "pattern": pattern, **more}
         started = time.perf_counter()
         fill({"type": "array", "items": items, "minItems": 1000, "uniqueItems": True}, Hints.none())
-        assert time.perf_counter() - started < 10
+        assert time.perf_counter() - started < 60
 
 
 # Properties that a schema has expressions for, and no names.
