@@ -35,7 +35,7 @@ from dragoman.wire.types import (
     ToolChoiceTool,
 )
 
-from .asked import offered
+from .asked import asked_of_the_api, offered
 from .base import Count, Question, UpstreamRequest
 from .bedrock_converse_content import GO_ON, Content
 from .bedrock_converse_models import base_id, traits_of
@@ -44,7 +44,7 @@ from .client_tools import Function, as_function
 from .gemini_schema import parameters
 from .openai_common import effort_of
 from .openai_common import traits_of as openai_traits_of
-from .translating import Names, asked_of_the_api
+from .translating import Names
 
 __all__ = ["Converse"]
 

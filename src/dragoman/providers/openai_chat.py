@@ -14,6 +14,7 @@ import re
 
 import msgspec
 
+from .asked import asked_of_the_api
 from .base import Count, Question, Target, Translated, UpstreamRequest
 from .openai_chat_messages import Conversation
 from .openai_chat_reply import ChatReply
@@ -22,7 +23,6 @@ from .openai_chat_tools import Functions
 from .openai_common import JSON, FittingNames, headers, is_among, shortened, traits_of
 from .openai_responses import Responses, belongs_here
 from .openai_strict import is_strict
-from .translating import asked_of_the_api
 
 __all__ = ["ChatCompletions"]
 

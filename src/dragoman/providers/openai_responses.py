@@ -25,15 +25,15 @@ from dragoman.wire.types import (
     ThinkingEnabled,
 )
 
+from .asked import asked_of_the_api
 from .base import Count, Question, UpstreamRequest
 from .openai_common import EFFORTS, JSON, effort_of, headers, shortened, system_text, traits_of
 from .openai_responses_input import Conversation
-from .openai_responses_items import shows_thinking
 from .openai_responses_reply import ResponsesReply
 from .openai_responses_search import INCLUDED, offered
 from .openai_responses_tools import tool_fields
 from .openai_strict import is_strict
-from .translating import Names, asked_of_the_api
+from .translating import Names, shows_thinking
 
 __all__ = ["Responses", "belongs_here"]
 

@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from dragoman.wire.provenance import unwrap, wrap
-from dragoman.wire.types import MessagesRequest, ThinkingDisabled
 
 from .call_arguments import CallArguments, text_of
 from .openai_common import JSON
 
-__all__ = ["Item", "Thought", "keeps_thinking", "shows_thinking", "signature_of", "thought_of"]
+__all__ = ["Item", "Thought", "signature_of", "thought_of"]
 
 
 # -- reasoning, there and back --
@@ -67,22 +66,6 @@ def _texts(parts: Any, kind: str) -> list[JSON]:
 
 def _objects(value: Any) -> list[Mapping[str, Any]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
-
-
-def shows_thinking(request: MessagesRequest) -> bool:
-    """Did the caller ask to read what the model thinks?"""
-    thinking = request.thinking
-    if thinking is None or isinstance(thinking, ThinkingDisabled):
-        return False
-    return getattr(thinking, "display", None) != "omitted"
-
-
-def keeps_thinking(request: MessagesRequest) -> bool:
-    """May thinking blocks stand in the reply? Where nobody asked for thinking, programs take the first block for text;
-    those that offer tools know better, and for them it must survive the round trip."""
-    if request.thinking is None:
-        return bool(request.tools)
-    return not isinstance(request.thinking, ThinkingDisabled)
 
 
 # -- items --

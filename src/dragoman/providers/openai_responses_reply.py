@@ -23,10 +23,10 @@ from .call_arguments import CUT_REASONS, no_object, text_of
 from .openai_chat_errors import error_in_place, error_of
 from .openai_chat_stops import StopWatch
 from .openai_common import Ids, count, first_usage
-from .openai_responses_items import Item, keeps_thinking, shows_thinking, signature_of
+from .openai_responses_items import Item, signature_of
 from .openai_responses_quick import piece_of_text
 from .openai_responses_search import NAME, citation_of, found, offered
-from .translating import Names, TranslatedStream, new_writer, whole_reply
+from .translating import Names, TranslatedStream, keeps_thinking, new_writer, shows_thinking, whole_reply
 
 __all__ = ["ResponsesReply"]
 

@@ -28,7 +28,6 @@ from dragoman.wire.sse import EventTooLarge, SSEDecoder
 from dragoman.wire.types import MessagesRequest, ThinkingDisabled, ThinkingEnabled, Usage
 from dragoman.wire.writer import BlockWriter
 
-from .asked import asked_of_the_api
 from .base import Answered, Question
 
 __all__ = [
@@ -36,7 +35,6 @@ __all__ = [
     "Names",
     "QuickMachine",
     "TranslatedStream",
-    "asked_of_the_api",
     "json_object",
     "keeps_thinking",
     "legal_id",
