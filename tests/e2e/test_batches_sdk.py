@@ -279,7 +279,7 @@ async def test_keys_of_another_workspace_find_nothing() -> None:
         digest = hash_key(server.gateway.auth._secret, other_key)
         now = datetime(2026, 11, 21, tzinfo=UTC)
         record = KeyRecord(id="apikey_2", name="n", hash=digest, hint="...", created_at=now, workspace_id="wrkspc_2")
-        assert await server.gateway.store.add_key(record)
+        assert await server.gateway.store.keys.add(record)
         made = await client.messages.batches.create(requests=[request("a")])
         batch = await ended(client, made.id)
         async with entered(connect("async", server.url, other_key)) as other:

@@ -15,7 +15,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.store.memory import MemoryStore
+from tests.store.memory import MemoryKeys, MemoryStore
 
 from dragoman.errors import ConfigError, StoreError, Unauthenticated, Unavailable
 from dragoman.gateway import auth as module
@@ -35,7 +35,7 @@ WRONG = "sk-dgm-" + "x" * 43
 PRESET = "preset-key-0123456789-0123456789"
 
 
-class WatchedStore(MemoryStore):
+class WatchedKeys(MemoryKeys):
     """Counts the questions; is `away` or slow (`gate`) on demand."""
 
     def __init__(self) -> None:
@@ -45,12 +45,17 @@ class WatchedStore(MemoryStore):
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def find_key(self, key_hash: bytes) -> KeyRecord | None:
+    async def find(self, key_hash: bytes) -> KeyRecord | None:
         self.asked += 1
         await self.gate.wait()
         if self.away:
             raise StoreError("the database /var/lib/dragoman.db is away")
-        return await super().find_key(key_hash)
+        return await super().find(key_hash)
+
+
+class WatchedStore(MemoryStore):
+    def __init__(self) -> None:
+        self.keys: WatchedKeys = WatchedKeys()
 
 
 class Clock:
@@ -117,9 +122,9 @@ async def test_an_admitted_key_is_known_without_the_store(auth: Auth, store: Wat
     """For callers in the same process: it may ask for faults, is in no list, and works while the store is away."""
     key = new_key()
     principal = auth.admit(key, "in process")
-    store.away = True
+    store.keys.away = True
     assert await auth.identify(key, None) == await auth.identify(None, f"Bearer {key}") == principal
-    assert (principal.is_test, principal.key_name, store.asked) == (True, "in process", 0)
+    assert (principal.is_test, principal.key_name, store.keys.asked) == (True, "in process", 0)
     assert list(await auth.list()) == []
     with pytest.raises(Unavailable):
         await auth.identify(WRONG, None)
@@ -185,7 +190,7 @@ async def test_a_key_of_ours_is_not_taken_from_another_scheme_or_without_one(aut
 async def test_absurd_keys_are_refused_without_a_look_at_the_store(auth: Auth, store: WatchedStore, key: str) -> None:
     assert await refusal(auth, key) == "invalid x-api-key"
     assert await refusal(auth, None, f"Bearer {key}") == "Invalid bearer token"
-    assert store.asked == 0
+    assert store.keys.asked == 0
 
 
 ANY_HEADER = st.none() | st.text(max_size=60) | st.text(max_size=60).map(lambda text: f"Bearer {text}")
@@ -211,14 +216,14 @@ async def test_the_store_is_asked_once_in_the_cache_time(auth: Auth, store: Watc
     for asked, later in ((1, 0), (1, 4.9), (2, 5.1), (2, 9.9)):
         clock.now = 1000 + later
         await auth.identify(key, None)
-        assert store.asked == asked
+        assert store.keys.asked == asked
 
 
 async def test_a_wrong_key_is_remembered_too(auth: Auth, store: WatchedStore, clock: Clock) -> None:
     for asked, later in ((1, 0), (1, 4.9), (2, 5.1)):
         clock.now = 1000 + later
         await refusal(auth, WRONG)
-        assert store.asked == asked
+        assert store.keys.asked == asked
 
 
 async def test_a_key_revoked_elsewhere_stops_within_the_cache_time(
@@ -238,17 +243,17 @@ async def test_a_key_revoked_while_the_store_is_asked_stops_within_the_cache_tim
 ) -> None:
     """The answer's age counts from the question, not from its arrival."""
     key, record = await auth.create("mine")
-    find = store.find_key
+    find = store.keys.find
 
     async def slow(key_hash: bytes) -> KeyRecord | None:
         found = await find(key_hash)
-        await store.revoke_key(record.id, datetime.now(UTC))
+        await store.keys.revoke(record.id, datetime.now(UTC))
         clock.now += 3
         return found
 
-    store.find_key = slow
+    store.keys.find = slow
     await auth.identify(key, None)
-    store.find_key = find
+    store.keys.find = find
     clock.now += 2
     assert await refusal(auth, key) == "invalid x-api-key"
 
@@ -280,9 +285,9 @@ async def test_a_key_revoked_here_stops_at_once_in_whichever_header_it_comes(aut
         assert recalled(auth, key, None) is None
         for headers in presented:
             await refusal(auth, *headers)
-        asked = store.asked
+        asked = store.keys.asked
         assert (await auth.identify(other, None)).key_name == "other"
-        assert store.asked == asked
+        assert store.keys.asked == asked
 
 
 def recalled(auth: Auth, api_key: str | None, authorization: str | None) -> Principal | None:
@@ -347,13 +352,13 @@ async def test_the_longest_key_is_remembered_and_a_longer_one_is_not_looked_at(a
     await auth.create("long", key=longest)
     principal = await auth.identify(longest, None)
     assert recalled(auth, longest, None) == principal
-    asked = store.asked
+    asked = store.keys.asked
     for longer in (longest + "k", longest * 1000, f"{longest} ", "é" * 1024):
         assert recalled(auth, longer, None) is None
     assert (await auth.identify(f"{longest} ", None)) == principal
     for longer in (longest + "k", longest * 1000, "é" * 1024):
         await refusal(auth, longer)
-    assert store.asked == asked
+    assert store.keys.asked == asked
 
 
 async def test_two_servers_with_other_secrets_do_not_know_each_others_keys(store: WatchedStore, clock: Clock) -> None:
@@ -375,15 +380,15 @@ async def test_two_servers_with_other_secrets_do_not_know_each_others_keys(store
 async def test_a_key_revoked_here_while_the_store_is_asked_is_not_remembered(auth: Auth, store: WatchedStore) -> None:
     """Whoever asked before may pass; whoever comes after `revoke` has returned may not."""
     key, record = await auth.create("mine")
-    find = store.find_key
+    find = store.keys.find
 
     async def revoked_meanwhile(key_hash: bytes) -> KeyRecord | None:
         found = await find(key_hash)
-        store.find_key = find
+        store.keys.find = find
         await auth.revoke(record.id)
         return found
 
-    store.find_key = revoked_meanwhile
+    store.keys.find = revoked_meanwhile
     await auth.identify(key, None)
     assert await refusal(auth, key) == "invalid x-api-key"
 
@@ -406,9 +411,9 @@ async def test_guesses_push_no_key_out_and_take_no_more_room(
     await auth.identify(key, None)
     for number in range(100):
         await refusal(auth, f"guess-{number}")
-    store.asked = 0
+    store.keys.asked = 0
     await auth.identify(key, None)
-    assert store.asked == 0
+    assert store.keys.asked == 0
     assert len(auth._unknown._entries) == 10
 
 
@@ -420,11 +425,11 @@ async def test_the_keys_least_used_are_forgotten_first(
     one, two, three = [(await auth.create(name))[0] for name in ("one", "two", "three")]
     for key in (one, two, one, three):
         await auth.identify(key, None)
-    store.asked = 0
+    store.keys.asked = 0
     await auth.identify(one, None)
-    assert store.asked == 0
+    assert store.keys.asked == 0
     await auth.identify(two, None)
-    assert store.asked == 1
+    assert store.keys.asked == 1
 
 
 async def test_no_whole_key_is_remembered(auth: Auth) -> None:
@@ -441,26 +446,26 @@ async def test_requests_at_once_with_one_key_ask_the_store_once(
     auth: Auth, store: WatchedStore, is_known: bool
 ) -> None:
     key = (await auth.create("mine"))[0] if is_known else WRONG
-    store.gate.clear()
+    store.keys.gate.clear()
     callers = [asyncio.create_task(auth.identify(key, None)) for _ in range(50)]
-    await until(lambda: store.asked)
-    store.gate.set()
+    await until(lambda: store.keys.asked)
+    store.keys.gate.set()
     results = await asyncio.gather(*callers, return_exceptions=True)
-    assert store.asked == 1
+    assert store.keys.asked == 1
     assert {type(result) for result in results} == {Principal if is_known else Unauthenticated}
     assert not auth._flights
 
 
 async def test_a_caller_who_hangs_up_takes_no_other_with_him(auth: Auth, store: WatchedStore) -> None:
     key, _ = await auth.create("mine")
-    store.gate.clear()
+    store.keys.gate.clear()
     first, second, third = [asyncio.create_task(auth.identify(key, None)) for _ in range(3)]
-    await until(lambda: store.asked)
+    await until(lambda: store.keys.asked)
     second.cancel()  # one who waits for the first
     await asyncio.wait([second])
     first.cancel()  # the one who asks
-    await until(lambda: store.asked == 2)
-    store.gate.set()
+    await until(lambda: store.keys.asked == 2)
+    store.keys.gate.set()
     assert (await third).key_name == "mine"
     assert first.cancelled()
     assert second.cancelled()
@@ -471,7 +476,7 @@ async def test_a_caller_who_hangs_up_takes_no_other_with_him(auth: Auth, store: 
 
 
 async def test_a_key_that_cannot_be_checked_is_a_503_and_never_a_401(auth: Auth, store: WatchedStore) -> None:
-    store.away = True
+    store.keys.away = True
     for headers in ((WRONG, None), (None, f"Bearer {WRONG}"), (WRONG, f"Bearer {WRONG}"), (WRONG, "Basic dTpw")):
         with pytest.raises(Unavailable) as caught:
             await auth.identify(*headers)
@@ -483,20 +488,20 @@ async def test_a_key_that_cannot_be_checked_is_a_503_and_never_a_401(auth: Auth,
 
 async def test_requests_at_once_share_the_trouble_too(auth: Auth, store: WatchedStore) -> None:
     """Or each would wait for the database's time-out after the other."""
-    store.away = True
-    store.gate.clear()
+    store.keys.away = True
+    store.keys.gate.clear()
     callers = [asyncio.create_task(auth.identify(WRONG, None)) for _ in range(50)]
-    await until(lambda: store.asked)
-    store.gate.set()
+    await until(lambda: store.keys.asked)
+    store.keys.gate.set()
     results = await asyncio.gather(*callers, return_exceptions=True)
     assert {type(result) for result in results} == {Unavailable}
-    assert store.asked == 1
+    assert store.keys.asked == 1
 
 
 async def test_a_known_key_works_on_for_ten_minutes(auth: Auth, store: WatchedStore, clock: Clock) -> None:
     key, _ = await auth.create("mine")
     await auth.identify(key, None)
-    store.away = True
+    store.keys.away = True
     clock.now = 1000 + 600
     assert (await auth.identify(key, None)).key_name == "mine"
     assert (await auth.identify(WRONG, f"Bearer {key}")).key_name == "mine"
@@ -511,11 +516,11 @@ async def test_a_store_that_is_away_is_asked_once_in_the_cache_time(
     """Each question may take as long as the database's time-out."""
     key, _ = await auth.create("mine")
     await auth.identify(key, None)
-    store.away, store.asked = True, 0
+    store.keys.away, store.keys.asked = True, 0
     for later in range(10, 60, 1):
         clock.now = 1000 + later
         await auth.identify(key, None)
-    assert store.asked == 10
+    assert store.keys.asked == 10
 
 
 async def test_a_key_revoked_while_the_store_was_away_stops_when_it_is_back(
@@ -523,11 +528,11 @@ async def test_a_key_revoked_while_the_store_was_away_stops_when_it_is_back(
 ) -> None:
     key, record = await auth.create("mine")
     await auth.identify(key, None)
-    store.away = True
+    store.keys.away = True
     clock.now += 60
     await auth.identify(key, None)
-    await store.revoke_key(record.id, datetime.now(UTC))
-    store.away = False
+    await store.keys.revoke(record.id, datetime.now(UTC))
+    store.keys.away = False
     clock.now += 5
     assert await refusal(auth, key) == "invalid x-api-key"
 
@@ -535,11 +540,11 @@ async def test_a_key_revoked_while_the_store_was_away_stops_when_it_is_back(
 async def test_the_log_tells_once_that_the_store_went_and_came_back(
     auth: Auth, store: WatchedStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.away = True
+    store.keys.away = True
     for _ in range(3):
         with pytest.raises(Unavailable):
             await auth.identify(WRONG, None)
-    store.away = False
+    store.keys.away = False
     await refusal(auth, WRONG)
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
         "the key store is away, known keys work for 600 s more",
@@ -697,7 +702,7 @@ def test_ids_follow_from_the_secret() -> None:
 async def test_a_key_of_a_workspace_belongs_to_it(auth: Auth, store: WatchedStore) -> None:
     digest = hash_key(SECRET, WRONG)
     now = datetime.now(UTC)
-    await store.add_key(
+    await store.keys.add(
         KeyRecord(id="apikey_1", name="n", hash=digest, hint="...", created_at=now, workspace_id="wrkspc_1")
     )
     assert (await auth.identify(WRONG, None)).workspace_id == "wrkspc_1"

@@ -141,7 +141,7 @@ async def test_another_workspace_sees_nothing(tmp_path: Path) -> None:
     """FIL-7."""
     async with Filing(tmp_path) as server:
         record = server.gateway.auth._record("other", ANOTHER_KEY)
-        await server.gateway.store.add_key(msgspec.structs.replace(record, workspace_id="wrkspc_other"))
+        await server.gateway.store.keys.add(msgspec.structs.replace(record, workspace_id="wrkspc_other"))
         made = (await exchange(server.url, upload(form(FILE)))).json()
         for method, path in [("GET", ""), ("GET", "/content"), ("DELETE", "")]:
             sent = request(method, f"/v1/files/{made['id']}{path}", key=ANOTHER_KEY)

@@ -63,80 +63,80 @@ def record(number: int, **changes: object) -> KeyRecord:
 
 async def test_a_key_comes_back_as_it_was_kept(store: Store) -> None:
     whole = record(1, name="Zoë's ☂ '; DROP TABLE api_keys; --", workspace_id="wrkspc_1", revoked_at=NOON, is_test=True)
-    assert await store.add_key(whole)
-    assert await store.find_key(whole.hash) == whole
+    assert await store.keys.add(whole)
+    assert await store.keys.find(whole.hash) == whole
 
 
 async def test_times_come_back_aware_and_in_utc(store: Store) -> None:
     tokyo = NOON.astimezone(timezone(timedelta(hours=9)))
-    await store.add_key(record(1, created_at=tokyo))
-    (kept,) = await store.list_keys()
+    await store.keys.add(record(1, created_at=tokyo))
+    (kept,) = await store.keys.list()
     assert kept.created_at == NOON
     assert kept.created_at.utcoffset() == timedelta(0)
 
 
 async def test_an_unknown_hash_finds_nothing(store: Store) -> None:
-    await store.add_key(record(1))
-    assert await store.find_key(b"\0" * 32) is None
-    assert await store.find_key(b"") is None
+    await store.keys.add(record(1))
+    assert await store.keys.find(b"\0" * 32) is None
+    assert await store.keys.find(b"") is None
 
 
 @pytest.mark.parametrize("change", [{"id": record(1).id}, {"hash": record(1).hash}])
 async def test_a_key_with_a_known_id_or_hash_is_not_kept(store: Store, change: dict[str, object]) -> None:
-    assert await store.add_key(record(1))
-    assert not await store.add_key(record(2, **change))
-    assert await store.list_keys() == [record(1)]
+    assert await store.keys.add(record(1))
+    assert not await store.keys.add(record(2, **change))
+    assert await store.keys.list() == [record(1)]
 
 
 async def test_keys_are_listed_newest_first(store: Store) -> None:
     for number in (2, 3, 1):
-        await store.add_key(record(number))
-    assert await store.list_keys() == [record(3), record(2), record(1)]
+        await store.keys.add(record(number))
+    assert await store.keys.list() == [record(3), record(2), record(1)]
 
 
 async def test_an_empty_store_lists_nothing(store: Store) -> None:
-    assert list(await store.list_keys()) == []
+    assert list(await store.keys.list()) == []
 
 
 async def test_revoking_twice_keeps_the_first_time(store: Store) -> None:
-    await store.add_key(record(1))
-    await store.add_key(record(2))
+    await store.keys.add(record(1))
+    await store.keys.add(record(2))
     ended = record(1, revoked_at=NOON)
-    assert await store.revoke_key(ended.id, NOON) == ended
-    assert await store.revoke_key(ended.id, NOON + timedelta(days=1)) == ended
-    assert await store.find_key(ended.hash) == ended
-    assert await store.list_keys() == [record(2), ended]
+    assert await store.keys.revoke(ended.id, NOON) == ended
+    assert await store.keys.revoke(ended.id, NOON + timedelta(days=1)) == ended
+    assert await store.keys.find(ended.hash) == ended
+    assert await store.keys.list() == [record(2), ended]
 
 
 async def test_revoking_an_unknown_key_finds_nothing(store: Store) -> None:
-    assert await store.revoke_key("apikey_none", NOON) is None
+    assert await store.keys.revoke("apikey_none", NOON) is None
 
 
 async def test_a_first_key_is_kept_only_when_there_is_none(store: Store) -> None:
-    assert await store.add_first_key(record(1))
-    assert not await store.add_first_key(record(2))
-    assert await store.list_keys() == [record(1)]
+    assert await store.keys.add_first(record(1))
+    assert not await store.keys.add_first(record(2))
+    assert await store.keys.list() == [record(1)]
 
 
 async def test_a_revoked_key_still_counts_as_a_first_one(store: Store) -> None:
-    await store.add_key(record(1))
-    await store.revoke_key(record(1).id, NOON)
-    assert not await store.add_first_key(record(2))
+    await store.keys.add(record(1))
+    await store.keys.revoke(record(1).id, NOON)
+    assert not await store.keys.add_first(record(2))
 
 
 async def test_of_many_first_keys_at_once_one_is_kept(store: Store) -> None:
-    added = await asyncio.gather(*(store.add_first_key(record(number)) for number in range(20)))
+    added = await asyncio.gather(*(store.keys.add_first(record(number)) for number in range(20)))
     assert sum(added) == 1
-    assert len(await store.list_keys()) == 1
+    assert len(await store.keys.list()) == 1
 
 
 async def test_reads_and_writes_at_once_do_not_disturb_each_other(store: Store) -> None:
     await asyncio.gather(
-        *(store.add_key(record(number)) for number in range(20)),
-        *(store.find_key(record(number).hash) for number in range(20)),
-        *(store.revoke_key(record(number).id, NOON) for number in range(20)),
+        *(store.keys.add(record(number)) for number in range(20)),
+        *(store.keys.find(record(number).hash) for number in range(20)),
+        *(store.keys.revoke(record(number).id, NOON) for number in range(20)),
     )
-    assert len(await store.list_keys()) == 20
+    assert len(await store.keys.list()) == 20
 
 
 async def test_an_open_store_answers_a_ping(store: Store) -> None:
@@ -150,7 +150,7 @@ async def test_a_store_that_is_not_open_says_so(unopened: Store) -> None:
     await unopened.close()
     await unopened.close()
     with pytest.raises(StoreError, match="not open"):
-        await unopened.find_key(b"\0" * 32)
+        await unopened.keys.find(b"\0" * 32)
 
 
 # Whatever is kept, and whoever looks
@@ -160,18 +160,18 @@ async def test_a_store_that_is_not_open_says_so(unopened: Store) -> None:
     "moment", [datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 30, 23, 59, 59, 999999, tzinfo=UTC)]
 )
 async def test_times_far_away_are_kept_to_the_microsecond(sql_store: SQLStore, moment: datetime) -> None:
-    await sql_store.add_key(record(1, created_at=moment))
-    assert [key.created_at for key in await sql_store.list_keys()] == [moment]
+    await sql_store.keys.add(record(1, created_at=moment))
+    assert [key.created_at for key in await sql_store.keys.list()] == [moment]
 
 
 async def test_letters_that_no_database_takes_are_replaced(sql_store: SQLStore) -> None:
     """So that what a caller makes up is never the database's trouble."""
-    await sql_store.add_key(record(1, name=ODD))
-    assert [key.name for key in await sql_store.list_keys()] == ["a\ufffdb\ufffdc"]
+    await sql_store.keys.add(record(1, name=ODD))
+    assert [key.name for key in await sql_store.keys.list()] == ["a\ufffdb\ufffdc"]
 
 
 async def test_what_cannot_be_there_is_looked_for_in_vain(sql_store: SQLStore) -> None:
-    assert await sql_store.revoke_key(ODD, NOON) is None
+    assert await sql_store.keys.revoke(ODD, NOON) is None
     assert await sql_store.batches.find(ODD, ODD) is None
     assert await sql_store.batches.pending(ODD, after=-1, limit=9) == []
     assert not await sql_store.batches.delete(ODD)
@@ -202,19 +202,19 @@ def batch(number: int, *, total: int) -> Batch:
 
 async def test_what_one_store_keeps_another_one_finds(stores: list[SQLStore]) -> None:
     one, other = stores[:2]
-    await one.add_key(record(1))
-    assert await other.find_key(record(1).hash) == record(1)
-    await other.revoke_key(record(1).id, NOON)
-    assert await one.list_keys() == [record(1, revoked_at=NOON)]
+    await one.keys.add(record(1))
+    assert await other.keys.find(record(1).hash) == record(1)
+    await other.keys.revoke(record(1).id, NOON)
+    assert await one.keys.list() == [record(1, revoked_at=NOON)]
 
 
 async def test_what_was_kept_is_there_after_a_restart(shared_url: str) -> None:
     store = SQLStore(shared_url)
     await store.open()
-    await store.add_key(record(1))
+    await store.keys.add(record(1))
     await store.close()
     await store.open()
-    assert await store.list_keys() == [record(1)]
+    assert await store.keys.list() == [record(1)]
     await store.close()
 
 
@@ -222,14 +222,14 @@ async def test_what_was_kept_is_there_after_a_restart(shared_url: str) -> None:
 
 
 async def test_of_first_keys_of_many_stores_at_once_one_is_kept(stores: list[SQLStore]) -> None:
-    added = await asyncio.gather(*(stores[number % 4].add_first_key(record(number)) for number in range(40)))
+    added = await asyncio.gather(*(stores[number % 4].keys.add_first(record(number)) for number in range(40)))
     assert sum(added) == 1
-    assert len(await stores[0].list_keys()) == 1
+    assert len(await stores[0].keys.list()) == 1
 
 
 async def test_a_key_that_many_stores_add_at_once_is_kept_once(stores: list[SQLStore]) -> None:
     """As DRAGOMAN_API_KEY is, by every process that starts."""
-    added = await asyncio.gather(*(each.add_key(record(1, id=f"apikey_{n}")) for n, each in enumerate(stores * 5)))
+    added = await asyncio.gather(*(each.keys.add(record(1, id=f"apikey_{n}")) for n, each in enumerate(stores * 5)))
     assert sum(added) == 1
 
 
@@ -322,7 +322,7 @@ async def test_an_error_tells_no_values(sql_store: SQLStore) -> None:
     """Pain 79."""
     await sql_store._run(lambda connection: connection.execute(text("DROP TABLE api_keys")))
     with pytest.raises(StoreError, match="api_keys") as caught:
-        await sql_store.find_key(b"verysecret")
+        await sql_store.keys.find(b"verysecret")
     assert "verysecret" not in f"{caught.value} {caught.value.__cause__!r} {caught.value.__cause__}"
 
 
@@ -331,7 +331,7 @@ async def test_after_an_error_the_next_one_is_served(sql_store: SQLStore) -> Non
     for _ in range(10):
         with pytest.raises(StoreError):
             await sql_store._run(lambda connection: connection.execute(text("SELECT * FROM nowhere")))
-    assert await sql_store.add_key(record(1))
+    assert await sql_store.keys.add(record(1))
 
 
 async def test_what_fails_half_way_changes_nothing(sql_store: SQLStore) -> None:
@@ -339,30 +339,30 @@ async def test_what_fails_half_way_changes_nothing(sql_store: SQLStore) -> None:
         connection.execute(text("DELETE FROM api_keys"))  # type: ignore[attr-defined]
         raise RuntimeError
 
-    await sql_store.add_key(record(1))
+    await sql_store.keys.add(record(1))
     with pytest.raises(RuntimeError):
         await sql_store._run(half)
-    assert await sql_store.list_keys() == [record(1)]
+    assert await sql_store.keys.list() == [record(1)]
 
 
 async def test_callers_who_hang_up_at_any_moment_break_nothing(sql_store: SQLStore) -> None:
-    await sql_store.add_key(record(1))
+    await sql_store.keys.add(record(1))
     for turns in range(30):
-        caller = asyncio.create_task(sql_store.find_key(record(1).hash))
+        caller = asyncio.create_task(sql_store.keys.find(record(1).hash))
         for _ in range(turns):
             await asyncio.sleep(0)
         caller.cancel()
         await asyncio.wait([caller])
-        assert await sql_store.find_key(record(1).hash) == record(1)
+        assert await sql_store.keys.find(record(1).hash) == record(1)
 
 
 async def test_a_write_whose_caller_hangs_up_is_done_before_the_store_closes(shared_url: str) -> None:
     store = SQLStore(shared_url)
     await store.open()
-    caller = asyncio.create_task(store.add_key(record(1)))
+    caller = asyncio.create_task(store.keys.add(record(1)))
     await asyncio.sleep(0)
     caller.cancel()
     await store.close()
     await store.open()
-    assert await store.list_keys() == [record(1)]
+    assert await store.keys.list() == [record(1)]
     await store.close()

@@ -117,7 +117,7 @@ async def test_a_database_of_each_older_version_is_migrated_at_open(shared_url: 
     older(shared_url, version)
     store = SQLStore(shared_url)
     assert await store.migrate() == (version, HEAD)
-    found = await store.find_key(b"\x01")
+    found = await store.keys.find(b"\x01")
     await store.close()
     assert found is not None
     assert (found.id, found.is_test, found.created_at.isoformat()) == ("apikey_1", False, "2026-11-20T12:00:00+00:00")

@@ -63,16 +63,16 @@ async def test_a_server_that_is_stopped_is_an_error_and_one_that_is_back_is_used
     store: SQLStore, postgres: Postgres
 ) -> None:
     """Pain 36. No request fails once it is back, whatever connections there were."""
-    await store.add_key(RECORD)
+    await store.keys.add(RECORD)
     await asyncio.gather(*(store.ping() for _ in range(8)))  # so that there are several
     postgres.stop()
     try:
         for _ in range(6):
             with pytest.raises(StoreError, match=r"cannot be reached: .*refused"):
-                await store.find_key(RECORD.hash)
+                await store.keys.find(RECORD.hash)
     finally:
         postgres.start()
-    assert await asyncio.gather(*(store.find_key(RECORD.hash) for _ in range(8))) == [RECORD] * 8
+    assert await asyncio.gather(*(store.keys.find(RECORD.hash) for _ in range(8))) == [RECORD] * 8
 
 
 async def test_a_server_that_is_restarted_between_two_requests_is_not_noticed(
@@ -81,8 +81,8 @@ async def test_a_server_that_is_restarted_between_two_requests_is_not_noticed(
     await asyncio.gather(*(store.ping() for _ in range(8)))
     postgres.stop()
     postgres.start()
-    assert await store.add_key(RECORD)
-    assert await asyncio.gather(*(store.find_key(RECORD.hash) for _ in range(8))) == [RECORD] * 8
+    assert await store.keys.add(RECORD)
+    assert await asyncio.gather(*(store.keys.find(RECORD.hash) for _ in range(8))) == [RECORD] * 8
 
 
 async def test_a_server_that_stops_in_the_middle_ends_what_runs(store: SQLStore, postgres: Postgres) -> None:
@@ -125,7 +125,7 @@ async def test_a_silent_server_ends_nobody_s_patience(store: SQLStore, postgres:
     finally:
         postgres.thaw()
         store._database.deadline_s = 20.0
-    assert await store.add_key(RECORD)
+    assert await store.keys.add(RECORD)
 
 
 async def test_a_silent_server_does_not_keep_a_store_open(postgres_url: str, postgres: Postgres) -> None:
@@ -223,7 +223,7 @@ async def test_a_schema_of_its_own_may_lie_in_a_database_of_others(postgres_url:
         other.execute("CREATE SCHEMA ours")
     store = SQLStore(with_options(postgres_url, "-c search_path=ours"))
     assert await store.migrate() == (None, HEAD)
-    assert await store.add_key(RECORD)
+    assert await store.keys.add(RECORD)
     await store.close()
     assert await store.migrate() == (HEAD, HEAD)
     await store.close()
@@ -267,8 +267,8 @@ async def test_a_standby_is_told(store: SQLStore, postgres_url: str) -> None:
     reader = SQLStore(with_options(postgres_url, "-c default_transaction_read_only=on"))
     await reader.open()
     with pytest.raises(StoreError, match="cannot be written: this server is a standby or read-only"):
-        await reader.add_key(RECORD)
-    assert await reader.list_keys() == []
+        await reader.keys.add(RECORD)
+    assert await reader.keys.list() == []
     await reader.close()
 
 

@@ -24,7 +24,7 @@ async def start(url):
     store = SQLStore(url)
     done = await store.migrate()
     first = await Auth(store, secret).ensure_first()
-    keys = await store.list_keys()
+    keys = await store.keys.list()
     await store.close()
     unused = {"sqlite3", "psycopg"} & sys.modules.keys() - {"sqlite3" if url[:6] == "sqlite" else "psycopg"}
     return {"secret": secret.hex(), "first": first, "light": light, "alembic": "alembic" in sys.modules,

@@ -46,7 +46,7 @@ async def trouble_of_opening(path: Path) -> str:
 
 
 async def test_only_the_owner_may_read_the_files(store: SQLStore, path: Path) -> None:
-    await store.add_key(RECORD)
+    await store.keys.add(RECORD)
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
     assert modes == dict.fromkeys(["dragoman.db", "dragoman.db-shm", "dragoman.db-wal"], 0o600)
 
@@ -65,7 +65,7 @@ async def test_an_empty_file_becomes_a_database(path: Path) -> None:
     path.touch()
     store = SQLStore(f"sqlite:///{path}")
     await store.open()
-    assert await store.add_key(RECORD)
+    assert await store.keys.add(RECORD)
     await store.close()
 
 
@@ -147,13 +147,13 @@ async def test_a_write_behind_a_lock_fails_in_time_and_reads_go_on(path: Path, m
     path.parent.mkdir()
     store = SQLStore(f"sqlite:///{path}")
     await store.open()
-    await store.add_key(RECORD)
+    await store.keys.add(RECORD)
     with closing(sqlite3.connect(path)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="another process kept it locked"):
-            await store.add_key(OTHER)
-        assert await store.find_key(RECORD.hash) == RECORD
-    assert await store.add_key(OTHER)
+            await store.keys.add(OTHER)
+        assert await store.keys.find(RECORD.hash) == RECORD
+    assert await store.keys.add(OTHER)
     await store.close()
 
 
@@ -180,6 +180,6 @@ async def test_a_transaction_that_gets_no_turn_in_time_is_refused(monkeypatch: p
     with monkeypatch.context() as patch:
         patch.setattr(sql, "TURN_S", -1.0)
         with pytest.raises(StoreError, match="too busy, no turn came"):
-            await store.add_key(RECORD)
-    assert await store.list_keys() == []
+            await store.keys.add(RECORD)
+    assert await store.keys.list() == []
     await store.close()

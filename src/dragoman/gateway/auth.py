@@ -188,7 +188,7 @@ class Auth:
         """
         plain = new_key() if key is None else _checked(key, "the key")
         record = self._record(_checked_name(name), plain, is_test=is_test)
-        if not await self._store.add_key(record):
+        if not await self._store.keys.add(record):
             raise ConfigError(f"the key {record.hint} exists already")
         self._unknown.drop(self._fingerprint(plain))
         return plain, record
@@ -199,9 +199,9 @@ class Auth:
         Raises ConfigError when it is unfit, or was revoked: a key that leaked must not come back with a restart.
         """
         record = self._record(_checked_name(name), _checked(key, "DRAGOMAN_API_KEY"))
-        is_new = await self._store.add_key(record)
+        is_new = await self._store.keys.add(record)
         self._unknown.drop(self._fingerprint(key.strip()))
-        found = record if is_new else await self._store.find_key(record.hash)
+        found = record if is_new else await self._store.keys.find(record.hash)
         if found is None:
             raise StoreError("a key that was there a moment ago is gone from the store")
         if found.revoked_at is not None:
@@ -232,11 +232,11 @@ class Auth:
         Of several processes that start at once, one makes it.
         """
         plain = new_key()
-        return plain if await self._store.add_first_key(self._record("first", plain)) else None
+        return plain if await self._store.keys.add_first(self._record("first", plain)) else None
 
     async def list(self) -> Sequence[KeyRecord]:
         """All keys, revoked ones too, newest first."""
-        return await self._store.list_keys()
+        return await self._store.keys.list()
 
     async def revoke(self, id_or_hint: str) -> KeyRecord:
         """End the key with this id or hint (or, for one in a hurry, the key itself). Twice is harmless.
@@ -245,10 +245,10 @@ class Auth:
         """
         given = id_or_hint.strip()
         digest = hash_key(self._secret, given)
-        matches = [key for key in await self._store.list_keys() if given in (key.id, key.hint) or key.hash == digest]
+        matches = [key for key in await self._store.keys.list() if given in (key.id, key.hint) or key.hash == digest]
         if len(matches) > 1:
             raise ConfigError(f"the hint {given} fits {', '.join(key.id for key in matches)}: name one of these ids")
-        revoked = await self._store.revoke_key(matches[0].id, self._now()) if matches else None
+        revoked = await self._store.keys.revoke(matches[0].id, self._now()) if matches else None
         if revoked is None:
             # A long text without dots may be a whole key, given by mistake: it is not repeated.
             shown = given if 0 < len(given) < 32 or "..." in given else _hint(given)
@@ -311,7 +311,7 @@ class Auth:
         revocations = self._revocations
         asked = self._clock()  # before the question: a key revoked while it is under way counts as seen before
         try:
-            record = await self._store.find_key(digest)
+            record = await self._store.keys.find(digest)
         except StoreError as error:
             self._note_store(is_away=True, why=error)
             return self._last_known(mark, error)

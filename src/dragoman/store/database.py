@@ -1,14 +1,22 @@
 """What SQLStore asks of a kind of database, and the deadline of a transaction. `sqlite.py` and `postgres.py` answer."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-__all__ = ["Database", "Deadline"]
+__all__ = ["Database", "Deadline", "Run"]
+
+T = TypeVar("T")
+
+
+class Run(Protocol):
+    """Does a piece of work in a transaction (`SQLStore`). Raises StoreError."""
+
+    def __call__(self, work: Callable[[Connection], T]) -> Awaitable[T]: ...
 
 
 class Database(Protocol):

@@ -8,23 +8,24 @@ is in `sqlite.py` and `postgres.py`, one of which is imported.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from typing import Any, TypeVar
 
-import msgspec
-from sqlalchemy import Connection, Engine, Row, exists, insert, literal, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Engine, select
 
 from dragoman.errors import StoreError
-from dragoman.store.base import KeyRecord, Store
+from dragoman.store.base import Store
 from dragoman.store.database import Database, Deadline
-from dragoman.store.locks import alone
 from dragoman.store.schema import Migrated, bring_up_to_date
 from dragoman.store.sql_batches import SQLBatches
+from dragoman.store.sql_budgets import SQLBudgets
+from dragoman.store.sql_credentials import SQLCredentials
 from dragoman.store.sql_files import SQLFiles
-from dragoman.store.tables import API_KEYS, METADATA, VERSION
+from dragoman.store.sql_keys import SQLKeys
+from dragoman.store.sql_ledger import SQLLedger
+from dragoman.store.sql_organization import SQLOrganization
+from dragoman.store.tables import METADATA, VERSION
 from dragoman.store.urls import database_file, is_in_memory
 
 __all__ = ["METADATA", "SQLStore"]
@@ -46,7 +47,12 @@ class SQLStore(Store):
         self._threads: ThreadPoolExecutor | None = None  # from the first transaction to close()
         self._running: set[asyncio.Future[Any]] = set()
         self.batches = SQLBatches(self._run)
+        self.budgets = SQLBudgets(self._run)
+        self.credentials = SQLCredentials(self._run)
         self.files = SQLFiles(self._run)
+        self.keys = SQLKeys(self._run)
+        self.ledger = SQLLedger(self._run)
+        self.organization = SQLOrganization(self._run)
 
     @property
     def place(self) -> str:
@@ -83,54 +89,6 @@ class SQLStore(Store):
             connection.execute(select(VERSION))  # `SELECT 1` would not touch the file
 
         await self._run(read)
-
-    async def add_key(self, record: KeyRecord) -> bool:
-        def add(connection: Connection) -> bool:
-            try:
-                connection.execute(insert(API_KEYS).values(msgspec.structs.asdict(record)))
-            except IntegrityError:  # which ends the transaction in PostgreSQL: nothing may follow
-                return False
-            return True
-
-        return await self._run(add)
-
-    async def add_first_key(self, record: KeyRecord) -> bool:
-        values = msgspec.structs.asdict(record)
-        row = select(*(literal(values[column.name], column.type) for column in API_KEYS.c))
-        only_first = row.where(~exists(select(API_KEYS.c.id)))
-
-        def add(connection: Connection) -> bool:
-            alone(connection, "first key")
-            result = connection.execute(insert(API_KEYS).from_select(list(API_KEYS.c), only_first))
-            return result.rowcount == 1
-
-        return await self._run(add)
-
-    async def find_key(self, key_hash: bytes) -> KeyRecord | None:
-        def find(connection: Connection) -> KeyRecord | None:
-            found = connection.execute(select(API_KEYS).where(API_KEYS.c.hash == key_hash))
-            return _record(found.one_or_none())
-
-        return await self._run(find)
-
-    async def list_keys(self) -> Sequence[KeyRecord]:
-        newest_first = select(API_KEYS).order_by(API_KEYS.c.created_at.desc(), API_KEYS.c.id.desc())
-
-        def read(connection: Connection) -> list[KeyRecord]:
-            return [KeyRecord(**row._mapping) for row in connection.execute(newest_first)]
-
-        return await self._run(read)
-
-    async def revoke_key(self, key_id: str, at: datetime) -> KeyRecord | None:
-        this = API_KEYS.c.id == key_id
-
-        def revoke(connection: Connection) -> KeyRecord | None:
-            still_open = update(API_KEYS).where(this, API_KEYS.c.revoked_at.is_(None))
-            connection.execute(still_open.values(revoked_at=at))
-            found = connection.execute(select(API_KEYS).where(this))
-            return _record(found.one_or_none())
-
-        return await self._run(revoke)
 
     async def _run(self, work: Callable[[Connection], T]) -> T:
         """Do `work` in a transaction, in a thread of ours."""
@@ -181,7 +139,3 @@ def _database(url: str) -> Database:
     from dragoman.store.sqlite import SQLite
 
     return SQLite(path)
-
-
-def _record(row: Row[tuple[object, ...]] | None) -> KeyRecord | None:
-    return None if row is None else KeyRecord(**row._mapping)

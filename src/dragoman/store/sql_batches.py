@@ -1,6 +1,6 @@
 """The BatchStore in a SQL database. A method is one transaction; `add` is one a page, so as not to keep others out."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -10,12 +10,11 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or
 
 from dragoman.errors import StoreError
 from dragoman.store.batches import Batch, BatchRequest, BatchResult, BatchStore, Outcome
+from dragoman.store.database import Run
 from dragoman.store.locks import alone
 from dragoman.store.tables import BATCH_REQUESTS, BATCHES
 
 __all__ = ["SQLBatches"]
-
-Run = Callable[[Callable[[Connection], Any]], Awaitable[Any]]
 
 FIELDS = [BATCHES.c[name] for name in Batch.__struct_fields__]
 NUMBER, OUTCOME = BATCH_REQUESTS.c.number, BATCH_REQUESTS.c.outcome

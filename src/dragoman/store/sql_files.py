@@ -1,27 +1,19 @@
 """The FileStore in a SQL database. A method is one transaction."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol, TypeVar
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, literal, or_, select, update
 
+from .database import Run
 from .files import FileRecord, FileStore, Position
 from .locks import alone
 from .tables import FILES
 
 __all__ = ["SQLFiles"]
 
-T = TypeVar("T")
-
 AT_ONCE = 500  # ids in one statement; SQLite takes some thousands
-
-
-class Run(Protocol):
-    """Does a piece of work in a transaction (`SQLStore`)."""
-
-    def __call__(self, work: Callable[[Connection], T]) -> Awaitable[T]: ...
 
 
 class SQLFiles(FileStore):

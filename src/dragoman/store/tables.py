@@ -26,7 +26,27 @@ from sqlalchemy import (
     false,
 )
 
-__all__ = ["API_KEYS", "BATCHES", "BATCH_REQUESTS", "FILES", "METADATA", "VERSION", "PlainText", "UTCDateTime"]
+__all__ = [
+    "API_KEYS",
+    "BATCHES",
+    "BATCH_REQUESTS",
+    "BUDGETS",
+    "BUDGET_SPENDING",
+    "CONTENTS",
+    "CREDENTIALS",
+    "FILES",
+    "INVITES",
+    "LEDGER",
+    "MEMBERS",
+    "METADATA",
+    "SETTINGS",
+    "USAGE_SUMS",
+    "VERSION",
+    "WORKSPACES",
+    "WORKSPACE_MEMBERS",
+    "PlainText",
+    "UTCDateTime",
+]
 
 _UNKNOWN_LETTERS = re.compile("[\0\ud800-\udfff]")
 
@@ -70,8 +90,195 @@ API_KEYS = Table(
     Column("revoked_at", UTCDateTime),
     Column("workspace_id", PlainText),
     Column("is_test", Boolean, nullable=False, server_default=false()),
+    Column("role", PlainText),  # of an admin key; null: a key for models
+    Column("disabled_at", UTCDateTime),
+    Column("expires_at", UTCDateTime),
+    Column("created_by", PlainText),  # a member's id
+    Column("tier", PlainText),
+    Column("models", PlainText),  # JSON: an array of patterns; null: all
+    Column("addresses", PlainText),  # JSON: an array of networks; null: all
+    Column("tags", PlainText),  # JSON: an object of texts
+    Column("previous_hash", LargeBinary),  # of the key before its last rotation, good until `previous_until`
+    Column("previous_until", UTCDateTime),
     PrimaryKeyConstraint("id", name="pk_api_keys"),
     UniqueConstraint("hash", name="uq_api_keys_hash"),
+    Index("ix_api_keys_previous_hash", "previous_hash"),
+)
+WORKSPACES = Table(  # the default workspace has no row: it is there always, and has no settings but the file's
+    "workspaces",
+    METADATA,
+    Column("id", PlainText, nullable=False),
+    Column("name", PlainText, nullable=False),
+    Column("display_color", PlainText, nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("archived_at", UTCDateTime),
+    Column("data_residency", PlainText),  # JSON
+    Column("tags", PlainText),  # JSON: an object of texts
+    Column("tier", PlainText),
+    PrimaryKeyConstraint("id", name="pk_workspaces"),
+)
+MEMBERS = Table(
+    "members",
+    METADATA,
+    Column("id", PlainText, nullable=False),
+    Column("email", PlainText, nullable=False),
+    Column("name", PlainText, nullable=False),
+    Column("role", PlainText, nullable=False),
+    Column("added_at", UTCDateTime, nullable=False),
+    Column("removed_at", UTCDateTime),
+    PrimaryKeyConstraint("id", name="pk_members"),
+)
+INVITES = Table(
+    "invites",
+    METADATA,
+    Column("id", PlainText, nullable=False),
+    Column("email", PlainText, nullable=False),
+    Column("role", PlainText, nullable=False),
+    Column("invited_at", UTCDateTime, nullable=False),
+    Column("expires_at", UTCDateTime, nullable=False),
+    Column("accepted_at", UTCDateTime),
+    Column("deleted_at", UTCDateTime),
+    PrimaryKeyConstraint("id", name="pk_invites"),
+)
+WORKSPACE_MEMBERS = Table(
+    "workspace_members",
+    METADATA,
+    Column("workspace_id", PlainText, nullable=False),
+    Column("member_id", PlainText, nullable=False),
+    Column("role", PlainText, nullable=False),
+    Column("added_at", UTCDateTime, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "member_id", name="pk_workspace_members"),
+)
+SETTINGS = Table(  # what is set while the server runs, above the configuration file: tiers, who is in which
+    "settings",
+    METADATA,
+    Column("kind", PlainText, nullable=False),
+    Column("name", PlainText, nullable=False),
+    Column("value", PlainText, nullable=False),  # JSON
+    Column("updated_at", UTCDateTime, nullable=False),
+    PrimaryKeyConstraint("kind", "name", name="pk_settings"),
+)
+CREDENTIALS = Table(  # keys of providers, encrypted
+    "provider_credentials",
+    METADATA,
+    Column("id", PlainText, nullable=False),
+    Column("provider", PlainText, nullable=False),
+    Column("name", PlainText, nullable=False),
+    Column("hint", PlainText, nullable=False),
+    Column("master_key_id", PlainText, nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("ended_at", UTCDateTime),
+    PrimaryKeyConstraint("id", name="pk_provider_credentials"),
+)
+BUDGETS = Table(
+    "budgets",
+    METADATA,
+    Column("id", PlainText, nullable=False),
+    Column("scope", PlainText, nullable=False),  # organization, workspace or key
+    Column("scope_id", PlainText, nullable=False),
+    Column("period", PlainText, nullable=False),  # day, week, month or total
+    Column("zone", PlainText, nullable=False),  # of the calendar, as "Europe/Berlin"
+    Column("limit_nano", BigInteger, nullable=False),  # nano-dollars
+    Column("is_hard", Boolean, nullable=False),
+    Column("alerts", PlainText, nullable=False),  # JSON: an array of percentages
+    Column("webhook", PlainText),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("ended_at", UTCDateTime),
+    PrimaryKeyConstraint("id", name="pk_budgets"),
+)
+BUDGET_SPENDING = Table(
+    "budget_spending",
+    METADATA,
+    Column("budget_id", PlainText, nullable=False),
+    Column("window_start", BigInteger, nullable=False),  # Unix seconds; 0 for one that has no end
+    Column("spent_nano", BigInteger, nullable=False),
+    Column("told", Integer, nullable=False),  # the highest of its alerts that was told in this window; 0: none
+    PrimaryKeyConstraint("budget_id", "window_start", name="pk_budget_spending"),
+)
+LEDGER = Table(  # a row a request; see store/ledger.py. Many and quickly written, so in types that need no conversion
+    "ledger",
+    METADATA,
+    Column("id", Text, nullable=False),  # the request's
+    Column("at_us", BigInteger, nullable=False),  # when it arrived: Unix microseconds
+    Column("organization_id", Text, nullable=False),
+    Column("workspace_id", Text, nullable=False),
+    Column("key_id", Text, nullable=False),  # empty: refused before the key was known
+    Column("operation", Text, nullable=False),
+    Column("model", Text, nullable=False),  # as it was asked for
+    Column("provider", Text, nullable=False),
+    Column("answered_model", Text, nullable=False),  # as the provider calls it
+    Column("attempts", Integer, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("error", Text),
+    Column("stop_reason", Text),
+    Column("is_stream", Integer, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("cache_write_5m_tokens", BigInteger, nullable=False),
+    Column("cache_write_1h_tokens", BigInteger, nullable=False),
+    Column("cache_read_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("web_searches", BigInteger, nullable=False),
+    Column("is_estimated", Integer, nullable=False),  # the reply broke off: tokens are what was seen
+    Column("service_tier", Text),
+    Column("inference_geo", Text),
+    Column("speed", Text),
+    Column("cost_nano", BigInteger),  # nano-dollars; null: not known
+    Column("price_source", Text),
+    Column("price_date", Text),
+    Column("queue_us", BigInteger),
+    Column("first_us", BigInteger),  # from arrival to the first content
+    Column("total_us", BigInteger, nullable=False),
+    Column("overhead_us", BigInteger),  # of the total, what was not spent waiting for a provider
+    Column("upstream_request_id", Text),
+    Column("lost", Text),  # comma-separated
+    Column("tags", Text),  # JSON: an object of texts
+    PrimaryKeyConstraint("id", name="pk_ledger"),
+    Index("ix_ledger_at", "at_us", "id"),
+    Index("ix_ledger_workspace_at", "workspace_id", "at_us", "id"),
+    Index("ix_ledger_key_at", "key_id", "at_us", "id"),
+)
+USAGE_SUMS = Table(  # of the ledger, so that nobody need scan it
+    "usage_sums",
+    METADATA,
+    Column("width_s", Integer, nullable=False),  # 3600 or 86400
+    Column("start", BigInteger, nullable=False),  # Unix seconds, a multiple of the width
+    Column("workspace_id", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("answered_model", Text, nullable=False),
+    Column("service_tier", Text, nullable=False),  # empty where the row has none, as the next two
+    Column("inference_geo", Text, nullable=False),
+    Column("speed", Text, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),  # of them, those with a status of 400 and above, or cut
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("cache_write_5m_tokens", BigInteger, nullable=False),
+    Column("cache_write_1h_tokens", BigInteger, nullable=False),
+    Column("cache_read_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("web_searches", BigInteger, nullable=False),
+    Column("cost_nano", BigInteger, nullable=False),  # of those whose cost is known
+    Column("unpriced", BigInteger, nullable=False),  # requests with usage whose cost is not
+    Column("total_us", BigInteger, nullable=False),
+    PrimaryKeyConstraint(
+        "width_s", "start", "workspace_id", "key_id", "operation", "model", "provider", "answered_model",
+        "service_tier", "inference_geo", "speed", name="pk_usage_sums",
+    ),
+)  # fmt: skip
+CONTENTS = Table(  # only where it was asked for
+    "ledger_contents",
+    METADATA,
+    Column("id", Text, nullable=False),  # the request's
+    Column("at_us", BigInteger, nullable=False),
+    Column("workspace_id", Text, nullable=False),
+    Column("request", LargeBinary, nullable=False),
+    Column("reply", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("id", name="pk_ledger_contents"),
+    Index("ix_ledger_contents_at", "at_us"),
 )
 FILES = Table(
     "files",
