@@ -1,0 +1,115 @@
+"""What is tried after a failure: which target, after which pause, and when it is enough. Pure.
+
+A request has one number of attempts for everything that is done for it, and it is small (pain 29): callers try again as
+well. Nothing is tried again after an error that is the caller's own, or when content has gone out.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from .health import is_upstream_fault
+
+__all__ = ["ATTEMPTS", "Attempts", "Failure", "Step", "Verdict", "verdict"]
+
+ATTEMPTS = 3
+BACKOFF_S = 0.2  # before the second attempt at one target; doubled each time, and then by lot between half and all
+LONGEST_BACKOFF_S = 2.0
+PATIENCE_S = 5.0  # how long a provider's `retry-after` is waited for; beyond, the caller is told it
+
+# another: whoever else answers. larger: one with more context. none: the error is the caller's.
+Verdict = Literal["another", "larger", "none"]
+
+OPERATORS = frozenset({401, 402, 403, 404})  # the provider's key, its account, the model of a route: not the caller's
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """How an attempt failed. `status` is that of the reply, or that which no reply amounts to (502, 504)."""
+
+    status: int
+    message: str = ""
+    retry_after_s: float | None = None
+    is_of_caller: bool = False  # the request was refused before it was sent
+
+
+class Step(Struct, frozen=True):
+    """The next attempt: the place of its target, and seconds to wait first."""
+
+    place: int
+    pause_s: float
+
+
+def verdict(failure: Failure) -> Verdict:
+    """What a failure says about trying again."""
+    if failure.is_of_caller:
+        return "none"
+    if failure.status == 400 and "prompt is too long" in failure.message:
+        return "larger"
+    if failure.status == 429 or failure.status in OPERATORS or is_upstream_fault(failure.status):
+        return "another"
+    return "another" if failure.status >= 500 else "none"
+
+
+class Attempts:
+    """The attempts of one request. `order` are places of targets, the best first, of which `context_of` tells the
+    tokens that it takes (None: not known); `random` gives numbers from 0 up to 1."""
+
+    def __init__(
+        self,
+        order: Sequence[int],
+        *,
+        limit: int = ATTEMPTS,
+        context_of: Callable[[int], int | None] = lambda _: None,
+        random: Callable[[], float],
+    ) -> None:
+        self.made = 0
+        self._left = list(order)
+        self._tried: list[int] = []  # that may be tried again
+        self._limit = limit
+        self._context_of = context_of
+        self._random = random
+        self._rounds: dict[int, int] = {}
+        self._ready_at: dict[int, float] = {}
+
+    def first(self) -> Step | None:
+        """None: there is nobody to ask."""
+        return self._go(0.0) if self._left else None
+
+    def after(self, place: int, failure: Failure, now: float) -> Step | None:
+        """What follows when an attempt at `place` has failed at `now`; None: the failure is the answer."""
+        said = verdict(failure)
+        if said == "none" or self.made >= self._limit:
+            return None
+        if said == "larger":
+            self._keep_larger_than(self._context_of(place))
+        elif failure.status not in OPERATORS:  # there it would fail again
+            self._tried.append(place)
+            self._ready_at[place] = now + max(self._backoff_s(place), failure.retry_after_s or 0.0)
+        if self._left:
+            return self._go(0.0)
+        if not self._tried:
+            return None
+        soonest = min(self._tried, key=lambda at: self._ready_at[at])
+        pause_s = max(0.0, self._ready_at[soonest] - now)
+        if pause_s > PATIENCE_S:
+            return None
+        self._tried.remove(soonest)
+        self._left = [soonest]
+        return self._go(pause_s)
+
+    def _go(self, pause_s: float) -> Step:
+        self.made += 1
+        return Step(self._left.pop(0), pause_s)
+
+    def _keep_larger_than(self, tokens: int | None) -> None:
+        def is_larger(place: int) -> bool:
+            context = self._context_of(place)
+            return tokens is None or context is None or context > tokens
+
+        self._left = [place for place in self._left if is_larger(place)]
+        self._tried = [place for place in self._tried if is_larger(place)]
+
+    def _backoff_s(self, place: int) -> float:
+        rounds = self._rounds[place] = self._rounds.get(place, -1) + 1
+        return min(LONGEST_BACKOFF_S, BACKOFF_S * 2.0**rounds) * (0.5 + self._random() / 2)
