@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.gateway.choosing import EXPLORED, POLICIES, WORTH_MOVING, Need, Policy, Standing, choose
+from dragoman.gateway.choosing import EXPLORED, POLICIES, SURE, WORTH_MOVING, Need, Policy, Standing, choose
 from dragoman.gateway.speeds import Expected
 
 
@@ -34,7 +34,7 @@ def order(policy: Policy, *standings: Standing, need: Need | None = None, lot: f
     return "".join(standings[place].name[-1] for place in chosen.order)
 
 
-LONG = Need(tokens=150_000)
+LONG = Need(tokens=190_000)
 CASES: list[tuple[str, Policy, Need, list[Standing], str]] = [
     ("as written", "ordered", Need(), [a(), b(), c()], "abc"),
     ("a sick one comes last", "ordered", Need(), [a(is_well=False, wait_s=2), b(), c()], "bca"),
@@ -48,6 +48,7 @@ CASES: list[tuple[str, Policy, Need, list[Standing], str]] = [
     ("tools", "ordered", Need(tools=True), [a(tools=False), b(tools=True)], "b"),
     ("what is not needed may be missing", "ordered", Need(), [a(images=False, tools=False), b()], "ab"),
     ("context", "ordered", LONG, [a(context_tokens=128_000), b(context_tokens=200_000)], "b"),
+    ("what may fit is tried", "ordered", LONG, [a(context_tokens=160_000), b(context_tokens=200_000)], "ab"),
     ("an unknown context is tried", "ordered", LONG, [a(), b(context_tokens=200_000)], "ab"),
     ("nobody can", "ordered", Need(images=True), [a(images=False), b(images=False)], ""),
     ("all weight on one", "weighted", Need(), [a(weight=0), b(weight=1)], "ba"),
@@ -80,7 +81,7 @@ CASES: list[tuple[str, Policy, Need, list[Standing], str]] = [
     ),
     ("unknown and idle is found out", "fastest", Need(), [a(speed=quick(0.2)), b()], "ba"),
     ("but not by everybody", "fastest", Need(), [a(speed=quick(0.2)), b(running=1)], "ab"),
-    ("where nothing is warm, a little faster is enough", "fastest", Need(), [a(speed=quick(1)), b(speed=quick(0.8))], "ba"),
+    ("where nothing is warm a little is enough", "fastest", Need(), [a(speed=quick(1)), b(speed=quick(0.8))], "ba"),
 ]  # fmt: skip
 
 
@@ -108,12 +109,12 @@ def test_reasons_have_numbers() -> None:
     chosen = choose(
         "cheapest",
         Need(tokens=9000),
-        [a(cost_nano=12_345_678), b(context_tokens=8000), c(is_well=False, wait_s=1.5)],
+        [a(cost_nano=12_345_678), b(context_tokens=7000), c(is_well=False, wait_s=1.5)],
         random=lambda: 0.5,
     )
     assert [(each.name, each.place, each.why) for each in chosen.reasons] == [
         ("p/a", 0, "0.012346 USD expected"),
-        ("p/b", None, "9,000 tokens are more than its 8,000"),
+        ("p/b", None, "about 9,000 tokens are more than its 7,000"),
         ("p/c", 1, "it is left alone for 1.5 s more"),
     ]
 
@@ -160,7 +161,8 @@ def test_whoever_can_answer_is_in_the_order_once(
     able = {
         place
         for place, each in enumerate(targets)
-        if not (images and each.images is False) and (each.context_tokens is None or tokens <= each.context_tokens)
+        if not (images and each.images is False)
+        and (each.context_tokens is None or tokens <= SURE * each.context_tokens)
     }
     assert sorted(chosen.order) == sorted(able)
     ready = [targets[place].is_well and targets[place].room != 0 for place in chosen.order]

@@ -20,6 +20,7 @@ POLICIES: tuple[Policy, ...] = ("ordered", "weighted", "cheapest", "fastest", "l
 WORTH_MOVING = 0.7  # `fastest` leaves a warm prefix for a target that takes less than this share of the time
 EXPLORED = 0.05  # of requests, that `fastest` spends on the target of which it knows least
 KNOWN = 3.0  # samples, faded: less than that is worth exploring
+SURE = 1.25  # the count of a prompt is an estimate: by so much it must be over a context to be too long for sure
 
 
 class Need(Struct, frozen=True, kw_only=True):
@@ -107,8 +108,8 @@ def _why_not(need: Need, target: Standing) -> str | None:
         return "it reads no documents"
     if need.tools and target.tools is False:
         return "it calls no tools"
-    if target.context_tokens is not None and need.tokens > target.context_tokens:
-        return f"{need.tokens:,} tokens are more than its {target.context_tokens:,}"
+    if target.context_tokens is not None and need.tokens > SURE * target.context_tokens:
+        return f"about {need.tokens:,} tokens are more than its {target.context_tokens:,}"
     return None
 
 
