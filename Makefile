@@ -56,6 +56,7 @@ lock: $(VENV)/.dev  ## pin the newest dependencies, with hashes
 	echo 'flit_core>=3.12,<5' | $(LOCK) - -o requirements/build.txt
 	$(LOCK) pyproject.toml -o requirements/base.txt
 	$(LOCK) -c requirements/base.txt --extra dev pyproject.toml -o requirements/dev.txt
+	$(LOCK) -c requirements/dev.txt --extra postgres --extra redis --extra bedrock --extra vertex pyproject.toml -o requirements/server.txt
 
 clean:  ## remove the environment and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis $(dir $(NODE_INSTALLED))

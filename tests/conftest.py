@@ -1,6 +1,7 @@
 """Lets every test folder import the helpers of tests/support, as in `from misbehaving import Misbehaving`.
 
-And fails every test in which a dragoman server sent an event stream that is illegal (support/watching.py).
+And fails every test in which a dragoman server sent an event stream that is illegal (support/watching.py), and every
+one that has logged or printed a whole key (support/canary.py, pain 79).
 """
 
 import sys
@@ -11,8 +12,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
+import canary
 import watching
 from postgres import postgres, postgres_url  # noqa: F401 - fixtures
+from redis_server import redis_server, redis_url  # noqa: F401 - fixtures
 
 watching.watch_this_process()
 
@@ -23,6 +26,10 @@ LAWLESS = {
     "test_usage_that_makes_no_sense_is_no_fault_of_ours": "the upstream's usage is of no known shape",
     "test_a_stream_is_handed_on_as_it_comes": "the upstream ends its message with a block still open",
 }
+
+
+# Tests that print keys of the form that ours have, and why.
+SHOWS_KEYS: dict[str, str] = {}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -43,11 +50,17 @@ def _must_find_nothing(*, is_lawless: bool = False) -> None:
     found = [line for line in watching.take() if not (is_lawless and line.startswith(watching.PASSED_ON))]
     if found:
         pytest.fail("illegal event streams were sent:\n" + "\n".join(found), pytrace=False)
+    if leaks := canary.take_leaks():
+        pytest.fail("a server logged keys:\n" + "\n".join(leaks), pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """What a test has logged may hold half characters, which no process can send to another."""
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a test has logged may hold half characters, which no process can send to another. It may hold no key."""
     report = yield
     report.sections = [(name, text.encode(errors="replace").decode()) for name, text in report.sections]
+    new = [(name, text) for name, text in report.sections if name.endswith(report.when or "")]
+    found = [f"{key} in the {name}" for name, text in new for key in canary.keys_in(text)]
+    if report.passed and found and getattr(item, "originalname", None) not in SHOWS_KEYS:
+        report.outcome, report.longrepr = "failed", "keys were shown:\n" + "\n".join(found)
     return report

@@ -129,6 +129,29 @@ def test_the_server_ends_with_the_program() -> None:
         assert sock.connect_ex((host, int(port))) != 0
 
 
+SERVERS = {
+    "DRAGOMAN_SECRET": "canary-2-of-sixteen-and-more",
+    "DRAGOMAN_API_KEY": "sk-dgm-canary-5",
+    "DRAGOMAN_WORKERS": "1",
+}
+
+
+def test_a_program_sees_nothing_of_the_servers(folder: Path) -> None:
+    """Pain 79: it may be one that runs what a model says. Neither with a server of its own nor with another's."""
+    given = SERVERS | {"DRAGOMAN_DATABASE": f"sqlite:///{folder}/canary-1.db"}
+    for options in ((), ("--url", "http://127.0.0.1:9", "--key", "sk-dgm-shown")):
+        found = seen(*options, **given)
+        assert not [name for name in found if name.startswith("DRAGOMAN_")]
+        assert "canary" not in str(found)
+
+
+@pytest.mark.parametrize("name", ["MASTER_KEY", "MASTER_KEY_PREVIOUS", "COUNTERS", "CONFIG", "SECRET_FILE", "LATER"])
+def test_a_program_sees_no_variable_that_bears_our_name(name: str) -> None:
+    env = {f"DRAGOMAN_{name}": "canary", "PATH": "/bin"}
+    found = program_environment(env, "program", url="http://x", key="k", model=None)
+    assert found == {"PATH": "/bin", "ANTHROPIC_BASE_URL": "http://x", "ANTHROPIC_API_KEY": "k"}
+
+
 def test_the_key_is_of_this_run_alone_and_nowhere_else(folder: Path) -> None:
     """Neither on the disk, though the database is, nor in a command line, nor in the log."""
     code = (
@@ -147,8 +170,8 @@ def test_the_key_is_of_this_run_alone_and_nowhere_else(folder: Path) -> None:
     assert first[1:] == ["False", str(Path("/proc/self").exists())]
     names = {path.name for path in folder.iterdir()}
     assert names >= {"kept.db", "kept.db.secret", "server.log"}
-    for path in folder.iterdir():
-        assert first[0].encode() not in path.read_bytes(), path
+    for path in folder.rglob("*"):
+        assert path.is_dir() or first[0].encode() not in path.read_bytes(), path
     listed = subprocess.run(
         [sys.executable, "-m", "dragoman", "keys", "list", "--json", "--database", "sqlite:///kept.db"],
         capture_output=True,
@@ -353,7 +376,7 @@ def test_what_would_lead_elsewhere_is_taken_out() -> None:
     kept = {"OPENAI_API_KEY": "k", "ANTHROPIC_LOG": "debug", "PATH": "/bin"}
     ours = {"ANTHROPIC_BASE_URL": "http://127.0.0.1:1", "ANTHROPIC_API_KEY": "sk-dgm-1"}
     assert program_environment(given, "aider", url="http://127.0.0.1:1", key="sk-dgm-1", model=None) == kept | ours
-    for name in ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "ANTHROPIC_BEDROCK_BASE_URL", "DRAGOMAN_API_KEY"):
+    for name in ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "ANTHROPIC_BEDROCK_BASE_URL"):
         assert name in ELSEWHERE
 
 

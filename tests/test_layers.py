@@ -74,6 +74,7 @@ THIRD_PARTY: Mapping[str, frozenset[str]] = {
     "sqlalchemy": frozenset({"store"}),
     "alembic": frozenset({"store"}),
     "psycopg": frozenset({"store.postgres"}),
+    "cryptography": frozenset({"gateway.master_key"}),
     "httpx2": frozenset({"http", "chat", "client.foreign", "client.httpx_clients"}),
     "pytest": frozenset({"pytest_plugin"}),
     "pydantic": frozenset({"client.tools.pydantics", "client.parse"}),  # only where a caller hands in its types
@@ -87,7 +88,9 @@ THIRD_PARTY: Mapping[str, frozenset[str]] = {
     "python_multipart": frozenset({"server"}),
     "botocore": frozenset({"gateway.aws"}),  # finds credentials where nobody has given any
     "google": frozenset({"gateway.google"}),  # tokens for a cloud
+    "pyarrow": frozenset({"cli.usage"}),  # writes Parquet
     "typer": frozenset({"cli", "chat", "doctor"}),
+    "redis": frozenset({"store.redis_link"}),
     "rich": frozenset({"cli", "chat", "doctor"}),
 }
 
@@ -103,6 +106,7 @@ MAY_NAME_PROVIDERS: Mapping[str, str] = {
     "gateway.config": "a key in the environment turns its provider on; the one table of such defaults",
     "gateway.aws": "a signature holds the name of the service, and the extra to install bears it",
     "gateway.google": "the extra to install bears its name",
+    "gateway.admin_workspaces": "what the API's maker keeps for itself: names of tags that begin with its own",
     "gateway.open": "puts the gateway together: the one place that imports each adapter",
 }
 NAMES_NO_PROVIDER = ("errors", "wire", "engines", "http", "store", "gateway", "server", "__main__")

@@ -23,16 +23,18 @@ import msgspec
 
 from dragoman import __version__
 from dragoman.errors import ConfigError, StoreError
-from dragoman.gateway.config import OFFLINE, Config, Listen, ProviderConfig, describe, load
-from dragoman.gateway.open import open_auth
+from dragoman.gateway.config import OFFLINE, Config, Listen, ProviderConfig, describe, load, why_no_start
+from dragoman.gateway.master_key import load_master_keys, master_key_file
+from dragoman.gateway.open import open_auth, open_credentials
 from dragoman.gateway.secret import load_secret, secret_file
-from dragoman.server.run import bind
+from dragoman.server.listening import bind
 from dragoman.store.base import KeyRecord
 from dragoman.store.urls import database_file, database_name, is_in_memory
 
 __all__ = ["Answer", "Finding", "Report", "examine"]
 
 PATIENCE_S = 2.0  # for a connection, the look-up of its host's name included
+LEDGER_DAYS = 7  # whose requests are counted
 SHOWN_CHARACTERS = 60  # of what a stranger at our address says
 PACKAGES = ("msgspec", "httptools", "httpx2", "sqlalchemy", "typer")
 
@@ -112,8 +114,14 @@ def _surroundings(config: Config, env: Mapping[str, str]) -> Iterator[Finding]:
     if database.status == "fail":
         return
     yield (secret := _secret(file, config, env))
-    if secret.status != "fail":
-        yield _keys(file, config, env)
+    if secret.status == "fail":
+        return
+    yield _keys(file, config, env)
+    if (master_key := _master_key(config, env)) is not None:
+        yield master_key
+    yield from _provider_keys(file, config, env)
+    if file is None or (file.exists() and file.stat().st_size):
+        yield _ledger(config)
 
 
 # The address
@@ -234,6 +242,77 @@ async def _list_keys(config: Config, env: Mapping[str, str]) -> Sequence[KeyReco
         return await auth.list()
     finally:
         await store.close()
+
+
+def _master_key(config: Config, env: Mapping[str, str]) -> Finding | None:
+    """Where one is given: without it no key of a provider in the database can be read."""
+    try:
+        path = master_key_file(config.server.database, env)
+        origin = load_master_keys(config.server.database, env, b"").origin
+    except ConfigError as error:
+        return Finding("fail", "master key", str(error))
+    if path is not None and path.exists():
+        return _privacy("master key", path)
+    return Finding("ok", "master key", origin) if env.get("DRAGOMAN_MASTER_KEY") else None
+
+
+def _provider_keys(file: Path | None, config: Config, env: Mapping[str, str]) -> Iterator[Finding]:
+    """Those in the database, and the providers that cannot do without one. Never a key itself."""
+    is_there = file is None or (file.exists() and file.stat().st_size)
+    try:
+        kept, troubles = asyncio.run(_stored_keys(config, env)) if is_there else ([], [])
+    except (ConfigError, StoreError) as error:
+        yield Finding("fail", "provider keys", str(error))
+        return
+    for trouble in troubles:
+        yield Finding("fail", "provider keys", trouble)
+    if kept and not troubles:
+        yield Finding("ok", "provider keys", f"{len(kept)} live, for {', '.join(sorted(set(kept)))}")
+    for provider in config.providers.values():
+        if provider.name not in kept and (why := why_no_start(provider)):
+            yield Finding("fail", "provider keys", why)
+
+
+async def _stored_keys(config: Config, env: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """The providers that have live keys, one for each key; and a sentence for each that cannot be read."""
+    store, _, secret = open_auth(config, env)
+    credentials = open_credentials(store, config, env, secret)
+    await store.open()
+    try:
+        records = await store.credentials.live()
+    finally:
+        await store.close()
+    return [each.provider for each in records], [why for each in records if (why := credentials.trouble(each))]
+
+
+def _ledger(config: Config) -> Finding:
+    if not config.ledger.enabled:
+        return Finding("ok", "ledger", "off: no request is recorded")
+    try:
+        requests, unpriced = asyncio.run(_last_requests(config))
+    except (ConfigError, StoreError) as error:
+        return Finding("fail", "ledger", str(error))
+    said = f"{requests:,} requests in the last {LEDGER_DAYS} days"
+    if not unpriced:
+        return Finding("ok", "ledger", said)
+    remedy = "`dragoman usage` tells of which models. Set their prices in [prices] (docs/prices.md)."
+    return Finding("warn", "ledger", f"{said}, {unpriced:,} of them without a known price", remedy)
+
+
+async def _last_requests(config: Config) -> tuple[int, int]:
+    """How many, and how many of them have no known price."""
+    from dragoman.store.sql import SQLStore
+    from dragoman.store.usage import HOUR_S
+
+    store = SQLStore(config.server.database)
+    await store.open()
+    try:
+        end = int(time.time()) + HOUR_S
+        start = end - LEDGER_DAYS * 24 * HOUR_S
+        sums = await store.usage.sums(width_s=HOUR_S, start=start, end=end, in_buckets=False)
+    finally:
+        await store.close()
+    return sum(each.requests for each in sums), sum(each.unpriced for each in sums)
 
 
 # The providers

@@ -67,7 +67,7 @@ class DragomanServer:
     def __enter__(self) -> Self:
         from dragoman.client.home import Home
         from dragoman.gateway.config import Listen
-        from dragoman.server.run import bind
+        from dragoman.server.listening import bind
 
         listener = bind(Listen("127.0.0.1", 0))
         self.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"

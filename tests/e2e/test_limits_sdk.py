@@ -22,6 +22,8 @@ from serving import Serving, wait_until
 from dragoman.gateway.config_limits import LimitsConfig, TierConfig
 from dragoman.gateway.limits import Limits
 from dragoman.gateway.model_groups import ModelGroups
+from dragoman.store.buckets import Buckets
+from dragoman.store.memory import MemoryCounters
 
 FAMILY = "anthropic-ratelimit-"
 ASKING: dict[str, Any] = {"model": "claude-opus-4-8", "max_tokens": 64, "messages": HELLO["messages"]}
@@ -64,11 +66,19 @@ async def limiting(*, upstream: str | None = None, **limits: int) -> AsyncIterat
     server = Serving(upstream=upstream)
     config = LimitsConfig(organization="t", tiers={"t": TierConfig(name="t", origin="the test", **limits)})
     gateway = server.gateway
-    gateway.limits = Limits(config, groups=ModelGroups(gateway.router, gateway.config), clock=clock, wall=clock)
+    counters = MemoryCounters()
+    groups = ModelGroups(gateway.router, gateway.config)
+    gateway.limits = Limits(config, groups=groups, counters=counters, clock=clock, wall=clock)
     async with server:
         yield server, clock
         await server.settled()
-        assert gateway.limits._connected == {}
+        assert counters.gates == {}
+
+
+def buckets_of(server: Serving) -> Buckets:
+    counters = server.gateway.limits.counters
+    assert isinstance(counters, MemoryCounters)
+    return counters.buckets
 
 
 def told(headers: Any) -> dict[str, str]:
@@ -250,7 +260,7 @@ async def test_a_stream_that_is_hung_up_on_counts_what_it_sent() -> None:
             await wire.head()
             await wire.until(b"some more words")
         await server.settled()
-        (share,) = [at - clock.now for at in server.gateway.limits.buckets._full_at.values()]
+        (share,) = [at - clock.now for at in buckets_of(server)._full_at.values()]
         assert 50 <= share * 200 / 60 <= 400
 
 
@@ -289,7 +299,7 @@ async def test_what_an_upstream_refuses_is_not_counted(status: int, kind: str) -
             await server.settled()
             assert error(answered, status)["type"] == kind
             assert answered.header(f"{FAMILY}requests-limit") == ("77" if status == 429 else "1")
-        buckets, now = server.gateway.limits.buckets, server.gateway.clock()
+        buckets, now = buckets_of(server), server.gateway.clock()
         assert all(buckets.full_at(key, now) <= now for key in buckets._full_at)
 
 
@@ -299,7 +309,7 @@ async def test_an_answer_of_an_upstream_counts_by_its_usage() -> None:
         for body in (HELLO, STREAMED):
             await exchange(server.url, post(body))
             await server.settled()
-        seconds = sorted(at - clock.now for at in server.gateway.limits.buckets._full_at.values())
+        seconds = sorted(at - clock.now for at in buckets_of(server)._full_at.values())
     assert seconds == pytest.approx([2 * 5 * 0.06, 2 * 7 * 0.06])
 
 

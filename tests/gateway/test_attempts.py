@@ -98,6 +98,15 @@ def test_a_context_that_is_too_small_leads_to_a_larger_one() -> None:
     assert them.after(0, TOO_LONG, 0.0) is None
 
 
+@pytest.mark.parametrize("status", [401, 403, 429])
+def test_another_key_of_the_same_target_is_tried_at_once(status: int) -> None:
+    fresh = [True, False]
+    them = Attempts([0, 1], has_other_key=lambda _: fresh.pop(0), random=lambda: 0.5)
+    them.first()
+    assert them.after(0, Failure(status=status), 0.0) == Step(0, 0.0)
+    assert them.after(0, Failure(status=status), 0.0) == Step(1, 0.0)
+
+
 failures = st.builds(
     Failure,
     status=st.sampled_from([400, 401, 408, 413, 429, 500, 502, 503, 504, 529]),

@@ -29,9 +29,12 @@ from dragoman.gateway.config import (
     describe,
     load,
     settings,
+    why_no_start,
 )
+from dragoman.gateway.config_budgets import BudgetConfig
 from dragoman.gateway.config_limits import GroupConfig, LimitsConfig, TierConfig
 from dragoman.gateway.config_prices import PriceConfig, PriceTier
+from dragoman.gateway.config_routes import ConditionConfig
 from dragoman.gateway.open import _transport as open_transport
 from dragoman.store.urls import database_file
 
@@ -341,6 +344,7 @@ def test_the_password_of_a_database_is_not_shown_with_its_configuration() -> Non
 # What is refused
 
 SERVER, PROVIDER = "[server]\n", '[providers.a]\nbase_url = "http://a"\n'
+WHEN = PROVIDER + '[models.m]\ntargets = ["a/b"]\n[[models.m.when]]\n'
 
 
 @pytest.mark.parametrize(
@@ -361,7 +365,9 @@ SERVER, PROVIDER = "[server]\n", '[providers.a]\nbase_url = "http://a"\n'
         ("[[server]]", 1, ["server: this is a setting, not a table"]),
         ("providers = []", 1, ["providers: this is a setting, not a table"]),
         ('[providers]\nbase_url = "http://a"', 2, ["providers.base_url:", "belongs in [providers.NAME]"]),
-        ('[models]\nfoo = "a/b"', 2, ["models.foo:", "Write [models.foo]"]),
+        ('[models]\nfoo = "a/b"', 2, ["models.foo:", 'the provider of "a/b" is not there']),
+        ("[models]\nfoo = 1", 2, ["models.foo: 1 is no target", 'Write NAME = "provider/model"']),
+        ('[models]\nfoo = "ab"', 2, ['models.foo: "ab" has no /', 'Write NAME = "provider/model"']),
         # words
         ('retired = "no"', 1, ['retired: "no" is not one of the words', 'Write "serve" or "refuse".']),
         ("unknown_betas = true", 1, ["unknown_betas: true is not", '"accept" or "refuse"']),
@@ -434,8 +440,6 @@ SERVER, PROVIDER = "[server]\n", '[providers.a]\nbase_url = "http://a"\n'
         # providers
         (PROVIDER.replace("a]", "GPU]"), 1, ["providers.GPU:", "a-z, 0-9, - and _"]),
         ("\n[providers.a]\nauth = 'bearer'", 2, ["providers.a: base_url is missing", 'Add base_url = "https://..."']),
-        ("[providers.anthropic]", 1, ["providers.anthropic:", "without a key", 'api_key = "${ANTHROPIC_API_KEY}"']),
-        (PROVIDER.replace("http://a", "https://API.anthropic.com."), 1, ["providers.a:", "without a key"]),
         (PROVIDER + 'api_key = ""', 3, ["providers.a.api_key: the value is empty"]),
         (PROVIDER + 'api_key = "${EMPTY}"', 3, ["providers.a.api_key: the value is empty"]),
         (PROVIDER + 'api_key = "a b"', 3, ["has a space", "Copy the key again"]),
@@ -465,7 +469,20 @@ SERVER, PROVIDER = "[server]\n", '[providers.a]\nbase_url = "http://a"\n'
         (PROVIDER + "[models.m]", 3, ["models.m: targets is missing", 'targets = ["a/..."]']),
         (PROVIDER + '[models.m]\ntargets = "a/b"', 4, ['"a/b" is not a list', 'targets = ["provider/model"]']),
         (PROVIDER + "[models.m]\ntargets = []", 4, ["a list is empty"]),
-        (PROVIDER + '[models.m]\ntargets = ["a/b",\n"a/c"]', 4, ["several targets", "later version", "Keep one"]),
+        (PROVIDER + '[models.m]\ntargets = ["a/b",\n"a/b"]', 5, ["targets[1]", '"a/b" is there twice', "Keep one"]),
+        (PROVIDER + '[models.m]\ntargets = ["a/b",\n"c/b"]', 5, ["targets[1]", 'provider of "c/b" is not there']),
+        (PROVIDER + f"[models.m]\ntargets = {json.dumps([f'a/{n}' for n in range(21)])}", 4, ["more than 20 targets"]),
+        (PROVIDER + '[models.m]\ntargets = ["a/b"]\npolicy = "best"', 5, ["models.m.policy", '"best"', "cheapest"]),
+        (PROVIDER + '[models.m]\ntargets = ["a/b"]\nweights = [1, 2]', 5, ["2 weights and 1 targets"]),
+        (PROVIDER + '[models.m]\ntargets = ["a/b"]\nweights = [-1]', 5, ["models.m.weights[0]: -1 is not a number"]),
+        (PROVIDER + '[models.m]\ntargets = ["a/b"]\nweights = [0]', 5, ["gives no target any weight"]),
+        (PROVIDER + '[models.m]\ntargets = ["a/b"]\nweights = 3', 5, ["3 is no list of weights"]),
+        (PROVIDER + '[models.m]\ntargets = ["a/b"]\nattempts = 0', 5, ["models.m.attempts"]),
+        (PROVIDER + '[models.m]\ntargets = ["a/b"]\nwhen = 1', 5, ["not a list of tables", "[[models."]),
+        (WHEN + "tools = true", 5, ["models.m.when[0]: targets is missing"]),
+        (WHEN + 'targets = ["a/b"]', 5, ["it says of no request that it is meant"]),
+        (WHEN + 'targets = ["a/b"]\ntag = "blue"', 7, ["models.m.when[0].tag", '"blue" is no tag', "team=blue"]),
+        (WHEN + 'targets = ["x/b"]\ntools = true', 6, ["models.m.when[0].targets[0]", '"x/b" is not there']),
         (PROVIDER + '[models.m]\ntargets = [\n"ab"]', 5, ["models.m.targets[0]:", '"ab" has no /']),
         (PROVIDER + "[models.m]\ntargets = [1]", 4, ["models.m.targets[0]: 1 has no /"]),
         (PROVIDER + '[models.m]\ntargets = ["/b"]', 4, ["lacks a provider"]),
@@ -732,10 +749,12 @@ SECTIONS = {
     "`[server]`": ServerConfig,
     "`[providers.NAME]`": ProviderConfig,
     '`[models."NAME"]`': RouteConfig,
+    '`[[models."NAME".when]]`': ConditionConfig,
     "`[[faults]]`": FaultConfig,
     "`[tiers.NAME]`": TierConfig,
     '`[tiers.NAME.groups."MODEL"]`': GroupConfig,
     "`[limits]`": LimitsConfig,
+    "`[[budgets]]`": BudgetConfig,
     '`[prices."PROVIDER/MODEL"]`': PriceConfig,
     '`[[prices."PROVIDER/MODEL".tiers]]`': PriceTier,
 }
@@ -750,6 +769,7 @@ def test_every_setting_is_in_the_document_with_its_default(title: str, table: ty
     default = next(_default(field) for field in msgspec.structs.fields(table) if field.name == name)
     written = f'"{default}"' if isinstance(default, str | Listen) else str(default)
     written = written.lower() if isinstance(default, bool) else written
+    written = str(list(default)) if type(default) is tuple else written
     assert row[2] == ("none" if default in (None, "", msgspec.NODEFAULT) else f"`{written}`")
 
 
@@ -762,13 +782,31 @@ def test_the_document_names_no_setting_that_is_not_there() -> None:
     assert sorted(rows) == sorted(name for _, _, name in FIELDS)
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[providers.anthropic]", r"providers\.anthropic: .*without a key.*`dragoman providers add-key"),
+        (PROVIDER.replace("http://a", "https://API.anthropic.com."), r"providers\.a: .*without a key"),
+        (PROVIDER, None),
+        ("[providers.offline]", None),
+    ],
+)
+def test_who_needs_a_key_is_known_but_it_may_be_in_the_store(text: str, says: str | None) -> None:
+    """So the file loads, and a server looks into the store at its start."""
+    (provider,) = read(text).providers.values()
+    why = why_no_start(provider)
+    assert (why is None) if says is None else re.search(says, why or "")
+    assert why_no_start(msgspec.structs.replace(provider, api_key=Secret("sk-x"))) is None
+
+
 def test_every_field_of_a_table_is_a_setting_or_set_by_the_loader() -> None:
     fields = {(table, field.name) for table in SECTIONS.values() for field in msgspec.structs.fields(table)}
     assert fields - {(table, name) for _, table, name in FIELDS} == {
         (Config, "server"), (Config, "providers"), (Config, "models"), (Config, "faults"),
         (Config, "source"), (Config, "notes"),
         (ProviderConfig, "name"), (ProviderConfig, "origin"), (RouteConfig, "name"), (RouteConfig, "origin"),
-        (FaultConfig, "origin"), (Config, "limits"), (TierConfig, "name"), (TierConfig, "origin"),
+        (RouteConfig, "when"), (ConditionConfig, "origin"),
+        (FaultConfig, "origin"), (Config, "limits"), (Config, "budgets"), (TierConfig, "name"), (TierConfig, "origin"),
         (TierConfig, "groups"), (GroupConfig, "origin"), (LimitsConfig, "tiers"),
         (Config, "prices"), (PriceConfig, "origin"), (PriceConfig, "tiers"),
     }  # fmt: skip

@@ -14,6 +14,7 @@ rpm = 300
 itpm = 500_000
 otpm = 100_000
 tpm = 550_000
+tpd = 90_000_000
 count_rpm = 600
 concurrent = 20
 [tiers.team.groups."opus"]
@@ -39,13 +40,16 @@ def test_tiers_and_who_is_in_them(tmp_path: Path) -> None:
     limits = read(tmp_path, EVERYTHING).limits
     team = limits.tiers["team"]
     assert (team.rpm, team.itpm, team.otpm, team.tpm) == (300, 500_000, 100_000, 550_000)
-    assert (team.count_rpm, team.concurrent) == (600, 20)
+    assert (team.tpd, team.count_rpm, team.concurrent) == (90_000_000, 600, 20)
     assert (team.groups["opus"].rpm, team.groups["opus"].itpm) == (60, None)
     assert (limits.tiers["free"].rpm, limits.tiers["free"].tpm) == (3, None)
     assert limits.tiers["scale"] == BUILT_IN["scale"]
     assert (limits.organization, limits.default_workspace) == ("scale", "team")
     assert limits.workspaces == {"wrkspc_1": "free", "*": "team"}
     assert limits.keys == {"nightly tests": "free"}
+    assert limits.without_counters == "local"
+    refusing = read(tmp_path, EVERYTHING.replace("[limits]", '[limits]\nwithout_counters = "refuse"')).limits
+    assert refusing.without_counters == "refuse"
 
 
 def test_nobody_is_in_a_tier_by_default(tmp_path: Path) -> None:
@@ -82,6 +86,7 @@ def test_a_person_is_told_who_has_which_limits(tmp_path: Path) -> None:
         ("[limits]\norganization = 5", "2: limits.organization: 5 is no name of a tier"),
         ('[limits]\nkeys = ["free"]', "2: limits.keys: a list is no table of tiers"),
         ("[limits]\nworkspaces = {a = 5}", "2: limits.workspaces: a table is no table of tiers"),
+        ('[limits]\nwithout_counters = "closed"', '2: limits.without_counters: "closed" is not one of the words'),
         ("[limits]\nrpm = 5", "2: limits.rpm: there is no such setting here. It belongs in [tiers.NAME]."),
         ("limits = 5", "1: limits: this is a setting, not a table"),
     ],

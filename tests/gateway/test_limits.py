@@ -1,21 +1,18 @@
 """Rate limits: the arithmetic of buckets, who is limited by what, and what callers are told. Time is a number."""
 
 import json
-import math
-from typing import Any
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar, cast
 
-import hypothesis
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from misbehaving import sse_event
 from rawhttp import HELLO
 
-from dragoman.errors import ConfigError, Overloaded
+from dragoman.errors import ApiError, BillingProblem, ConfigError, Overloaded, StoreError, Unavailable
 from dragoman.gateway.auth import Principal
-from dragoman.gateway.buckets import Buckets, Demand, Share, level, wait_s
 from dragoman.gateway.call import Asked, Call
 from dragoman.gateway.catalogue import Catalogue
 from dragoman.gateway.config import OFFLINE, Config, ProviderConfig, RouteConfig, ServerConfig, TargetName
@@ -23,8 +20,11 @@ from dragoman.gateway.config_limits import BUILT_IN, GroupConfig, LimitsConfig, 
 from dragoman.gateway.input_estimate import estimate_input_tokens, estimate_output_tokens
 from dragoman.gateway.limits import Hold, LimitReached, Limits
 from dragoman.gateway.model_groups import ModelGroups
-from dragoman.gateway.routing import Router
+from dragoman.gateway.routing import Route, Router
 from dragoman.providers.base import Operation
+from dragoman.store.buckets import Buckets, level
+from dragoman.store.counters import Order, Purse, Taking
+from dragoman.store.memory import MemoryCounters
 from dragoman.wire.headers import Headers
 from dragoman.wire.ratelimits import Window, rate_limit_headers
 from dragoman.wire.types import Usage
@@ -36,6 +36,8 @@ DEFAULT_WORKSPACE = "wrkspc_default"
 ME = Principal("apikey_1", "mine", DEFAULT_WORKSPACE, ORGANIZATION)
 OPUS, HAIKU, FABLE = "claude-opus-4-8", "claude-haiku-4-5", "claude-fable-5"
 FAMILY = "anthropic-ratelimit-"
+T = TypeVar("T")
+LIMIT = st.integers(1, 10_000_000)
 
 
 class Clock:
@@ -46,11 +48,21 @@ class Clock:
         return self.now
 
 
+def done(work: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns that has nothing to wait for."""
+    try:
+        work.send(None)
+    except StopIteration as stop:
+        return cast("T", stop.value)
+    raise AssertionError("it waits")
+
+
 class Limited:
     """Limits with a clock that stands until it is moved."""
 
     def __init__(self, **config: Any) -> None:
         tiers = {**BUILT_IN, **config.pop("tiers", {})}
+        spending = config.pop("spending", None)
         whole = Config(
             server=ServerConfig(),
             providers={
@@ -64,17 +76,24 @@ class Limited:
             limits=LimitsConfig(tiers=tiers, **config),
         )
         self.clock = Clock()
-        self.groups = ModelGroups(Router(whole, CATALOGUE), whole)
+        self.router = Router(whole, CATALOGUE)
+        self.groups = ModelGroups(self.router, whole)
         self.limits = Limits(
             whole.limits,
             groups=self.groups,
             default_workspace_id=DEFAULT_WORKSPACE,
+            spending=spending,
             clock=self.clock,
             wall=lambda: WALL + self.clock.now,
         )
 
     def reserve(self, model: str = OPUS, who: Principal = ME, **more: Any) -> Hold:
-        return self.limits.reserve(asked(model, who, **more))
+        return done(self.limits.reserve(asked(model, who, **more)))
+
+    @property
+    def buckets(self) -> Buckets:
+        assert isinstance(self.limits.counters, MemoryCounters)
+        return self.limits.counters.buckets
 
     def refusal(self, model: str = OPUS, who: Principal = ME, **more: Any) -> LimitReached:
         with pytest.raises(LimitReached) as caught:
@@ -124,155 +143,6 @@ def passing(server: Limited, model: str = OPUS, who: Principal = ME, **more: Any
     raise AssertionError("nothing limits it")
 
 
-# -- one bucket -------------------------------------------------------------------------------------------------------
-
-
-def test_a_bucket_holds_a_minute_and_refills_all_the_time() -> None:
-    """LIM-1: 60 a minute is one a second, and no minute begins anew."""
-    buckets, one = Buckets(), Demand("k", 60, 1, 1)
-    assert [any(buckets.take([one], 0.0).wait_s) for _ in range(61)] == [False] * 60 + [True]
-    assert buckets.take([one], 0.0).wait_s == [pytest.approx(1.0)]
-    assert buckets.take([one], 0.4).wait_s == [pytest.approx(0.6)]
-    assert not any(buckets.take([one], 1.0).wait_s)
-    assert any(buckets.take([one], 1.5).wait_s)
-    assert [any(buckets.take([one], 11.0).wait_s) for _ in range(11)] == [False] * 10 + [True]
-
-
-def test_all_buckets_or_none() -> None:
-    """LIM-7: what one bucket refuses, another has not paid for."""
-    buckets = Buckets()
-    large, small = Demand("large", 100, 10, 10), Demand("small", 1, 1, 1)
-    assert not any(buckets.take([large, small], 0.0).wait_s)
-    before = buckets.full_at("large", 0.0)
-    for _ in range(50):
-        assert buckets.take([large, small], 0.0).shares == []
-    assert buckets.full_at("large", 0.0) == before
-
-
-@pytest.mark.parametrize(
-    ("actual", "settled", "left"),
-    [
-        (40, 0.0, 60.0),  # as estimated
-        (100, 0.0, 0.0),
-        (160, 0.0, -60.0),  # a debt
-        (0, 0.0, 100.0),
-        (0, 6.0, 100.0),
-        (10, 6.0, 100.0),  # without the estimate's surplus it would have been full at 6 s
-        (40, 6.0, 70.0),
-    ],
-)
-def test_an_estimate_is_corrected(actual: int, settled: float, left: float) -> None:
-    """LIM-3: as though the real number had been taken in the first place."""
-    buckets = Buckets()
-    (share,) = buckets.take([Demand("k", 100, 40, 40)], 0.0).shares
-    buckets.settle(share, actual, settled)
-    assert level(buckets.full_at("k", settled), 100, settled) == pytest.approx(left)
-
-
-def test_what_time_has_refilled_is_not_given_back_once_more() -> None:
-    """LIM-1: without the first request, the bucket would be as full as it can be, not fuller."""
-    buckets = Buckets()
-    (first,) = buckets.take([Demand("k", 60, 60, 60)], 0.0).shares
-    buckets.take([Demand("k", 60, 50, 50)], 90.0)
-    buckets.settle(first, 0, 90.0)
-    assert level(buckets.full_at("k", 90.0), 60, 90.0) == pytest.approx(10.0)
-
-
-def test_more_than_the_limit_passes_a_full_bucket_and_leaves_a_debt() -> None:
-    """LIM-10: else no time would be long enough."""
-    buckets, huge = Buckets(), Demand("k", 60, 1000, 1000)
-    (share,) = buckets.take([huge], 0.0).shares
-    buckets.settle(share, 120, 0.0)
-    assert buckets.take([Demand("k", 60, 1, 1)], 0.0).wait_s == [pytest.approx(61.0)]
-    assert buckets.take([huge], 0.0).wait_s == [pytest.approx(120.0)]
-    assert not any(buckets.take([huge], 120.0).wait_s)
-
-
-LIMIT = st.integers(1, 10_000_000)
-TIME = st.floats(0, 1e7)
-
-
-@given(limit=LIMIT, now=TIME, debt=st.floats(0, 1e5), need=st.integers(1, 20_000_000))
-def test_after_the_wait_it_is_there(limit: int, now: float, debt: float, need: int) -> None:
-    """LIM-10: for every state of a bucket, after the seconds of `retry-after` the same request passes; before, not."""
-    full_at = now + debt
-    wait = wait_s(full_at, limit, need, now)
-    assert wait_s(full_at, limit, need, now + math.ceil(wait)) == 0
-    if wait > 1:
-        assert wait_s(full_at, limit, need, now + math.ceil(wait) - 1.01) > 0
-
-
-def test_memory_is_for_those_that_are_not_full() -> None:
-    buckets = Buckets()
-    for caller in range(5000):
-        buckets.take([Demand(caller, 60, 1, 1)], float(caller))  # full again a second later
-    assert len(buckets) < 10
-    buckets = Buckets(kept=100)
-    for caller in range(5000):
-        buckets.take([Demand(caller, 1, 1, 1)], 0.0)
-    assert len(buckets) <= 100
-
-
-@hypothesis.settings(max_examples=60, stateful_step_count=40, deadline=None)
-class Traffic(RuleBasedStateMachine):
-    """Requests that come, end and are refused at any time, against one limit."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-        self.limit = 100
-        self.buckets = Buckets()
-        self.running: list[Share] = []
-        self.debts = 0.0  # the most that running requests ever used beyond what was taken
-        self.spent = 0.0  # really used by requests that have ended
-
-    @property
-    def left(self) -> float:
-        return level(self.buckets.full_at("k", self.now), self.limit, self.now)
-
-    @rule(seconds=st.floats(0, 90))
-    def wait(self, seconds: float) -> None:
-        self.now += seconds
-
-    @rule(tokens=st.integers(0, 250))
-    def ask(self, tokens: int) -> None:
-        before = self.left
-        taking = self.buckets.take([Demand("k", self.limit, max(1, tokens), tokens)], self.now)
-        if taking.shares:
-            self.running += taking.shares
-            assert before + 1e-3 >= min(max(1, tokens), self.limit)
-        else:
-            assert self.left == before  # LIM-7
-            later = self.now + math.ceil(taking.wait_s[0])
-            again = wait_s(self.buckets.full_at("k", later), self.limit, max(1, tokens), later)
-            assert again == 0  # LIM-10
-
-    @precondition(lambda self: self.running)
-    @rule(data=st.data(), actual=st.integers(0, 300))
-    def end(self, data: st.DataObject, actual: int) -> None:
-        share = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
-        before = self.left
-        self.buckets.settle(share, actual, self.now)
-        self.debts += max(0, actual - share.taken)
-        self.spent += actual
-        if actual < share.taken:
-            assert before - 1e-6 <= self.left <= before + share.taken - actual + 1e-6
-        else:
-            assert self.left == pytest.approx(before - (actual - share.taken))
-
-    @invariant()
-    def never_more_than_the_limit_nor_below_the_debts(self) -> None:
-        assert -self.debts - 1e-3 <= self.left <= self.limit
-
-    @invariant()
-    def no_more_is_used_than_refilled(self) -> None:
-        """LIM-1: over any time, a minute's worth at first and the refill, but for debts."""
-        assert self.spent <= self.limit + self.now * self.limit / 60 + self.debts + 1e-3
-
-
-test_traffic_keeps_the_limit = Traffic.TestCase
-
-
 # -- who is limited, by what ------------------------------------------------------------------------------------------
 
 
@@ -280,7 +150,7 @@ def test_nothing_is_limited_unless_configured() -> None:
     """LIM-9: a tier alone limits nobody."""
     free = Limited(tiers=tier(rpm=1))
     assert [free.reserve().tell([], status=200) for _ in range(100)] == [[]] * 100
-    assert len(free.limits.buckets) == 0
+    assert len(free.buckets) == 0
 
 
 @pytest.mark.parametrize(
@@ -290,6 +160,7 @@ def test_nothing_is_limited_unless_configured() -> None:
         ({"itpm": 30_000}, used(read=30_000), "30,000 input tokens"),
         ({"otpm": 8_000}, used(written=8_000), "8,000 output tokens"),
         ({"tpm": 40_000}, used(20_000, 20_000), "40,000 tokens"),
+        ({"tpd": 1_000_000}, used(600_000, 400_000), "1,000,000 tokens per day"),
     ],
 )
 def test_a_used_up_limit_is_429_that_names_it(limits: dict[str, int], use: Usage | None, message: str) -> None:
@@ -298,9 +169,10 @@ def test_a_used_up_limit_is_429_that_names_it(limits: dict[str, int], use: Usage
     for _ in range(1 if use else 50):
         server.reserve().release(use, status=200)
     error = server.refusal()
+    said = message if message.endswith("day") else f"{message} per minute"
     assert (error.status, error.kind) == (429, "rate_limit_error")
     assert error.message == (
-        f"This request would exceed your organization's rate limit of {message} per minute (org: {ORGANIZATION}, "
+        f"This request would exceed your organization's rate limit of {said} (org: {ORGANIZATION}, "
         "model: claude-opus-4-8). You can see the response headers for current usage. Please reduce the prompt length "
         "or the maximum tokens requested, or try again later."
     )
@@ -355,7 +227,7 @@ def test_names_that_a_caller_makes_up_take_no_memory() -> None:
     server = limited(rpm=1000, itpm=1_000_000)
     for number in range(500):
         server.reserve(f"box/model-{number}")
-    assert len(server.limits.buckets) == 2
+    assert len(server.buckets) == 2
 
 
 def test_a_tier_may_say_otherwise_of_a_group_or_a_line() -> None:
@@ -424,6 +296,32 @@ def test_a_tier_of_the_file_takes_the_place_of_one_that_is_built_in() -> None:
     assert passing(Limited(tiers=tier("free", rpm=3), organization="free")) == 3
 
 
+def test_a_tier_that_was_given_to_a_key_or_a_workspace_goes_before_the_configuration() -> None:
+    """LIM-5: and one that is not there any more is as though it had not been given."""
+    tiers = {**tier("one", rpm=1), **tier("two", rpm=2), **tier("three", rpm=3)}
+    for config in ({}, {"keys": {"*": "one"}}, {"workspaces": {"*": "one"}}):
+        server = Limited(tiers=tiers, **config)
+        own = msgspec.structs.replace(ME, tier="three", workspace_tier="two")
+        assert passing(server, who=own) == 2
+        server.clock.now += 60
+        gone = msgspec.structs.replace(ME, tier="gone", workspace_tier="three")
+        assert passing(server, who=gone) == (1 if "keys" in config else 3)
+
+
+def test_what_is_set_while_the_server_runs_holds_from_the_next_request_on() -> None:
+    """Issue 7: limits that are changed, taken away and given; what runs is settled as it was taken."""
+    server = Limited(tiers=tier(rpm=2), organization="t")
+    before = server.reserve()
+    assert passing(server) == 1
+    server.limits.use(LimitsConfig(tiers=tier(rpm=10), organization="t"))
+    assert passing(server) == 0  # used up is used up
+    server.clock.now += 12  # seconds: of ten a minute, two
+    assert passing(server) == 2
+    before.release(status=529)
+    server.limits.use(LimitsConfig(tiers=tier(rpm=10)))
+    assert [server.reserve().tell([], status=200) for _ in range(20)] == [[]] * 20
+
+
 YOU = Principal("apikey_2", "yours", DEFAULT_WORKSPACE, ORGANIZATION)
 AWAY = Principal("apikey_3", "away", "wrkspc_other", ORGANIZATION)
 
@@ -472,7 +370,7 @@ def test_a_request_of_a_batch_is_not_counted_as_one_of_messages() -> None:
     batched = asked(OPUS, ME)
     batched = msgspec.structs.replace(batched, call=msgspec.structs.replace(batched.call, batched_for=ME))
     for _ in range(5):
-        assert server.limits.reserve(batched).tell([], status=200) == []
+        assert done(server.limits.reserve(batched)).tell([], status=200) == []
     assert passing(server) == 1
 
 
@@ -483,7 +381,7 @@ def left(server: Limited, kind: str) -> float:
     """What is really left of the one limit of this kind, unrounded."""
     (line,) = (each for each in server.limits._plan(ME, server.groups.of(OPUS)).lines if each.kind == kind)
     now = server.clock.now
-    return level(server.limits.buckets.full_at(line.key, now), line.per_minute, now)
+    return level(server.buckets.full_at(line.key, now), line.limit, now, line.period_s)
 
 
 def test_input_counts_without_what_a_cache_was_read_from() -> None:
@@ -493,6 +391,16 @@ def test_input_counts_without_what_a_cache_was_read_from() -> None:
     server.reserve().release(usage, status=200)
     assert left(server, "input") == pytest.approx(98_800)
     assert left(server, "tokens") == pytest.approx(98_300)
+
+
+def test_cache_reads_count_where_the_api_counts_them() -> None:
+    """LIM-3: of Haiku 3.5 alone."""
+    usage = used(1000, 0, cache_read_input_tokens=50_000)
+    for model, reads in (("claude-3-5-haiku-latest", 51_000), (HAIKU, 1000)):
+        server = limited(itpm=100_000)
+        server.reserve(model).release(usage, status=200)
+        told = dict(server.reserve(model).tell([], status=200))
+        assert int(told[f"{FAMILY}input-tokens-remaining"]) == 100_000 - reads
 
 
 def test_input_is_estimated_until_it_is_known() -> None:
@@ -630,11 +538,11 @@ def test_a_key_may_have_its_own_number_at_once() -> None:
 def test_a_full_server_is_529_and_not_a_limit() -> None:
     """ERR-22, ERR-53: and it takes nothing from the limits."""
     limits = Limits(max_running=1)
-    hold = limits.reserve()
+    hold = done(limits.reserve())
     with pytest.raises(Overloaded, match=r"^Overloaded$"):
-        limits.reserve()
+        done(limits.reserve())
     hold.release()
-    limits.reserve()
+    done(limits.reserve())
 
 
 # -- what is told -----------------------------------------------------------------------------------------------------
@@ -705,6 +613,23 @@ def test_what_is_left_is_never_more_than_the_limit_nor_less_than_nothing(
     assert told[f"{FAMILY}{kind}-reset"].endswith("Z")
 
 
+def test_a_day_is_told_when_it_is_the_tightest() -> None:
+    """HDR-35: in the family of tokens; `reset` may be a day away."""
+    server = limited(tpm=40_000, tpd=100_000)
+    server.reserve().release(used(30_000, 9_900), status=200)
+    told = server.headers()
+    assert (told[f"{FAMILY}tokens-limit"], told[f"{FAMILY}tokens-remaining"]) == ("40000", "0")
+    server.clock.now += 60
+    server.reserve().release(used(30_000, 9_900), status=200)
+    server.clock.now += 60
+    told = server.headers()
+    assert (told[f"{FAMILY}tokens-limit"], told[f"{FAMILY}tokens-remaining"]) == ("100000", "20000")
+    # 79,800 tokens and 24 of the request itself, by its estimate, at 0.864 s each
+    assert told[f"{FAMILY}tokens-reset"] == "2026-11-22T05:09:28Z"
+    only = limited(tpd=100_000).headers()
+    assert {name.removeprefix(FAMILY) for name in only} == {"tokens-limit", "tokens-remaining", "tokens-reset"}
+
+
 def test_our_limits_take_the_place_of_an_upstreams_but_on_its_own_429() -> None:
     """HDR-39."""
     theirs = [(f"{FAMILY}requests-limit", "5"), (f"{FAMILY}tokens-limit", "6"), ("retry-after", "9")]
@@ -716,3 +641,95 @@ def test_our_limits_take_the_place_of_an_upstreams_but_on_its_own_429() -> None:
     assert hold.tell(theirs, status=429) == theirs
     assert (f"{FAMILY}requests-limit", "50") in hold.tell([], status=429)
     assert Limited().reserve().tell(theirs, status=200) == theirs
+
+
+# -- budgets, in the same step ----------------------------------------------------------------------------------------
+
+
+class Spending:
+    """Budgets of so many nano-dollars, of which each request may cost 10."""
+
+    def __init__(self, *limits: int | None, spent: int = 0) -> None:
+        self.is_on = True
+        self.limits = limits
+        self.told = spent
+        self.asked = 0
+        self.ended: list[str] = []
+
+    def purses(self, asked: Asked, route: Route) -> list[Purse]:
+        assert route.model_name
+        return [Purse(f"budget_{place}", 100, 200, limit, 10) for place, limit in enumerate(self.limits)]
+
+    async def spent(self, purse: Purse) -> int:
+        self.asked += 1
+        return self.told
+
+    def refusal(self, purse: Purse, spent_nano: int) -> ApiError:
+        return BillingProblem(f"{purse.budget_id}: {spent_nano}")
+
+    def settled(self, purses: Sequence[Purse]) -> None:
+        self.ended += [purse.budget_id for purse in purses]
+
+
+def spend(server: Limited, *, batched: bool = False, **more: Any) -> Hold:
+    made = asked(OPUS, ME, **more)
+    if batched:
+        made = msgspec.structs.replace(made, call=msgspec.structs.replace(made.call, batched_for=ME))
+    return done(server.limits.reserve(made, server.router.route(OPUS)))
+
+
+def test_a_budget_and_limits_are_taken_together_or_not_at_all() -> None:
+    """LIM-7: what a budget refuses has taken nothing of a limit, and the other way round."""
+    spending = Spending(35, None)
+    server = Limited(tiers=tier(rpm=5, concurrent=4), organization="t", spending=spending)
+    holds = [spend(server) for _ in range(3)]
+    for _ in range(9):
+        with pytest.raises(BillingProblem, match=r"^budget_0: 30$"):
+            spend(server)
+    assert spending.asked == 2
+    holds[0].release(used(), status=200, cost_nano=4)
+    holds[0].release(used(), status=200, cost_nano=4)
+    assert list(holds[0].spends) == [("budget_0", 100), ("budget_1", 100)]
+    assert spending.ended == ["budget_0", "budget_1"]
+    holds.append(spend(server))  # 34 of 35, the fourth of five
+    with pytest.raises(BillingProblem, match=r"^budget_0: 34$"):
+        spend(server)
+    for hold in holds:
+        hold.release(used(), status=200, cost_nano=0)
+    spend(server)
+    with pytest.raises(LimitReached):
+        spend(server)
+
+
+def test_what_the_ledger_says_was_spent_counts() -> None:
+    server = Limited(spending=Spending(35, spent=20))
+    spend(server)
+    with pytest.raises(BillingProblem, match=r"^budget_0: 30$"):
+        spend(server)
+
+
+def test_budgets_count_for_batches_which_have_no_rate_limits() -> None:
+    """LIM-6."""
+    server = Limited(tiers=tier(rpm=1, concurrent=1), organization="t", spending=Spending(35))
+    holds = [spend(server, batched=True) for _ in range(3)]
+    assert [hold.tell([], status=200) for hold in holds] == [[]] * 3
+    with pytest.raises(BillingProblem):
+        spend(server, batched=True)
+
+
+def test_counters_that_are_away_are_503_where_they_must_be_asked() -> None:
+    """Issue 7: with nothing secret in it."""
+
+    class Away(MemoryCounters):
+        async def take(self, order: Order, now: float) -> Taking:
+            raise StoreError("Redis at cache.internal:6379 is away")
+
+    server = Limited(tiers=tier(rpm=1), organization="t")
+    server.limits.counters = Away()
+    with pytest.raises(Unavailable) as caught:
+        server.reserve()
+    assert "cache" not in caught.value.message
+    assert server.limits.running == 0
+    free = Limited()
+    free.limits.counters = Away()
+    free.reserve()

@@ -140,7 +140,7 @@ async def test_a_store_that_is_away_is_no_wrong_key(gateway: Gateway, monkeypatc
     async def away(_: bytes) -> None:
         raise StoreError("/path/of/the/database is locked")
 
-    monkeypatch.setattr(gateway.store, "find_key", away)
+    monkeypatch.setattr(gateway.store.keys, "find", away)
     reply = await closed(await answer(gateway, call()))
     assert reply.status == 503
     assert "/path" not in told(reply)
@@ -304,9 +304,9 @@ async def test_without_room_a_request_is_told_so(gateway: Gateway) -> None:
     assert (await closed(await answer(gateway, call()))).status == 200
 
 
-def test_a_hold_is_given_back_once() -> None:
+async def test_a_hold_is_given_back_once() -> None:
     limits = Limits()
-    one, _ = limits.reserve(), limits.reserve()
+    one, _ = await limits.reserve(), await limits.reserve()
     one.release()
     one.release()
     assert limits.running == 1

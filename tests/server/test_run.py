@@ -8,7 +8,7 @@ from serving import Serving
 
 from dragoman.errors import ConfigError
 from dragoman.gateway.config import Listen
-from dragoman.server.run import bind
+from dragoman.server.listening import bind
 
 
 def test_port_0_takes_a_free_one() -> None:

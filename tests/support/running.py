@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 import watching
+from canary import note_log
 
 __all__ = ["Running"]
 
@@ -75,6 +76,7 @@ class Running:
     def __exit__(self, *_: object) -> None:
         self.stop()
         watching.let_go(self._report)
+        note_log(self.log(), self.key)
 
     def _must_be_watched(self) -> None:
         """It has been, from before it could answer."""

@@ -19,12 +19,12 @@ from unittest.mock import patch
 
 from rawhttp import KEY
 
-from dragoman.gateway.config import OFFLINE, Config, Listen, ProviderConfig, Secret, ServerConfig
+from dragoman.gateway.config import OFFLINE, Config, Listen, ProviderConfig, Secret, ServerConfig, load
 from dragoman.gateway.open import open_gateway
 from dragoman.gateway.pipeline import Gateway
 from dragoman.server.app import App
+from dragoman.server.listening import bind
 from dragoman.server.protocol import Connections
-from dragoman.server.run import bind
 
 __all__ = ["UPSTREAM_KEY", "Serving", "ledger_rows", "wait_until"]
 
@@ -43,9 +43,11 @@ class Serving:
         upstream: str | None = None,
         engine: Any = None,
         provider: dict[str, Any] | None = None,
+        toml: str | None = None,
         **server: Any,
     ) -> None:
-        """`provider` and `server` are settings of those tables; `engine` takes the place of the offline one."""
+        """`provider` and `server` are settings of those tables; `engine` takes the place of the offline one. `toml` is
+        a configuration file, in place of all of them."""
         self.url = ""
         self._records: list[logging.LogRecord] = []
         self._handler = _Recorder(self._records)
@@ -58,6 +60,8 @@ class Serving:
             providers={target.name: target},
             models={},
         )
+        if toml is not None:
+            self.config = load(None, {}, text=toml, listen="127.0.0.1:0", database="sqlite://")
         self.gateway: Gateway = open_gateway(self.config, {})
         if engine is not None:
             self.gateway.local._engines = {OFFLINE: engine}

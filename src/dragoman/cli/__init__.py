@@ -12,12 +12,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dragoman.errors import ConfigError, StoreError
 
+if TYPE_CHECKING:
+    from dragoman.server.worker import Place
+
 __all__ = ["main", "plain_run", "plain_serve", "run_program", "start_server"]
 
-SERVE_OPTIONS = ("--config", "--listen", "--database", "--script")
+SERVE_OPTIONS = ("--config", "--listen", "--database", "--workers", "--script")
 RUN_OPTIONS = ("--config", "--database", "--script", "--model", "--log", "--url", "--key")
 INTERRUPTED = 130  # an exit code, as a shell's
 
@@ -85,20 +89,53 @@ def _serve(options: dict[str, str]) -> None:
             None if config is None else Path(config),
             listen=options.get("--listen"),
             database=options.get("--database"),
+            workers=options.get("--workers"),
             script=options.get("--script"),
         )
 
 
-def start_server(config: Path | None, *, listen: str | None, database: str | None, script: str | None) -> None:
+def start_server(
+    config: Path | None, *, listen: str | None, database: str | None, workers: str | None, script: str | None
+) -> None:
     """What `dragoman serve` does. Raises ConfigError, StoreError."""
     with _no_garbage():
         from dragoman.gateway.config import load
-        from dragoman.server.run import serve, set_up_logging
+        from dragoman.server.greeting import set_up_logging
+        from dragoman.server.worker import Place
 
         set_up_logging()
-        settings = load(config, os.environ, listen=listen, database=database, script=script)
-    with suppress(KeyboardInterrupt):  # raised again once everything has ended: the way to stop a server, no failure
-        serve(settings, os.environ)
+        place = Place.take(os.environ)  # before all that may fail, which it tells
+    with suppress(KeyboardInterrupt), _told_to(place):
+        settings = load(config, os.environ, listen=listen, database=database, workers=workers, script=script)
+        if place is None and settings.server.workers > 1:
+            from dragoman.server.workers import serve_with_workers
+
+            serve_with_workers(settings, os.environ, [sys.executable, *sys.orig_argv[1:]])
+            return
+        with _no_garbage():
+            from dragoman.server.run import serve
+        # A KeyboardInterrupt is raised again once everything has ended: the way to stop a server, no failure.
+        if place is None:
+            serve(settings, os.environ)
+        else:
+            serve(settings, os.environ, place=place)
+
+
+@contextmanager
+def _told_to(place: "Place | None") -> Iterator[None]:
+    """A worker tells its parent why it cannot start, who writes it once for all. Raises SystemExit then."""
+    try:
+        yield
+    except (ConfigError, StoreError) as error:
+        if place is None:
+            raise
+        from dragoman.server.worker import Word
+
+        place.tell(Word(state="failed", failed=str(error), is_config=isinstance(error, ConfigError)))
+        sys.exit(2)
+    finally:
+        if place is not None:
+            place.close()
 
 
 def _run_program(options: dict[str, str], command: list[str]) -> int:

@@ -7,76 +7,33 @@ what a command needs beyond that it imports when it runs.
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dragoman import __version__
-from dragoman.errors import ConfigError, NotFound
+from dragoman.errors import NotFound
 
 from . import run_program, start_server
+from .budgets import budgets
+from .keys import keys
+from .options import AsJSON, ConfigPath, DatabaseURL, ListenAddress, ScriptPath, option, with_database
+from .output import echo_json, grid, show, table_of
+from .providers import providers, rotate_master_key
+from .route import route
+from .usage import requests, usage
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
     from dragoman.doctor import Report
-    from dragoman.gateway.auth import Auth
     from dragoman.gateway.config import Config
-    from dragoman.store.base import KeyRecord
     from dragoman.store.schema import Migrated
 
 __all__ = ["app"]
 
-T = TypeVar("T")
-
-NUMBERS = ("context", "max output")  # headings of columns
-UNLIMITED_WIDTH = 10_000  # characters, where no terminal sets a limit: one row, one line, for grep
 DEFAULT_MODEL = "claude-opus-4-8"  # as in the line that `dragoman serve` prints
 DEFAULT_MAX_TOKENS = 4096  # every model of the catalogue takes as many
 
-
-# What several commands take
-
-
-def _option(name: str, metavar: str, text: str) -> Any:
-    """An option whose default is too long for `[default: ...]`, and so part of `text`."""
-    return typer.Option(name, metavar=metavar, show_default=False, help=text)
-
-
-ConfigPath = Annotated[
-    Path | None,
-    _option(
-        "--config",
-        "PATH",
-        "The configuration file. Default: $DRAGOMAN_CONFIG, else dragoman.toml in this directory, else none.",
-    ),
-]
-ListenAddress = Annotated[
-    str | None,
-    _option(
-        "--listen",
-        "HOST:PORT",
-        "Where to listen; port 0 takes a free one. Default: $DRAGOMAN_LISTEN, else the configuration's.",
-    ),
-]
-DatabaseURL = Annotated[
-    str | None,
-    _option(
-        "--database",
-        "URL",
-        "Where keys are kept, as in sqlite:///dragoman.db or postgresql://user@host/name. "
-        "Default: $DRAGOMAN_DATABASE, else the configuration's.",
-    ),
-]
-ScriptPath = Annotated[
-    str | None,
-    _option("--script", "FILE", "A TOML file of replies: the offline engine answers by it, for tests of programs."),
-]
-AsJSON = Annotated[bool, typer.Option("--json", help="Write JSON to standard output, and nothing else.")]
 
 app = typer.Typer(
     name="dragoman",
@@ -87,12 +44,11 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-keys = typer.Typer(
-    help="Make, list and revoke the API keys that callers of this server use.",
-    rich_markup_mode=None,
-    no_args_is_help=True,
-)
 app.add_typer(keys, name="keys")
+app.add_typer(budgets, name="budgets")
+app.add_typer(providers, name="providers")
+app.add_typer(route, name="route")
+app.command("rotate-master-key")(rotate_master_key)
 
 
 def _print_version(wanted: bool) -> None:
@@ -115,15 +71,20 @@ def serve(
     config: ConfigPath = None,
     listen: ListenAddress = None,
     database: DatabaseURL = None,
+    workers: Annotated[
+        str | None,
+        option("--workers", "N", "Processes that serve. Default: $DRAGOMAN_WORKERS, else the configuration's, else 1."),
+    ] = None,
     script: ScriptPath = None,
 ) -> None:
     """Start the server.
 
     It needs no configuration: without one the built-in offline engine answers, or Anthropic if ANTHROPIC_API_KEY is
     set. At start it prints what answers, its address, the first key (once) and a line to try. DRAGOMAN_API_KEY
-    presets a key. Ctrl-C stops it; replies that have begun may end first.
+    presets a key. Ctrl-C stops it; replies that have begun may end first. With several workers, SIGHUP replaces one
+    after the other by a new one, and no request fails.
     """
-    start_server(config, listen=listen, database=database, script=script)
+    start_server(config, listen=listen, database=database, workers=workers, script=script)
 
 
 @app.command(context_settings={"allow_interspersed_args": False})
@@ -135,22 +96,22 @@ def run(
     config: ConfigPath = None,
     database: Annotated[
         str | None,
-        _option(
+        option(
             "--database", "URL", "As for `serve`; where nothing names one, it is in memory and gone with the program."
         ),
     ] = None,
     script: ScriptPath = None,
     model: Annotated[
         str | None,
-        _option("--model", "NAME", "The model that the program asks, if it reads ANTHROPIC_MODEL as Claude Code does."),
+        option("--model", "NAME", "The model that the program asks, if it reads ANTHROPIC_MODEL as Claude Code does."),
     ] = None,
     log: Annotated[
-        str | None, _option("--log", "FILE", "Append the server's log to it. Default: it is not kept.")
+        str | None, option("--log", "FILE", "Append the server's log to it. Default: it is not kept.")
     ] = None,
-    url: Annotated[str | None, _option("--url", "URL", "Use the server that runs there, and start none.")] = None,
+    url: Annotated[str | None, option("--url", "URL", "Use the server that runs there, and start none.")] = None,
     key: Annotated[
         str | None,
-        _option(
+        option(
             "--key",
             "KEY",
             "A key of that server. A variable is better, as others can see command lines. Default: $DRAGOMAN_API_KEY.",
@@ -168,120 +129,8 @@ def run(
     )
 
 
-@keys.command("create")
-def create_key(
-    name: Annotated[str, typer.Option("--name", metavar="NAME", help="What the key is for.")] = "unnamed",
-    is_test: Annotated[
-        bool, typer.Option("--test", help="A key for tests: its requests may ask for faults with dragoman-fault.")
-    ] = False,
-    as_json: AsJSON = False,
-    config: ConfigPath = None,
-    database: DatabaseURL = None,
-) -> None:
-    """Make an API key and show it, this once: only a hash of it is kept.
-
-    The key alone goes to standard output, what is to be said about it to standard error.
-    """
-    key, record = _with_keys(_database(config, database), lambda auth: auth.create(name, is_test=is_test))
-    if as_json:
-        _echo_json({"key": key, **_public(record)})
-        return
-    typer.echo(key)
-    kind = "test key" if record.is_test else "key"
-    typer.echo(f'This is the {kind} {record.id}, "{record.name}". It is shown this once: keep it.', err=True)
-
-
-@keys.command("list")
-def list_keys(as_json: AsJSON = False, config: ConfigPath = None, database: DatabaseURL = None) -> None:
-    """List all API keys, newest first, those revoked too; a key itself is never shown again."""
-    settings = _database(config, database)
-    absent = _absent(settings)
-    records = () if absent else _with_keys(settings, lambda auth: auth.list())
-    if as_json:
-        _echo_json([_public(record) for record in records])
-    elif not records:
-        where = f"the database {absent} is not there yet" if absent else "the database holds none"
-        typer.echo(f"No keys: {where}. `dragoman keys create` makes one, and so does the first `dragoman serve`.")
-    else:
-        table = _table("id", "hint", "name", "created", "state")
-        for record in records:
-            state = f"revoked {record.revoked_at:%Y-%m-%d}" if record.revoked_at else "live"
-            state += ", test" if record.is_test else ""
-            table.add_row(record.id, record.hint, record.name, f"{record.created_at:%Y-%m-%d}", state)
-        _show(table)
-
-
-@keys.command("revoke")
-def revoke_key(
-    id_or_hint: Annotated[
-        str,
-        typer.Argument(metavar="ID_OR_HINT", help="What `dragoman keys list` shows of the key in its first columns."),
-    ],
-    as_json: AsJSON = False,
-    config: ConfigPath = None,
-    database: DatabaseURL = None,
-) -> None:
-    """Revoke an API key, for good. Servers that are running refuse it within five seconds."""
-    settings = _database(config, database)
-    if absent := _absent(settings):
-        raise ConfigError(f"the database {absent} is not there. Name the server's with --config or --database.")
-    record = _with_keys(settings, lambda auth: auth.revoke(id_or_hint))
-    if as_json:
-        _echo_json(_public(record))
-    else:
-        typer.echo(f'Revoked {record.id}, "{record.name}" ({record.hint}).')
-
-
-def _database(config: Path | None, database: str | None) -> "Config":
-    """The configuration, for a command that works on the database. Raises ConfigError."""
-    from dragoman.gateway.config import load
-    from dragoman.store.urls import is_in_memory
-
-    settings = load(config, os.environ, database=database)
-    if is_in_memory(settings.server.database):
-        raise ConfigError(
-            f"{settings.server.database} is a database in memory, which only the server that made it can see. "
-            "Preset its key with DRAGOMAN_API_KEY, or name a database that is kept."
-        )
-    return settings
-
-
-def _absent(settings: "Config") -> Path | None:
-    """The database file if it is not there: to look at keys is no reason to make one, maybe in the wrong place."""
-    from dragoman.store.urls import database_file
-
-    file = database_file(settings.server.database)
-    with suppress(OSError):  # of any other kind: the store says it better
-        if file is not None and not file.exists():
-            return file
-    return None
-
-
-def _with_keys(settings: "Config", work: "Callable[[Auth], Awaitable[T]]") -> T:
-    from dragoman.gateway.open import open_auth
-
-    async def run() -> T:
-        store, auth, _ = open_auth(settings, os.environ)
-        await store.open()
-        try:
-            return await work(auth)
-        finally:
-            await store.close()
-
-    return asyncio.run(run())
-
-
-def _public(record: "KeyRecord") -> dict[str, object]:
-    """All of a key but its hash."""
-    return {
-        "id": record.id,
-        "name": record.name,
-        "hint": record.hint,
-        "created_at": record.created_at,
-        "revoked_at": record.revoked_at,
-        "workspace_id": record.workspace_id,
-        "is_test": record.is_test,
-    }
+app.command()(usage)
+app.command()(requests)
 
 
 @app.command()
@@ -294,7 +143,7 @@ def migrate(as_json: AsJSON = False, config: ConfigPath = None, database: Databa
     from dragoman.store.sql import SQLStore
     from dragoman.store.urls import shown_url
 
-    url = _database(config, database).server.database
+    url = with_database(config, database).server.database
     store = SQLStore(url)
 
     async def run() -> "Migrated":
@@ -304,7 +153,7 @@ def migrate(as_json: AsJSON = False, config: ConfigPath = None, database: Databa
 
     place, (before, after) = store.place, asyncio.run(run())
     if as_json:
-        _echo_json({"database": shown_url(url), "before": before, "after": after})
+        echo_json({"database": shown_url(url), "before": before, "after": after})
     elif before == after:
         typer.echo(f"Nothing to do: {place} has schema {after}, the newest of this version.")
     elif before is None:
@@ -327,12 +176,12 @@ def models(
 
     rows = list(_models(load(config, os.environ), everything=everything))
     if as_json:
-        _echo_json(rows)
+        echo_json(rows)
         return
-    table = _table("id", "context", "max output", "until", "also called", "answered by")
+    table = table_of("id", "context", "max output", "until", "also called", "answered by")
     for row in rows:
         table.add_row(*_cells(row))
-    _show(table)
+    show(table)
 
 
 def _models(settings: "Config", *, everything: bool) -> Iterator[dict[str, object]]:
@@ -405,7 +254,7 @@ def chat(
     ] = None,
     base_url: Annotated[
         str | None,
-        _option(
+        option(
             "--base-url",
             "URL",
             "Any server of the Messages API. Default: $ANTHROPIC_BASE_URL, else http://127.0.0.1:8000.",
@@ -413,7 +262,7 @@ def chat(
     ] = None,
     api_key: Annotated[
         str | None,
-        _option(
+        option(
             "--api-key",
             "KEY",
             "A variable is better, as others can see command lines. Default: $DRAGOMAN_API_KEY, else "
@@ -421,7 +270,7 @@ def chat(
         ),
     ] = None,
     model: Annotated[str, typer.Option("--model", metavar="MODEL", help="The model that is asked.")] = DEFAULT_MODEL,
-    system: Annotated[str | None, _option("--system", "TEXT", "The system prompt.")] = None,
+    system: Annotated[str | None, option("--system", "TEXT", "The system prompt.")] = None,
     max_tokens: Annotated[
         int, typer.Option("--max-tokens", metavar="N", min=1, help="The most tokens that a reply may have.")
     ] = DEFAULT_MAX_TOKENS,
@@ -461,7 +310,7 @@ def doctor(
 
     report = examine(config, os.environ, listen=listen, database=database, reach=not offline)
     if as_json:
-        _echo_json(report)
+        echo_json(report)
     else:
         _show_report(report)
     if not report.ok:
@@ -472,59 +321,15 @@ def _show_report(report: "Report") -> None:
     from rich.text import Text
 
     colours = {"ok": "green", "warn": "yellow", "fail": "bold red"}
-    findings, answers = _grid(3), _grid(2)
+    findings, answers = grid(3), grid(2)
     for finding in report.findings:
         text = finding.text + (f"\n-> {finding.remedy}" if finding.remedy else "")
         findings.add_row(Text(finding.status, colours[finding.status]), finding.subject, text)
     for answer in report.answers:
         answers.add_row(answer.subject, answer.says)
-    _show(findings)
+    show(findings)
     if report.answers:
         typer.echo()
-        _show(answers)
+        show(answers)
     failed, doubtful = (sum(finding.status == status for finding in report.findings) for status in ("fail", "warn"))
     typer.echo(f"\n{failed} failed, {doubtful} to look at." if failed or doubtful else "\nAll is well.")
-
-
-# Output
-
-
-def _echo_json(value: object) -> None:
-    """One line of UTF-8, whatever the terminal's encoding."""
-    import msgspec
-
-    typer.echo(msgspec.json.encode(value))
-
-
-def _table(*headings: str) -> "Table":
-    """Rows below their headings. What is too long for a narrow terminal goes on in the next line, here and below."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Column, Table
-
-    columns = [Column(each, overflow="fold", justify="right" if each in NUMBERS else "left") for each in headings]
-    return Table(*columns, box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-
-
-def _grid(columns: int) -> "Table":
-    from rich.table import Column, Table
-
-    return Table.grid(*(Column(overflow="fold") for _ in range(columns)), padding=(0, 2, 0, 0))
-
-
-def _show(table: "Table") -> None:
-    """Fits a terminal's width; elsewhere a row is as long as it needs to be, without spaces at its end."""
-    console = _console()
-    if console.is_terminal:
-        console.print(table)
-        return
-    with console.capture() as captured:
-        console.print(table)
-    lines = captured.get().splitlines()
-    typer.echo("\n".join(line.rstrip() for line in lines if line.strip()))
-
-
-def _console() -> "Console":
-    from rich.console import Console
-
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else UNLIMITED_WIDTH
-    return Console(width=width, markup=False, emoji=False, highlight=False)

@@ -43,7 +43,8 @@ ELSEWHERE: Final = frozenset(
         " API_BASE_URL OAUTH_TOKEN OAUTH_TOKEN_FILE_DESCRIPTOR API_KEY_FILE_DESCRIPTOR HOST_AUTH_ENV_VAR"
         " HOST_CREDS_FILE"
     ).split()
-) | {"DRAGOMAN_API_KEY"}  # fmt: skip
+)  # fmt: skip
+OURS: Final = "DRAGOMAN_"  # the server's: where its database is, its secret, its master key, a key for it
 MODELS: Final = (
     "ANTHROPIC_MODEL",
     "ANTHROPIC_SMALL_FAST_MODEL",
@@ -88,7 +89,8 @@ def run_with_server(
 
     from dragoman.gateway.auth import new_key
     from dragoman.gateway.config import load
-    from dragoman.server.run import serve_while, what_answers
+    from dragoman.server.greeting import what_answers
+    from dragoman.server.run import serve_while
 
     settings = load(config, os.environ, listen=LISTEN, database=database, script=script, default_database=IN_MEMORY)
     key = new_key()  # in memory only, on this side
@@ -148,7 +150,7 @@ def _open_log(path: str | None, opened: ExitStack) -> TextIO | None:
     """Where the server's log goes, once it is set up: nowhere without a path, for the terminal is the program's."""
     import logging
 
-    from dragoman.server.run import set_up_logging
+    from dragoman.server.greeting import set_up_logging
 
     if path is None:
         logging.basicConfig(handlers=[logging.NullHandler()])
@@ -167,8 +169,11 @@ def _open_log(path: str | None, opened: ExitStack) -> TextIO | None:
 def program_environment(
     env: Mapping[str, str], program: str, *, url: str, key: str, model: str | None
 ) -> dict[str, str]:
-    """`env` for `program`: it asks the server at `url` with `key`, and for `model` if there is one."""
-    seen = {name: value for name, value in env.items() if name not in ELSEWHERE}
+    """`env` for `program`: it asks the server at `url` with `key`, and for `model` if there is one.
+
+    It is not told what the server is: a program that runs a model's commands must not be led to the keys of all.
+    """
+    seen = {name: value for name, value in env.items() if name not in ELSEWHERE and not name.startswith(OURS)}
     seen["ANTHROPIC_BASE_URL"] = url
     if Path(program).stem in BY_TOKEN:
         seen["ANTHROPIC_AUTH_TOKEN"] = key

@@ -71,8 +71,8 @@ def conversation(messages: bytes | None, *, workspace_id: str, model: str) -> by
     try:
         first = _decode_first(messages)[0]
         message = msgspec.json.decode(first)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, IndexError):  # whoever answers says what is wrong with them
-        return None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, IndexError):
+        return None  # whoever answers says what is wrong with them
     digest = blake2b(digest_size=16)
     for part in (workspace_id, model, *_texts(message)):
         digest.update(part.encode("utf-8", "surrogatepass") + b"\0")

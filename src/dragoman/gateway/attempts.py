@@ -23,6 +23,8 @@ Verdict = Literal["another", "larger", "none"]
 
 OPERATORS = frozenset({401, 402, 403, 404})  # the provider's key, its account, the model of a route: not the caller's
 
+OF_KEYS = frozenset({401, 403, 429})
+
 
 class Failure(Struct, frozen=True, kw_only=True):
     """How an attempt failed. `status` is that of the reply, or that which no reply amounts to (502, 504)."""
@@ -53,7 +55,8 @@ def verdict(failure: Failure) -> Verdict:
 
 class Attempts:
     """The attempts of one request. `order` are places of targets, the best first, of which `context_of` tells the
-    tokens that it takes (None: not known); `random` gives numbers from 0 up to 1."""
+    tokens that it takes (None: not known), and `has_other_key` whether it has a key that was not refused; `random`
+    gives numbers from 0 up to 1."""
 
     def __init__(
         self,
@@ -61,6 +64,7 @@ class Attempts:
         *,
         limit: int = ATTEMPTS,
         context_of: Callable[[int], int | None] = lambda _: None,
+        has_other_key: Callable[[int], bool] = lambda _: False,
         random: Callable[[], float],
     ) -> None:
         self.made = 0
@@ -68,6 +72,7 @@ class Attempts:
         self._tried: list[int] = []  # that may be tried again
         self._limit = limit
         self._context_of = context_of
+        self._has_other_key = has_other_key
         self._random = random
         self._rounds: dict[int, int] = {}
         self._ready_at: dict[int, float] = {}
@@ -81,7 +86,9 @@ class Attempts:
         said = verdict(failure)
         if said == "none" or self.made >= self._limit:
             return None
-        if said == "larger":
+        if failure.status in OF_KEYS and self._has_other_key(place):
+            self._left.insert(0, place)
+        elif said == "larger":
             self._keep_larger_than(self._context_of(place))
         elif failure.status not in OPERATORS:  # there it would fail again
             self._tried.append(place)

@@ -24,6 +24,7 @@ class Call(Struct, frozen=True, kw_only=True):
     body: bytes
     request_id: str
     arrived: float  # monotonic seconds
+    address: str | None = None  # of the caller, as far as it is known
     batched_for: Principal | None = None  # whose request it is, of a batch: known since the batch was made
 
     @property

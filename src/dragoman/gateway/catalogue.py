@@ -5,7 +5,7 @@ The data is `catalogue.toml`. Knows no target and no key: what answers a name is
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Final, Self, get_args
 
@@ -110,9 +110,12 @@ class Catalogue:
             raise NotFound(f"model: {name}")
         return self._entries[self._ids[name]].info
 
-    def page(self, query: Mapping[str, list[str]]) -> dict[str, object]:
+    def page(
+        self, query: Mapping[str, list[str]], *, is_shown: Callable[[str], bool] = lambda _: True
+    ) -> dict[str, object]:
         """The answer to `GET /v1/models` with these query parameters; the ones it does not know are ignored.
 
+        `is_shown` tells by its id whether the caller may know of a model.
         `has_more` looks where the page goes: past its last row, or with `before_id` before its first (MOD-2).
         Raises InvalidRequest.
         """
@@ -122,9 +125,9 @@ class Catalogue:
             raise InvalidRequest("before_id: cannot be given together with after_id")
         wanted = read_lifecycles(query)
 
-        ids = list(self._entries)
-        start = 0 if after is None else self._position("after_id", after) + 1
-        end = len(ids) if before is None else self._position("before_id", before)
+        ids = [id_ for id_ in self._entries if is_shown(id_)]
+        start = 0 if after is None else _position(ids, "after_id", after) + 1
+        end = len(ids) if before is None else _position(ids, "before_id", before)
         found = [id_ for id_ in ids[start:end] if self._entries[id_].lifecycle in wanted]
         shown = found[-limit:] if before is not None else found[:limit]
         return {
@@ -143,12 +146,12 @@ class Catalogue:
         rows = sorted(self._entries.items(), key=lambda row: row[1].created_at, reverse=True)
         self._entries = dict(rows)
 
-    def _position(self, parameter: str, cursor: str) -> int:
-        """Where the cursor stands in the whole list, so one that the filter hides still works."""
-        for position, id_ in enumerate(self._entries):
-            if id_ == cursor:
-                return position
+
+def _position(ids: Sequence[str], parameter: str, cursor: str) -> int:
+    """Where the cursor stands among all that the caller may know of, so one that the filter hides still works."""
+    if cursor not in ids:
         raise InvalidRequest(f"{parameter}: no model has the id {cursor!r}")
+    return ids.index(cursor)
 
 
 def known(model: Model, supports: frozenset[Capability] | None) -> Entry:

@@ -15,14 +15,19 @@ import msgspec
 
 from dragoman.errors import ConfigError
 from dragoman.gateway import config_values as read
+from dragoman.gateway.config_budgets import BudgetConfig, describe_budgets, read_budgets
 from dragoman.gateway.config_faults import FaultConfig, describe_fault, misfit
+from dragoman.gateway.config_ledger import LedgerConfig
 from dragoman.gateway.config_limits import GroupConfig, LimitsConfig, TierConfig, describe_limits, read_limits
 from dragoman.gateway.config_prices import PriceConfig, PriceTier, describe_prices, read_prices
+from dragoman.gateway.config_routes import ConditionConfig, RouteConfig, describe_routes, read_routes
 from dragoman.gateway.config_sheet import Sheet
-from dragoman.gateway.config_text import KeyPath, dotted
+from dragoman.gateway.config_text import KeyPath
 from dragoman.gateway.config_values import Listen, Secret, TargetName
 from dragoman.gateway.hosts import with_host
-from dragoman.store.urls import shown_url
+from dragoman.store.budgets import BudgetRecord
+from dragoman.store.redis_urls import shown_redis
+from dragoman.store.urls import is_in_memory, shown_url
 
 __all__ = [
     "ANTHROPIC_URL",
@@ -39,18 +44,18 @@ __all__ = [
     "describe",
     "load",
     "settings",
+    "why_no_start",
 ]
 
 DEFAULT_FILE = Path("dragoman.toml")
 OFFLINE: Final = "offline"  # the built-in engine, as a provider's name and as a dialect
 # How a request is authorized where no key is given: with one, it goes as a bearer token.
 AUTH_BY_DIALECT = {"openai_chat": "bearer", "openai_responses": "bearer", "bedrock": "aws", "vertex": "google"}
-TABLES = ("server", "providers", "models", "faults", "tiers", "limits", "prices")
+TABLES = ("server", "providers", "models", "faults", "tiers", "limits", "budgets", "prices", "ledger")
 OFFLINE_ONLY = ("ttft_ms", "tokens_per_second", "script")
 ANTHROPIC_URL = "https://api.anthropic.com"
 _ANTHROPIC_HOST = "api.anthropic.com"
 _PROVIDER_NAME = re.compile(r"[a-z0-9_-]+")
-_MODEL_NAME = re.compile(r"[!-.0-~]{1,256}")  # visible ASCII without the slash
 
 
 class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +66,11 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     body_limit_mb: Annotated[int, read.whole(1, 1024)] = 32  # ERR-24
     ping_after_s: Annotated[float, read.seconds(0.01)] = 8.0
     shutdown_grace_s: Annotated[float, read.seconds(0)] = 30.0
+    shutdown_delay_s: Annotated[float, read.seconds(0)] = 0.0
+    workers: Annotated[int, read.count(1, 256)] = 1  # processes
+    counters: Annotated[str | None, read.counters_url] = None  # of several processes; None: each has its own
+    counters_timeout_s: Annotated[float, read.seconds(0.01)] = 0.25
+    trusted_proxies: Annotated[tuple[str, ...] | None, read.networks] = None  # whose x-forwarded-for is believed
     files_limit_mb: Annotated[int, read.whole(0, 1024 * 1024 * 1024)] = 10_240
     files_folder: Annotated[str | None, read.path] = None  # None: what `open.py` says
 
@@ -68,6 +78,11 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     def body_limit_bytes(self) -> int:
         """The largest request body; a megabyte is 1024 * 1024 bytes."""
         return self.body_limit_mb * 1024 * 1024
+
+    @property
+    def is_in_memory(self) -> bool:
+        """The database is this process's own, and forgotten at its end."""
+        return is_in_memory(self.database)
 
     @property
     def files_limit_bytes(self) -> int:
@@ -108,6 +123,10 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     first_byte_timeout_s: Annotated[float, read.seconds(0.01)] = 600.0
     idle_timeout_s: Annotated[float, read.seconds(0.01)] = 300.0
     total_timeout_s: Annotated[float | None, read.seconds(0.01)] = None
+    # How many requests it is asked at once, how many more wait for a place, and how long.
+    max_concurrent: Annotated[int | None, read.whole(1, 100_000)] = None
+    queue: Annotated[int, read.whole(0, 100_000)] = 100
+    queue_timeout_s: Annotated[float, read.seconds(0.01)] = 30.0
     # Our own HTTP client or httpx2; which of them is used where a proxy is named, `open.py` says.
     transport: Annotated[Literal["fast", "httpx"], read.choice("fast", "httpx")] = "fast"
     ca_file: Annotated[str | None, read.ca_file] = None
@@ -117,14 +136,6 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     ttft_ms: Annotated[int, read.whole(0, 600_000)] = 0
     tokens_per_second: Annotated[float | None, read.per_second] = None
     script: Annotated[str | None, read.path] = None
-
-
-class RouteConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """A table [models.NAME]: what answers when a caller names that model. Exactly one target for now."""
-
-    name: str
-    origin: str
-    targets: Annotated[tuple[TargetName, ...], read.targets]
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,7 +151,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     unknown_betas: Annotated[Literal["accept", "refuse"], read.choice("accept", "refuse")] = "accept"
     faults: tuple[FaultConfig, ...] = ()
     limits: LimitsConfig = LimitsConfig()
+    budgets: tuple[BudgetRecord, ...] = ()
     prices: Mapping[str, PriceConfig] = {}  # by "provider/model"
+    ledger: LedgerConfig = LedgerConfig()
     source: str | None = None
     notes: tuple[str, ...] = ()
 
@@ -162,10 +175,13 @@ _HOMES = {
     "in [server]": settings(ServerConfig),
     "in [providers.NAME]": settings(ProviderConfig),
     'in [models."NAME"]': settings(RouteConfig),
+    'in [[models."NAME".when]]': settings(ConditionConfig),
     "in [[faults]]": settings(FaultConfig),
     "in [tiers.NAME]": settings(TierConfig),
     'in [tiers.NAME.groups."MODEL"]': settings(GroupConfig),
     "in [limits]": settings(LimitsConfig),
+    "in [[budgets]]": settings(BudgetConfig),
+    "in [ledger]": settings(LedgerConfig),
     'in [prices."PROVIDER/MODEL"]': settings(PriceConfig),
     'in [[prices."PROVIDER/MODEL".tiers]]': settings(PriceTier),
 }
@@ -177,32 +193,35 @@ def load(
     *,
     listen: str | None = None,
     database: str | None = None,
+    workers: str | None = None,
     script: str | None = None,
     text: str | None = None,
     default_database: str | None = None,
 ) -> Config:
     """The configuration out of `path` (else $DRAGOMAN_CONFIG, else ./dragoman.toml if it is there, else no file).
 
-    `listen` and `database` come from the command line and win over DRAGOMAN_LISTEN and DRAGOMAN_DATABASE, which
-    win over the file. An empty variable counts as unset. `script` is for the offline engine, which then answers
-    every model that nothing else is configured for. `text` is what a file would hold, and then none is read;
-    `default_database` takes the place of the default. Raises ConfigError, which lists every problem, one a line.
+    `listen`, `database` and `workers` come from the command line and win over DRAGOMAN_LISTEN, DRAGOMAN_DATABASE and
+    DRAGOMAN_WORKERS, which win over the file. An empty variable counts as unset. `script` is for the offline engine,
+    which then answers every model that nothing else is configured for. `text` is what a file would hold, and then
+    none is read; `default_database` takes the place of the default. Raises ConfigError, which lists every problem, one a line.
     """
     file, content = _read_file(path, env) if text is None else (None, text)
     sheet = Sheet(file, content, env=env, homes=_HOMES)
     top = sheet.settings((), settings(Config), tables=TABLES)
-    server = _server(sheet, env, listen=listen, database=database, default_database=default_database)
+    given = {"listen": listen, "database": database, "workers": workers, "counters": None}
+    server = _server(sheet, env, given, default_database=default_database)
     providers, notes = _providers(sheet, env)
     if script is not None:
         providers = _with_script(providers, script)
     for provider in providers.values():
         _check_circle(sheet, provider, server.listen)
-    routes = [_route(sheet, name, providers) for name in sheet.names("models")]
+    models = read_routes(sheet, providers, settings)
     faults = [_fault(sheet, path) for path in sheet.rows("faults")]
     limits = read_limits(sheet, settings)
+    budgets = read_budgets(sheet, settings)
     prices = read_prices(sheet, settings, providers)
+    ledger = LedgerConfig(**sheet.settings(("ledger",), settings(LedgerConfig)))
     sheet.raise_problems()
-    models = {route.name: route for route in routes if route is not None}
     injected = tuple(fault for fault in faults if fault is not None)
     return Config(
         server=server,
@@ -210,10 +229,23 @@ def load(
         models=models,
         faults=injected,
         limits=limits,
+        budgets=budgets,
         prices=prices,
+        ledger=ledger,
         source=file,
         notes=notes,
         **top,
+    )
+
+
+def why_no_start(provider: ProviderConfig) -> str | None:
+    """What a server is told at start whose provider has no key here, nor one in the store; None: it may need none."""
+    if provider.api_key is not None or _host(provider.base_url) != _ANTHROPIC_HOST:
+        return None
+    return (
+        f"{provider.origin}: providers.{provider.name}: Anthropic answers no request without a key. "
+        'Add api_key = "${ANTHROPIC_API_KEY}", or keep one in the database: '
+        f"`dragoman providers add-key {provider.name}`."
     )
 
 
@@ -224,8 +256,10 @@ def describe(config: Config) -> list[tuple[str, str]]:
         ("listen", str(config.server.listen)),
         ("database", shown_url(config.server.database)),
     ]
+    if config.server.counters is not None:
+        rows.append(("counters", f"{shown_redis(config.server.counters)}, for all processes that name it"))
     rows += [(f"provider {each.name}", _describe_provider(each)) for each in config.providers.values()]
-    rows += [(f"model {name}", f"answered by {route.targets[0]}") for name, route in config.models.items()]
+    rows += describe_routes(config.models)
     first = config.route_provider
     every = "every model of the catalogue" if first.dialect == OFFLINE else "every other model"
     rows += [
@@ -233,7 +267,7 @@ def describe(config: Config) -> list[tuple[str, str]]:
         ("retired models", "answered" if config.retired == "serve" else "refused with 404"),
         ("unknown betas", "ignored" if config.unknown_betas == "accept" else "refused with 400"),
     ]
-    rows += describe_limits(config.limits) + describe_prices(config.prices)
+    rows += describe_limits(config.limits) + describe_budgets(config.budgets) + describe_prices(config.prices)
     rows += [("fault on purpose", describe_fault(fault)) for fault in config.faults]
     return rows + [("note", note) for note in config.notes]
 
@@ -277,13 +311,14 @@ def _read_file(path: Path | None, env: Mapping[str, str]) -> tuple[str | None, s
 
 
 def _server(
-    sheet: Sheet, env: Mapping[str, str], *, listen: str | None, database: str | None, default_database: str | None
+    sheet: Sheet, env: Mapping[str, str], given: Mapping[str, str | None], *, default_database: str | None
 ) -> ServerConfig:
+    """`given` is of the command line; each has a variable of its name."""
     readers = settings(ServerConfig)
     values = sheet.settings(("server",), readers)
     if default_database is not None:
         values.setdefault("database", default_database)
-    for name, flag in (("listen", listen), ("database", database)):
+    for name, flag in given.items():
         variable = f"DRAGOMAN_{name.upper()}"
         if flag is not None:
             sheet.override(values, name, flag, readers=readers, origin=f"--{name}")
@@ -394,8 +429,6 @@ def _check_messages(sheet: Sheet, path: KeyPath, provider: ProviderConfig) -> No
         sheet.check((*path, "base_url"), provider.base_url, read.messages_url)
     if "base_url" not in table and not provider.base_url:
         sheet.note(path, "base_url is missing", 'Add base_url = "https://...".')
-    if _host(provider.base_url) == _ANTHROPIC_HOST and "api_key" not in table and not provider.api_key:
-        sheet.note(path, "Anthropic answers no request without a key", 'Add api_key = "${ANTHROPIC_API_KEY}".')
     if provider.ca_file and provider.base_url and not provider.base_url.startswith("https:"):
         sheet.note((*path, "ca_file"), "base_url is not https, so no certificate is checked", "Take the line away.")
     _check_client_certificate(sheet, path, provider)
@@ -422,25 +455,6 @@ def _check_circle(sheet: Sheet, provider: ProviderConfig, listen: Listen) -> Non
         sheet.note(("providers", provider.name, "base_url"), what, "Give one of the two another port.")
 
 
-def _route(sheet: Sheet, name: str, providers: Mapping[str, ProviderConfig]) -> RouteConfig | None:
-    """The route of one table; None when it has no target that could be read, which the sheet has noted."""
-    path = ("models", name)
-    table, values = sheet.table(path), sheet.settings(path, settings(RouteConfig))
-    if not _MODEL_NAME.fullmatch(name):
-        what = "this is no name for a model"
-        sheet.note(path, what, "Use up to 256 ASCII characters other than space and /, which stands in PROVIDER/MODEL.")
-    if not table:
-        sheet.note(path, "targets is missing", f'Add targets = ["{_fit(providers)[0]}/..."].')
-    if "targets" not in values:
-        return None
-    (target,) = values["targets"]
-    if target.provider not in providers:
-        # As the file has it: a variable may have been replaced by something secret.
-        what = f"the provider of {read.shown(table['targets'][0])} is not there"
-        sheet.note((*path, "targets", 0), what, _remedy(target.provider, providers))
-    return RouteConfig(name=name, origin=sheet.origin(path), targets=(target,))
-
-
 def _fault(sheet: Sheet, path: KeyPath) -> FaultConfig | None:
     """The fault of one table; None when its kind could not be read, which the sheet has noted."""
     table, values = sheet.table(path), sheet.settings(path, settings(FaultConfig))
@@ -452,19 +466,6 @@ def _fault(sheet: Sheet, path: KeyPath) -> FaultConfig | None:
         if why := misfit(values["kind"], name):
             sheet.note((*path, name), f"this {why}", "Take the line away.")
     return FaultConfig(origin=sheet.origin(path), **values)
-
-
-def _remedy(provider: str, providers: Mapping[str, ProviderConfig]) -> str:
-    if likely := read.nearest(provider, providers):
-        return f"Did you mean {dotted((likely,))}?"
-    if provider == "anthropic":
-        return "Set ANTHROPIC_API_KEY, or add a table [providers.anthropic]."
-    return f"Add its table [providers.NAME], or name one of: {', '.join(dotted((name,)) for name in providers)}."
-
-
-def _fit(providers: Mapping[str, ProviderConfig]) -> list[str]:
-    """The names that a person can copy: one that is no name is a problem of its own."""
-    return [name for name in providers if _PROVIDER_NAME.fullmatch(name)] or ["PROVIDER"]
 
 
 def _host(url: str) -> str:

@@ -4,13 +4,13 @@ What the limits do is in `limits.py`; docs/configuration.md is the user's side.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from dragoman.gateway.config_sheet import Readers, Sheet
 from dragoman.gateway.config_text import KeyPath
-from dragoman.gateway.config_values import Refused, nearest, shown, whole
+from dragoman.gateway.config_values import Refused, choice, nearest, shown, whole
 
 __all__ = ["BUILT_IN", "EVERY", "GroupConfig", "LimitsConfig", "TierConfig", "describe_limits", "read_limits"]
 
@@ -18,6 +18,7 @@ EVERY = "*"  # as the id of a workspace or key: each one that has no line of its
 HIGHEST = 1_000_000_000
 
 _per_minute = whole(1, HIGHEST)
+_per_day = whole(1, 1000 * HIGHEST)
 
 
 class GroupConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +29,7 @@ class GroupConfig(msgspec.Struct, frozen=True, kw_only=True):
     itpm: Annotated[int | None, _per_minute] = None
     otpm: Annotated[int | None, _per_minute] = None
     tpm: Annotated[int | None, _per_minute] = None
+    tpd: Annotated[int | None, _per_day] = None
 
 
 class TierConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +41,7 @@ class TierConfig(msgspec.Struct, frozen=True, kw_only=True):
     itpm: Annotated[int | None, _per_minute] = None
     otpm: Annotated[int | None, _per_minute] = None
     tpm: Annotated[int | None, _per_minute] = None
+    tpd: Annotated[int | None, _per_day] = None
     count_rpm: Annotated[int | None, _per_minute] = None
     concurrent: Annotated[int | None, whole(1, 10_000)] = None
     groups: Mapping[str, GroupConfig] = {}
@@ -89,6 +92,7 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True):
     default_workspace: Annotated[str | None, _tier] = None
     workspaces: Annotated[Mapping[str, str], _tiers] = {}  # by id, or EVERY
     keys: Annotated[Mapping[str, str], _tiers] = {}  # by id or name, or EVERY
+    without_counters: Annotated[Literal["local", "refuse"], choice("local", "refuse")] = "local"  # see store/redis.py
     tiers: Mapping[str, TierConfig] = msgspec.field(default_factory=lambda: dict(BUILT_IN))
 
     def named(self) -> Iterator[tuple[KeyPath, str]]:
@@ -144,6 +148,7 @@ _UNITS = {
     "itpm": "input tokens a minute",
     "otpm": "output tokens a minute",
     "tpm": "tokens a minute",
+    "tpd": "tokens a day",
     "count_rpm": "counts a minute",
     "concurrent": "at once",
 }

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from dragoman.store.redis_urls import REDIS_FORM, RedisURL, check_redis
 from dragoman.store.urls import POSTGRES_FORM, DatabaseURL, check_postgres
 
 __all__ = [
@@ -24,11 +25,14 @@ __all__ = [
     "base_url",
     "ca_file",
     "choice",
+    "count",
+    "counters_url",
     "database_url",
     "expand",
     "listen_address",
     "messages_url",
     "nearest",
+    "networks",
     "path",
     "per_second",
     "readable_file",
@@ -47,6 +51,7 @@ _BEFORE_AT = re.compile(r"^([a-z][a-z0-9+.]*://)?.*@", re.DOTALL | re.IGNORECASE
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
 _ONLY_DIGITS_AND_DOTS = re.compile(r"[0-9.]+")
 _LONGEST_SHOWN = 60  # characters
+TARGETS_LIMIT = 20
 _LONGEST_WAIT_S = 86_400  # a day: longer is a slip of the unit
 
 
@@ -180,6 +185,17 @@ def whole(low: int, high: int) -> Callable[[object], int]:
     return read
 
 
+def count(low: int, high: int) -> Callable[[object], int]:
+    """As `whole`; a text of digits too, as the environment and the command line have it."""
+    of_number = whole(low, high)
+
+    def read(value: object) -> int:
+        is_text = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10
+        return of_number(int(str(value)) if is_text else value)
+
+    return read
+
+
 def seconds(low: float) -> Callable[[object], float]:
     """Seconds from `low` to a day."""
 
@@ -258,6 +274,15 @@ def database_url(value: object) -> str:
     if "?" in rest or "\0" in rest:
         raise Refused("has a ? or a NUL in its path", remedy)
     return value
+
+
+def counters_url(value: object) -> str:
+    """The URL of a Redis. It may hold a password, so it is never shown."""
+    if not isinstance(value, str):
+        raise Refused("is not text", f"Write {REDIS_FORM}.", hidden=True)
+    if why := check_redis(value):
+        raise Refused(why, f"Write {REDIS_FORM}.", hidden=True)
+    return RedisURL(value)
 
 
 def base_url(value: object) -> str:
@@ -362,18 +387,37 @@ def per_second(value: object) -> float:
     raise Refused("is not a number from 0.01 to 1000000", "Write it without quotes or unit, such as 50.")
 
 
+def networks(value: object) -> tuple[str, ...]:
+    """Addresses and networks, each as `10.0.0.0/8`."""
+    remedy = 'Write a list such as ["10.0.0.0/8", "2001:db8::/32"].'
+    if not isinstance(value, list):
+        raise Refused("is not a list", remedy)
+    found = []
+    for index, each in enumerate(value):
+        try:
+            found.append(str(ipaddress.ip_network(each if isinstance(each, str) else "")))
+        except ValueError:
+            raise Refused("is neither an address nor a network without bits behind it", remedy, index=index) from None
+    return tuple(found)
+
+
 def targets(value: object) -> tuple[TargetName, ...]:
-    """The one `provider/model` of a list; whether the provider exists is not asked here."""
+    """The `provider/model` texts of a list; whether the providers exist is not asked here."""
     remedy = 'Write targets = ["provider/model"].'
     if not isinstance(value, list):
         raise Refused("is not a list", remedy)
     if not value:
         raise Refused("is empty", remedy)
-    if len(value) > 1:
-        raise Refused("has several targets: falling back to the next one comes in a later version", "Keep one of them.")
-    provider, slash, model = value[0].partition("/") if isinstance(value[0], str) else ("", "", "")
-    if not slash:
-        raise Refused("has no / between provider and model", remedy, index=0)
-    if not provider or not model or any(not "!" <= letter <= "~" for letter in model):
-        raise Refused("lacks a provider before its / or a model after it", remedy, index=0)
-    return (TargetName(provider, model),)
+    if len(value) > TARGETS_LIMIT:
+        raise Refused(f"has more than {TARGETS_LIMIT} targets", "Keep the best of them.")
+    found: list[TargetName] = []
+    for index, each in enumerate(value):
+        provider, slash, model = each.partition("/") if isinstance(each, str) else ("", "", "")
+        if not slash:
+            raise Refused("has no / between provider and model", remedy, index=index)
+        if not provider or not model or any(not "!" <= letter <= "~" for letter in model):
+            raise Refused("lacks a provider before its / or a model after it", remedy, index=index)
+        if TargetName(provider, model) in found:
+            raise Refused("is there twice", "Keep one of the two; weights tell how much each gets.", index=index)
+        found.append(TargetName(provider, model))
+    return tuple(found)

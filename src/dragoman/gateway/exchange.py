@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 import msgspec
 
 from dragoman.errors import ApiError, InvalidRequest, UpstreamFailed, UpstreamTimeout
-from dragoman.http.base import Response, TimedOut, TransportError
+from dragoman.http.base import ConnectFailed, ConnectTimeout, RequestInvalid, Response, TimedOut, TransportError
 from dragoman.providers.base import (
     Question,
     Reading,
@@ -39,6 +39,7 @@ ERROR_LIMIT_BYTES = 10 * 1024 * 1024  # of an error's body
 PASSED_BACK = frozenset({"retry-after", "retry-after-ms", "x-should-retry"})
 PASSED_BACK_FAMILIES = ("anthropic-ratelimit-", "anthropic-priority-", "anthropic-fast-")
 YES, NO = {"true", "1", "yes"}, {"false", "0", "no"}
+NOT_SENT = (RequestInvalid, ConnectFailed, ConnectTimeout)  # nothing has reached the provider
 VISIBLE = re.compile(r"[\t\x20-\x7e\x80-\xff]+")  # what a value may hold; a control character cannot be sent on
 
 
@@ -96,16 +97,17 @@ class Exchange:
             response = await self.open()
             assert self.reading is not None
             body = await (self._until_done if self._is_streamed else self._body)(response, REPLY_LIMIT_BYTES)
+            self.entry.note_received()
             answered = self.reading.read(self.asked.call.operation, body)
         except BaseException:
             await self.aclose()
             raise
         self.entry.note_content()
-        self.note_usage(answered.usage)
+        self.note_usage(answered.usage, answered.stop_reason)
         return self.answer(answered.body)
 
-    def note_usage(self, usage: Usage | None) -> None:
-        self.entry.usage = usage
+    def note_usage(self, usage: Usage | None, stop_reason: str | None) -> None:
+        self.entry.note_usage(usage, stop_reason)
         if self._rough:
             self._provider.estimates.learn(self._route.model_name, self._rough, usage)
 
@@ -130,8 +132,15 @@ class Exchange:
         try:
             signed = await provider.signed(prepared)
             self.redaction = Redaction(signed.headers)
+            self.entry.route = self._route
+            self.entry.note_sent()
             response = self._response = await provider.send(signed)
+            if provider.has_several_keys:
+                after = next((value for name, value in response.headers if name == "retry-after"), None)
+                provider.told(target, response.status, after)
         except TransportError as error:
+            if isinstance(error, NOT_SENT):
+                self.entry.note_free()
             raise failure(error, asked.call.request_id) from error
         for name, value in response.headers:
             if name == "request-id":
@@ -142,6 +151,7 @@ class Exchange:
             elif _is_passed_back(name) and VISIBLE.fullmatch(value):
                 self.headers.append((name, value))
         if response.status != 200:
+            self.entry.note_free()
             raise Refused(await self._error(response))
         return response
 

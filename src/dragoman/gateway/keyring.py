@@ -49,9 +49,9 @@ class Keyring:
         """Some key does not rest: another attempt need not wait."""
         return any(slot.ready_at <= now for slot in self._slots)
 
-    def answered(self, key: Secret, now: float, *, status: int, retry_after_s: float | None = None) -> None:
+    def answered(self, key: str, now: float, *, status: int, retry_after_s: float | None = None) -> None:
         """What the provider said to a request with this key."""
-        slot = next((slot for slot in self._slots if slot.key is key), None)
+        slot = next((slot for slot in self._slots if slot.key.reveal() == key), None)
         if slot is None:  # it was taken off the ring meanwhile
             return
         if status in (401, 403):

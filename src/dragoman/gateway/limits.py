@@ -1,56 +1,84 @@
 """May this request go ahead: what is reserved before a request, and settled after it.
 
-Two things are held: a place in this process, and the request's part of the rate limits that are configured for its
-organization, workspace and key, each of which has buckets of its own (LIM-2, LIM-5). Nothing here waits, so a request
-takes from all its buckets or from none. Who is in which tier is configuration; the arithmetic is in `buckets.py`.
+Three things are held: a place in this process, the request's part of the rate limits that are in force for its
+organization, workspace and key, each of which has buckets of its own (LIM-2, LIM-5), and what it may cost out of their
+budgets. It takes all of them in one step of the counters, or nothing. Who is in which tier is configuration, and what
+an administrator sets while the server runs (`policies.py`); the arithmetic is in `store/buckets.py`.
 """
 
 import math
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from dragoman.errors import ConfigError, Overloaded, RateLimited
+from dragoman.errors import ApiError, ConfigError, Overloaded, RateLimited, StoreError, Unavailable
 from dragoman.providers.base import Operation
+from dragoman.store.buckets import DAY_S, MINUTE_S, level
+from dragoman.store.counters import Counters, Demand, Gate, Order, Purse, Taking
+from dragoman.store.memory import MemoryCounters
 from dragoman.wire.ratelimits import FAMILY, Window, rate_limit_headers
 from dragoman.wire.types import Usage
 
 from .auth import Principal
-from .buckets import Buckets, Demand, Share, Taking, level
 from .call import Asked
 from .config_limits import EVERY, GroupConfig, LimitsConfig, TierConfig
 from .input_estimate import DELTA, estimate_input_tokens, estimate_output_tokens
 from .model_groups import LINES, OTHER, Group, ModelGroups
+from .routing import Route
 
-__all__ = ["Hold", "LimitReached", "Limits"]
+__all__ = ["Hold", "LimitReached", "Limits", "Spending"]
 
 MAX_RUNNING = 10_000  # far above what one process serves well: a guard, not a quota. Bodies are in memory by then
 TOKENS_LIMIT = 10_000_000  # of one request, whatever an upstream says
 PLANS_KEPT = 10_000
 NAME_SHOWN = 256  # characters of a model's name
+AWAY = "The limits of this request cannot be looked up right now. Please try again shortly."
 
-Kind = Literal["requests", "input", "output", "tokens"]
+ASKED_AGAIN = 3  # times, when the counters do not know yet what was spent of a budget
+
+Kind = Literal["requests", "input", "output", "tokens", "day"]
 _FAMILIES: Mapping[Kind, Literal["requests", "input-tokens", "output-tokens", "tokens"]] = {
     "requests": "requests",
     "input": "input-tokens",
     "output": "output-tokens",
     "tokens": "tokens",
+    "day": "tokens",  # of all that is in force the one that has the least left
 }
 _UNITS: Mapping[Kind, str] = {
-    "requests": "requests",
-    "input": "input tokens",
-    "output": "output tokens",
-    "tokens": "tokens",
+    "requests": "requests per minute",
+    "input": "input tokens per minute",
+    "output": "output tokens per minute",
+    "tokens": "tokens per minute",
+    "day": "tokens per day",
 }
+_KINDS: Mapping[str, Kind] = {"rpm": "requests", "itpm": "input", "otpm": "output", "tpm": "tokens", "tpd": "day"}
 _WHOSE = {"organization": "your organization's", "workspace": "your workspace's", "key": "your API key's"}
 
 
-# Of a limit: what is left, of how much a minute, its place among the lines, when it is full (monotonic seconds).
+# Of a limit: what is left, of how much a period, its place among the lines, when it is full (monotonic seconds).
 State = tuple[float, int, int, float]
 AFTER_LINES = 1000
+
+
+class Spending(Protocol):
+    """What limits need of budgets (`budgets.py`)."""
+
+    is_on: bool  # there is a budget at all
+
+    def purses(self, asked: Asked, route: Route) -> Sequence[Purse]:
+        """Of each budget that the request counts for, its window of now and what the request may cost at most."""
+
+    async def spent(self, purse: Purse) -> int:
+        """What the ledger says, for counters that do not know. Raises Unavailable."""
+
+    def refusal(self, purse: Purse, spent_nano: int) -> ApiError:
+        """What a caller is told whose request does not fit: so much has been spent and reserved by others."""
+
+    def settled(self, purses: Sequence[Purse]) -> None:
+        """A request has ended that took of these."""
 
 
 class LimitReached(RateLimited):
@@ -74,54 +102,70 @@ class Scope(Struct, frozen=True, cache_hash=True):
 
 
 class Line(Struct, frozen=True):
-    """One limit that is in force for a caller: so many a minute, in the bucket `key`."""
+    """One limit that is in force for a caller: so many a period, in the bucket `key`."""
 
     scope: Scope
     kind: Kind
-    per_minute: int
-    key: Hashable
+    limit: int
+    period_s: int
+    key: str
     fixed: Demand | None  # what any request wants of it, unless its input counts
 
     @classmethod
-    def of(cls, scope: Scope, kind: Kind, per_minute: int, *, part: str) -> "Line":
+    def of(cls, scope: Scope, kind: Kind, limit: int, *, part: str) -> "Line":
         """`part` names the models that share it. A request needs itself, and room for any output (LIM-3, LIM-4)."""
         key = f"{scope.kind}\n{scope.id}\n{part}\n{kind}"  # a text keeps its hash
+        period_s = DAY_S if kind == "day" else MINUTE_S
         cost = {"requests": 1, "output": 0}.get(kind)
-        return cls(scope, kind, per_minute, key, None if cost is None else Demand(key, per_minute, 1, cost))
+        fixed = None if cost is None else Demand(key, limit, 1, cost, period_s)
+        return cls(scope, kind, limit, period_s, key, fixed)
 
     @property
     def is_output(self) -> bool:
         """Output counts towards it."""
-        return self.kind in ("output", "tokens")
+        return self.kind in ("output", "tokens", "day")
 
 
 class Plan(Struct, frozen=True):
-    """What limits a caller's requests to a group of models: whose limits, which, and what a caller is told of them.
+    """What limits a caller's requests to a group of models: which limits, and what a caller is told of them.
 
     `families`: of each the places of its limits among `lines`. `sums`: those of input and output of one scope.
     """
 
-    scopes: tuple[Scope, ...]
-    lines: tuple[Line, ...]
-    families: tuple[tuple[Kind, tuple[int, ...]], ...]
-    sums: tuple[tuple[int, ...], ...]
+    lines: tuple[Line, ...] = ()
+    gates: tuple[Gate, ...] = ()
+    demands: tuple[Demand, ...] | None = None  # of any request, where they do not depend on its input
+    counts_cache_reads: bool = False
+    families: tuple[tuple[Kind, tuple[int, ...]], ...] = ()
+    sums: tuple[tuple[int, ...], ...] = ()
 
     @classmethod
-    def of(cls, scopes: tuple[Scope, ...], lines: tuple[Line, ...]) -> "Plan":
-        places: dict[Kind, list[int]] = {}
+    def of(cls, scopes: Iterable[Scope], lines: tuple[Line, ...], group: Group | None) -> "Plan":
+        families: dict[str, tuple[Kind, list[int]]] = {}
         sums: dict[Scope, list[int]] = {}
         for at, line in enumerate(lines):
-            places.setdefault(line.kind, []).append(at)
+            families.setdefault(_FAMILIES[line.kind], (line.kind, []))[1].append(at)
             if line.kind in ("input", "output"):
                 sums.setdefault(line.scope, []).append(at)
         if sums:
-            places.setdefault("tokens", [])
-        families = tuple((kind, tuple(places[kind])) for kind in _FAMILIES if kind in places)
-        return cls(scopes, lines, families, tuple(map(tuple, sums.values())))
+            families.setdefault("tokens", ("tokens", []))
+        fixed = [line.fixed for line in lines if line.fixed is not None]
+        return cls(
+            lines,
+            tuple(Gate(f"{each.kind}\n{each.id}", each.concurrent) for each in scopes if each.concurrent is not None),
+            tuple(fixed) if len(fixed) == len(lines) else None,
+            group is not None and group.counts_cache_reads,
+            tuple((families[name][0], tuple(families[name][1])) for name in _TOLD if name in families),
+            tuple(map(tuple, sums.values())),
+        )
+
+
+NO_PLAN = Plan()
+_TOLD = tuple(dict.fromkeys(_FAMILIES.values()))  # in this order
 
 
 class Held(Struct):
-    """What one request has taken of the limits."""
+    """What one request has taken of the limits, and of budgets."""
 
     plan: Plan
     taking: Taking
@@ -148,6 +192,17 @@ class Hold:
         return [*((name, value) for name, value in headers if not name.startswith(FAMILY)), *self._told]
 
     @property
+    def spends(self) -> Sequence[tuple[str, int]]:
+        """(budget id, start of its window) of each budget that its cost counts for."""
+        if self._held is None or not self._held.taking.order.purses:
+            return ()
+        return [(purse.budget_id, purse.window_start) for purse in self._held.taking.order.purses]
+
+    def seen_tokens(self) -> int:
+        """Of output, that went out: an estimate, for a stream that broke off."""
+        return estimate_output_tokens(self._bytes, self._deltas) if self._deltas else 0
+
+    @property
     def counts(self) -> bool:
         """What goes out counts towards a limit."""
         return self._held is not None
@@ -158,10 +213,13 @@ class Hold:
             self._bytes += len(piece)
             self._deltas += piece.count(DELTA)
 
-    def release(self, usage: Usage | None = None, *, status: int = 0, is_whole: bool = True) -> None:
+    def release(
+        self, usage: Usage | None = None, *, status: int = 0, is_whole: bool = True, cost_nano: int | None = None
+    ) -> None:
         """Settle: the limits get what was really used, and the place is free. A second call does nothing.
 
         `status` is that of the reply, 0 where there was none; `is_whole` is False for a stream that broke off.
+        `cost_nano`: None where it is not known.
         """
         limits, self._limits = self._limits, None
         if limits is None:
@@ -169,11 +227,14 @@ class Hold:
         limits.running -= 1
         if self._held is not None:
             seen = 0 if is_whole else estimate_output_tokens(self._bytes, self._deltas)
-            limits.settle(self._held, usage, status=status, output_seen=seen)
+            limits.settle(self._held, usage, status=status, output_seen=seen, cost_nano=cost_nano)
 
 
 class Limits:
-    """The limits of this process. `clock` gives monotonic seconds, `wall` those of Unix."""
+    """The limits as this process sees them. `clock` gives monotonic seconds, `wall` those of Unix.
+
+    Without `counters` they are this process's own; without `spending` there are no budgets.
+    """
 
     def __init__(
         self,
@@ -181,33 +242,51 @@ class Limits:
         *,
         groups: ModelGroups | None = None,
         default_workspace_id: str | None = None,
+        counters: Counters | None = None,
+        spending: Spending | None = None,
         max_running: int = MAX_RUNNING,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """Raises ConfigError for a tier that tells of models which there are not, or twice of the same ones."""
         self.running = 0
-        self.buckets = Buckets()
-        self._config = config or LimitsConfig()
+        self.counters: Counters = counters or MemoryCounters()
+        self._spending = spending
         self._groups = groups
-        self._is_on = groups is not None and any(self._config.named())
         self._default_workspace_id = default_workspace_id
         self._max_running = max_running
         self._clock = clock
         self._wall = wall
-        self._connected: dict[Scope, int] = {}  # requests under way; those above 0
-        self._special = {name: _by_group(tier, groups) for name, tier in self._config.tiers.items()} if groups else {}
+        self.use(config or LimitsConfig())
+
+    def use(self, config: LimitsConfig) -> None:
+        """From the next request on, these tiers hold, for those who are in them now. Raises ConfigError as above.
+
+        What has been taken of a limit stays taken, of as much as the limit is from now on.
+        """
+        groups = self._groups
+        special = {name: _by_group(tier, groups) if groups else {} for name, tier in config.tiers.items()}
+        self.config, self._special = config, special
+        self._is_on = groups is not None and any(config.named())
         self._plan = lru_cache(PLANS_KEPT)(self._plan_of)
 
-    def reserve(self, asked: Asked | None = None) -> Hold:
-        """Reserve what a request needs; without `asked`, or for one of a batch, a place in this process only (LIM-6).
+    async def reserve(self, asked: Asked | None = None, route: Route | None = None) -> Hold:
+        """Reserve what a request needs; without `asked` a place in this process only.
 
-        Raises Overloaded: no capacity is not a used-up quota (ERR-22). Raises LimitReached for that, and then nothing
-        was taken (LIM-7).
+        Requests of batches have no rate limits (LIM-6), but budgets count for them. Raises Overloaded: no capacity is
+        not a used-up quota (ERR-22). Raises LimitReached for that, or what budgets say, and then nothing was taken
+        (LIM-7). Raises Unavailable where counters are away that must be asked.
         """
         if self.running >= self._max_running:
             raise Overloaded("Overloaded")
-        held = self._take(asked) if self._is_on and asked is not None and asked.call.batched_for is None else None
+        held = None
+        if asked is not None:
+            plan = self._plan_for(asked)
+            spending = self._spending
+            if spending is not None and spending.is_on and route is not None:
+                held = await self._take(asked, plan, spending.purses(asked, route))
+            elif plan.lines or plan.gates:
+                held = await self._take(asked, plan, ())
         self.running += 1
         return Hold(self, held)
 
@@ -216,75 +295,104 @@ class Limits:
         offset = self._wall() - held.now
         return rate_limit_headers(_windows(held.plan, held.taking.full_at, held.now, offset))
 
-    def settle(self, held: Held, usage: Usage | None, *, status: int, output_seen: int) -> None:
-        """Correct what was taken by what was used, and leave the connections."""
-        for scope in held.plan.scopes:
-            self._leave(scope)
-        now = self._clock()
-        shares = held.taking.shares
-        for share, actual in zip(
-            shares, _actual(zip(held.plan.lines, shares, strict=True), usage, status, output_seen), strict=True
-        ):
-            self.buckets.settle(share, actual, now)
+    def settle(
+        self, held: Held, usage: Usage | None, *, status: int, output_seen: int, cost_nano: int | None = None
+    ) -> None:
+        """Correct what was taken by what was used, and leave the gates."""
+        actual = _actual(held, usage, status, output_seen)
+        self.counters.settle(held.taking, actual, cost_nano, self._clock())
+        if held.taking.order.purses and self._spending is not None:
+            self._spending.settled(held.taking.order.purses)
 
-    def _take(self, asked: Asked) -> Held | None:
-        assert self._groups is not None
+    def _plan_for(self, asked: Asked) -> Plan:
+        principal = asked.principal
+        if not (self._is_on or principal.tier is not None or principal.workspace_tier is not None):
+            return NO_PLAN
+        if self._groups is None or asked.call.batched_for is not None:
+            return NO_PLAN
         is_count = asked.call.operation is Operation.COUNT_TOKENS
-        plan = self._plan(asked.principal, None if is_count else self._groups.of(asked.model))
-        if not plan.scopes:
+        return self._plan(principal, None if is_count else self._groups.of(asked.model))
+
+    async def _take(self, asked: Asked, plan: Plan, purses: Sequence[Purse]) -> Held | None:
+        if not (plan.lines or plan.gates or purses):
             return None
+        demands = plan.demands
+        order = Order(
+            asked.call.request_id,
+            _demands(plan.lines, asked.call.body) if demands is None else demands,
+            plan.gates,
+            purses,
+        )
         now = self._clock()
-        for scope in plan.scopes:
-            if scope.concurrent is not None and self._connected.get(scope, 0) >= scope.concurrent:
-                raise self._crowded(plan, now)
-        taking = self.buckets.take(_demands(plan.lines, asked.call.body), now)
+        taking = await self._ask(order, now)
         held = Held(plan, taking, now)
-        if any(taking.wait_s):
+        if not taking.is_taken:
             raise self._refusal(held, asked)
-        for scope in plan.scopes:
-            self._connected[scope] = self._connected.get(scope, 0) + 1
         return held
 
-    def _refusal(self, held: Held, asked: Asked) -> LimitReached:
+    async def _ask(self, order: Order, now: float) -> Taking:
+        """What the counters say, once they know what was spent. Raises Unavailable."""
+        try:
+            taking = await self.counters.take(order, now)
+            for _ in range(ASKED_AGAIN):
+                if not taking.unknown:
+                    return taking
+                assert self._spending is not None
+                for place in taking.unknown:
+                    purse = order.purses[place]
+                    await self.counters.set_spent(purse, await self._spending.spent(purse))
+                taking = await self.counters.take(order, now)
+        except StoreError as error:
+            raise Unavailable(AWAY) from error
+        if taking.unknown:
+            raise Unavailable(AWAY)
+        return taking
+
+    def _refusal(self, held: Held, asked: Asked) -> ApiError:
+        """What a budget refuses no waiting helps, so it is told first."""
+        taking = held.taking
+        if taking.broke is not None and self._spending is not None:
+            return self._spending.refusal(taking.order.purses[taking.broke], taking.spent_nano[taking.broke])
+        return self._crowded(held) if taking.crowded is not None else self._used_up(held, asked)
+
+    def _used_up(self, held: Held, asked: Asked) -> LimitReached:
         """Names the limit that has the longest wait: when it is over, the others let the request pass too."""
-        longest = max(held.taking.wait_s)
-        line = held.plan.lines[held.taking.wait_s.index(longest)]
+        waits = held.taking.wait_s
+        longest = max(waits)
+        line = held.plan.lines[waits.index(longest)]
         return LimitReached(
-            f"This request would exceed {_WHOSE[line.scope.kind]} rate limit of {line.per_minute:,} "
-            f"{_UNITS[line.kind]} per minute (org: {asked.principal.organization_id}, model: "
+            f"This request would exceed {_WHOSE[line.scope.kind]} rate limit of {line.limit:,} "
+            f"{_UNITS[line.kind]} (org: {asked.principal.organization_id}, model: "
             f"{asked.model[:NAME_SHOWN]}). You can see the response headers for current usage. Please reduce the "
             "prompt length or the maximum tokens requested, or try again later.",
             retry_after=math.ceil(longest),
             told=self.told(held),
         )
 
-    def _crowded(self, plan: Plan, now: float) -> LimitReached:
+    def _crowded(self, held: Held) -> LimitReached:
         """Too many at once (ERR-52). When one of them will end nobody knows, so there is no `retry-after` (LIM-10)."""
-        seen = Taking([], [self.buckets.full_at(line.key, now) for line in plan.lines], [])
         message = "Number of concurrent connections has exceeded your rate limit. Please try again later."
-        return LimitReached(message, retry_after=None, told=self.told(Held(plan, seen, now)))
-
-    def _leave(self, scope: Scope) -> None:
-        if self._connected[scope] == 1:
-            del self._connected[scope]
-        else:
-            self._connected[scope] -= 1
+        return LimitReached(message, retry_after=None, told=self.told(held))
 
     def _plan_of(self, principal: Principal, group: Group | None) -> Plan:
         """What limits a caller's requests to a group of models; to `count_tokens`, without one."""
         scopes = self._scopes_of(principal)
-        return Plan.of(scopes, self._lines_of(scopes, group))
+        return Plan.of(scopes, self._lines_of(scopes, group), group)
 
     def _scopes_of(self, principal: Principal) -> tuple[Scope, ...]:
-        """Whose limits hold for this caller: all of them at once, so the lowest decides (LIM-5)."""
-        config = self._config
-        workspace = config.workspaces.get(principal.workspace_id)
+        """Whose limits hold for this caller: all of them at once, so the lowest decides (LIM-5).
+
+        A tier that the key or the workspace was given by itself goes before what the configuration says of it, unless
+        there is none of that name any more.
+        """
+        config = self.config
+        workspace = self._own(principal.workspace_tier) or config.workspaces.get(principal.workspace_id)
         if workspace is None and principal.workspace_id == self._default_workspace_id:
             workspace = config.default_workspace
         if workspace is None:
             workspace = config.workspaces.get(EVERY)
         keys = config.keys
-        key = keys.get(principal.key_id) or keys.get(principal.key_name) or keys.get(EVERY)
+        key = self._own(principal.tier) or keys.get(principal.key_id) or keys.get(principal.key_name) or keys.get(EVERY)
         tiers = (
             ("organization", principal.organization_id, config.organization),
             ("workspace", principal.workspace_id, workspace),
@@ -294,30 +402,35 @@ class Limits:
             Scope(kind, id_, tier, config.tiers[tier].concurrent) for kind, id_, tier in tiers if tier is not None
         )
 
-    def _lines_of(self, scopes: tuple[Scope, ...], group: Group | None) -> tuple[Line, ...]:
-        found: list[Line] = []
-        for scope in scopes:
-            tier = self._config.tiers[scope.tier]
-            if group is None:  # LIM-6: independent of Messages, and one for all models
-                given: Mapping[Kind, int | None] = {"requests": tier.count_rpm}
-                part = "counts"
-            else:
-                given = self._rates(tier, group)
-                part = group.name
-            found += [Line.of(scope, kind, limit, part=part) for kind, limit in given.items() if limit is not None]
-        return tuple(found)
+    def _own(self, tier: str | None) -> str | None:
+        return tier if tier is not None and tier in self.config.tiers else None
 
-    def _rates(self, tier: TierConfig, group: Group) -> Mapping[Kind, int | None]:
-        """A tier's own, but for what it says of this group, or of the line that the group is of."""
-        special = self._special[tier.name]
+    def _lines_of(self, scopes: tuple[Scope, ...], group: Group | None) -> tuple[Line, ...]:
+        """Counting tokens has its own, independent of Messages, and one for all models (LIM-6)."""
+        part = "counts" if group is None else group.name
+        return tuple(
+            Line.of(scope, _KINDS[name], limit, part=part)
+            for scope in scopes
+            for name, limit in self.rates(scope.tier, group).items()
+        )
+
+    def rates(self, tier: str, group: Group | None) -> dict[str, int]:
+        """What a tier limits requests for a group of models to, by the names of its settings; without one, counting.
+
+        Its own, but for what it says of this group, or of the line that the group is of.
+        """
+        own = self.config.tiers[tier]
+        if group is None:
+            return {} if own.count_rpm is None else {"rpm": own.count_rpm}
+        special = self._special[tier]
         of_group = special.get(group.name) or special.get(group.line or "")
-        given: Mapping[Kind, str] = {"requests": "rpm", "input": "itpm", "output": "otpm", "tokens": "tpm"}
-        return {
-            kind: getattr(tier, name)
-            if of_group is None or getattr(of_group, name) is None
-            else getattr(of_group, name)
-            for kind, name in given.items()
-        }
+        given = {name: (of_group and getattr(of_group, name)) or getattr(own, name) for name in _KINDS}
+        return {name: limit for name, limit in given.items() if limit is not None}
+
+    def check(self, tier: TierConfig) -> None:
+        """Raises ConfigError for one that tells of models which there are not, or twice of the same ones."""
+        if self._groups is not None:
+            _by_group(tier, self._groups)
 
 
 def _by_group(tier: TierConfig, groups: ModelGroups) -> dict[str, GroupConfig]:
@@ -339,25 +452,29 @@ def _by_group(tier: TierConfig, groups: ModelGroups) -> dict[str, GroupConfig]:
 def _demands(lines: Sequence[Line], body: bytes) -> list[Demand]:
     """What a request needs of each."""
     estimate = max(1, estimate_input_tokens(body))
-    return [line.fixed or Demand(line.key, line.per_minute, estimate, estimate) for line in lines]
+    return [line.fixed or Demand(line.key, line.limit, estimate, estimate, line.period_s) for line in lines]
 
 
-def _actual(shares: Iterable[tuple[Line, Share]], usage: Usage | None, status: int, output_seen: int) -> list[int]:
+def _actual(held: Held, usage: Usage | None, status: int, output_seen: int) -> list[int]:
     """What a request has really used of each limit.
 
     A request that failed by no fault of its caller (5xx, or an upstream's 429) was none (ERR-22, LIM-7). One that was
     refused has no tokens; where an answer did not tell its usage, or was not waited for, the estimate stands.
     """
+    lines = held.plan.lines
     requests = 0 if status >= 500 or status == 429 else 1
     if usage is None:
         return [
             requests if line.kind == "requests" else 0 if status >= 400 else share.taken + output_seen * line.is_output
-            for line, share in shares
+            for line, share in zip(lines, held.taking.shares, strict=True)
         ]
     read = _bounded(usage.input_tokens) + _bounded(usage.cache_creation_input_tokens or 0)
+    if held.plan.counts_cache_reads:
+        read += _bounded(usage.cache_read_input_tokens or 0)
     written = max(_bounded(usage.output_tokens), output_seen)
-    used: Mapping[Kind, int] = {"requests": requests, "input": read, "output": written, "tokens": read + written}
-    return [used[line.kind] for line, _ in shares]
+    both = read + written
+    used: Mapping[Kind, int] = {"requests": requests, "input": read, "output": written, "tokens": both, "day": both}
+    return [used[line.kind] for line in lines]
 
 
 def _bounded(tokens: int) -> int:
@@ -367,13 +484,13 @@ def _bounded(tokens: int) -> int:
 def _windows(plan: Plan, full_at: Sequence[float], now: float, offset: float) -> list[Window]:
     """One window a family, of the limit that has the least left. `offset`: from monotonic seconds to Unix'."""
     states = [
-        (level(at, line.per_minute, now), line.per_minute, place, at if at > now else now)
+        (level(at, line.limit, now, line.period_s), line.limit, place, at if at > now else now)
         for place, (line, at) in enumerate(zip(plan.lines, full_at, strict=True))
     ]
     windows = []
     for kind, places in plan.families:
         family = [states[place] for place in places]
-        if kind == "tokens":  # HDR-35: input and output of one scope together, unless something is tighter
+        if _FAMILIES[kind] == "tokens":  # HDR-35: input and output of one scope together, unless something is tighter
             family += [_sum([states[place] for place in together]) for together in plan.sums]
         left, limit, _, at = min(family)
         windows.append(Window(_FAMILIES[kind], limit, left, at + offset))

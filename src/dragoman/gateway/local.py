@@ -75,7 +75,7 @@ class Local:
                     fold.add(event)
         message = fold.value()
         entry.note_content()
-        entry.usage = read(Usage, message["usage"])
+        entry.note_usage(read(Usage, message["usage"]), message["stop_reason"])
         return msgspec.json.encode(message)
 
     async def _streamed(
@@ -103,8 +103,8 @@ def _note(events: Sequence[Event], entry: Entry) -> None:
             case BlockStart():
                 entry.note_content()
             case MessageStart(message=message):
-                entry.usage = message.usage
-            case MessageDelta(usage=usage) if entry.usage is not None:
-                entry.usage = read(Usage, {**plain(entry.usage), **plain(usage)})
+                entry.note_usage(message.usage, is_whole=False)
+            case MessageDelta(usage=usage, delta=delta) if entry.usage is not None:
+                entry.note_usage(read(Usage, {**plain(entry.usage), **plain(usage)}), delta.stop_reason)
             case _:
                 continue

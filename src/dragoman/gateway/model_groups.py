@@ -34,11 +34,16 @@ SHARED: Mapping[str, str] = {
 }
 
 
+# Of these models what a cache is read from counts as input like any other (LIM-3).
+COUNTED_CACHE_READS = frozenset({"claude-3-5-haiku-20241022"})
+
+
 class Group(Struct, frozen=True, cache_hash=True):
     """Models that share their limits. `line` is None where the catalogue does not know them."""
 
     name: str
     line: str | None = None
+    counts_cache_reads: bool = False
 
 
 class ModelGroups:
@@ -59,13 +64,14 @@ class ModelGroups:
         except NotFound:
             return Group(OTHER)
         if route.model is not None:
-            return Group(SHARED.get(route.model.id, route.model.id), route.model.line)
+            id_ = route.model.id
+            return Group(SHARED.get(id_, id_), route.model.line, id_ in COUNTED_CACHE_READS)
         return Group(route.model_name if route.model_name in self._named else OTHER)
 
 
 def _named(router: Router, config: Config) -> Iterator[str]:
     """Models that the configuration names, as their providers call them: as [models] or in a tier."""
-    yield from (route.targets[0].model for route in config.models.values())
+    yield from (target.model for rule in config.models.values() for target in rule.targets)
     for tier in config.limits.tiers.values():
         for name in tier.groups.keys() - LINES:
             with suppress(NotFound):  # a model that is not there has no limits either: `Limits` tells of it

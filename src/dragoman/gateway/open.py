@@ -7,10 +7,14 @@ are imported when one is opened: `dragoman keys` needs only the store.
 import logging
 import os
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from dragoman.store.base import Store
+from dragoman.store.counters import Counters
 from dragoman.store.files import FileFolder
 from dragoman.store.sql import SQLStore
 from dragoman.store.urls import database_file, is_in_memory
@@ -26,9 +30,14 @@ if TYPE_CHECKING:
     from dragoman.providers.base import Dialect
 
     from .credentials import Signer
+    from .credentials_store import Credentials
+    from .journal import Journal
+    from .master_key import MasterKeys
     from .pipeline import Gateway
+    from .prices import Prices
+    from .routing import Route
 
-__all__ = ["open_auth", "open_gateway"]
+__all__ = ["caches_itself", "open_auth", "open_credentials", "open_gateway"]
 
 log = logging.getLogger("dragoman")
 
@@ -38,6 +47,18 @@ def open_auth(config: Config, env: Mapping[str, str] = os.environ) -> tuple[SQLS
     secret = load_secret(config.server.database, env)
     store = SQLStore(config.server.database)
     return store, Auth(store, secret), secret
+
+
+def open_credentials(store: Store, config: Config, env: Mapping[str, str], secret: bytes) -> "Credentials":
+    """The keys of providers in a store. Raises ConfigError for a master key that is none."""
+    from .credentials_store import Credentials
+    from .master_key import load_master_keys
+
+    def master_keys() -> "MasterKeys":
+        return load_master_keys(config.server.database, env, secret)
+
+    master_keys()  # what is wrong is said now, not when it is first needed
+    return Credentials(store.credentials, master_keys)
 
 
 def open_gateway(
@@ -51,15 +72,27 @@ def open_gateway(
 
     `script` is for the offline engine, in place of what is configured; `file_folder` in place of the database's.
     """
-    from .pipeline import Gateway
+    from .credentials_store import ProviderKeys
+    from .pipeline import Gateway, new_id
+    from .prices import Prices
+    from .webhooks import Webhooks
 
     store, auth, secret = open_auth(config, env)
+    prices = Prices.load(config, today=datetime.now(UTC).date())
 
     return Gateway(
         config,
         store=store,
         file_folder=file_folder or _file_folder(config),
         auth=auth,
+        provider_keys=ProviderKeys(
+            open_credentials(store, config, env, secret),
+            [each for each in config.providers.values() if each.dialect != OFFLINE],
+        ),
+        prices=prices,
+        journal=_journal(config, store, prices) if config.ledger.enabled else None,
+        counters=_counters(config),
+        webhooks=Webhooks(secret, transport_of=_webhook_transport, new_id=new_id),
         engines={
             each.name: _engine(each, secret, script) for each in config.providers.values() if each.dialect == OFFLINE
         },
@@ -125,6 +158,12 @@ DIALECTS: Mapping[str, "Callable[[], Dialect]"] = {
 }
 
 
+def caches_itself(route: "Route") -> bool:
+    """Does whoever answers cache prompts without being asked to? Those of other dialects do."""
+    make = DIALECTS.get(route.provider.dialect)
+    return make is not None and make().speaker(route.model_name)[1] is not None
+
+
 # -- the other parts --
 
 
@@ -153,6 +192,21 @@ def _engine(provider: ProviderConfig, secret: bytes, script: "Script | None") ->
         pace=Pace(ttft_s=provider.ttft_ms / 1000, tokens_per_second=provider.tokens_per_second),
         script=script,
     )
+
+
+def _journal(config: Config, store: Store, prices: "Prices") -> "Journal":
+    """In the configured folder; else "<database file>.journal", or "dragoman.journal" here for a database that is no
+    file. In none for a database in memory."""
+    from .accounting import price_row
+    from .journal import Journal
+
+    folder: Path | None = None
+    if config.ledger.journal_folder is not None:
+        folder = Path(config.ledger.journal_folder).absolute()
+    elif not is_in_memory(config.server.database):
+        database = database_file(config.server.database) or Path("dragoman").absolute()
+        folder = database.with_name(database.name + ".journal")
+    return Journal(store.ledger, folder, price=partial(price_row, prices))
 
 
 def _file_folder(config: Config) -> FileFolder:
@@ -193,6 +247,23 @@ def _transport(provider: ProviderConfig) -> "Transport":
         client_cert_file=provider.client_cert_file,
         client_key_file=provider.client_key_file,
     )
+
+
+def _counters(config: Config) -> "Counters | None":
+    """Those in Redis, where one is configured. Raises ConfigError. Imported only then."""
+    if config.server.counters is None:
+        return None
+    from dragoman.store.redis import RedisCounters
+
+    return RedisCounters(
+        config.server.counters,
+        when_away=config.limits.without_counters,
+        answer_s=config.server.counters_timeout_s,
+    )
+
+
+def _webhook_transport(origin: str) -> "Transport":
+    return _transport(ProviderConfig(name="webhooks", origin="an alert", base_url=origin))
 
 
 def _is_proxied(url: str) -> bool:

@@ -20,37 +20,52 @@ from dragoman.errors import ApiError, BodyTimedOut, CutOff, InternalError, Permi
 from dragoman.http.base import Transport
 from dragoman.providers.base import Dialect, Operation
 from dragoman.store.base import Store
+from dragoman.store.counters import Counters
 from dragoman.store.files import FileFolder
-from dragoman.wire.headers import Headers, base58
+from dragoman.wire.headers import Headers
 from dragoman.wire.sse import encode_sse
 
 from .accounting import Entry, Ledger, Outcome
 from .auth import Auth, Principal
 from .batch_requests import check_params, check_size
 from .batches import Batches
+from .budgets import Budgets
 from .call import Answer, Asked, Call, Write
 from .catalogue import Catalogue
 from .checked import without_foreign_thinking
 from .config import OFFLINE, Config, ProviderConfig
+from .contents import Contents, Recording
 from .credentials import Signer
+from .credentials_store import ProviderKeys
+from .dispatch import Dispatch, Plan
 from .faults import Faults
 from .files import Files
+from .holding import held
+from .ids import new_id
+from .journal import Journal
+from .key_terms import is_from
 from .limits import Hold, Limits
 from .local import Local
 from .model_groups import ModelGroups
+from .permits import Permits
+from .policies import Policies
+from .prices import Prices
+from .readiness import Readiness, checks
+from .response_cache import ResponseCache, is_cacheable
+from .retention import Retention
 from .routing import Route, Router, aliases
 from .threads import Threads
 from .upstream import Upstream
+from .webhooks import Webhooks
 
 if TYPE_CHECKING:
     from .handle import GatewayHandle
 
-__all__ = ["OUR_FAULT", "Gateway", "Reply", "answer", "error_answer", "identify", "new_id", "refuse"]
+__all__ = ["OUR_FAULT", "Gateway", "Reply", "answer", "error_answer", "identify", "identify_admin", "new_id", "refuse"]
 
 log = logging.getLogger("dragoman.gateway")
 
-ID_CHARS = 22
-IDS_AT_ONCE = 200
+LONG_S = 86_400.0  # of several targets each has its time; how long the caller waits is seen to apart
 OUR_FAULT = "Internal server error"  # all that a caller is told of it (ERR-54)
 
 
@@ -64,6 +79,11 @@ class Gateway:
         store: Store,
         file_folder: FileFolder,
         auth: Auth,
+        provider_keys: ProviderKeys,
+        prices: Prices,
+        journal: Journal | None,  # None: the ledger is off
+        counters: Counters | None = None,  # None: this process's own
+        webhooks: Webhooks,
         engines: Mapping[str, Engine],  # of our own, by the names of their providers
         dialects: Iterable[Dialect],
         transport_of: Callable[[ProviderConfig], Transport],
@@ -76,13 +96,35 @@ class Gateway:
         self.clock = clock
         self.store = store
         self.auth = auth
+        self.provider_keys = provider_keys
         listed = known.without_retired() if config.retired == "refuse" else known
         self.catalogue = listed.with_aliases(aliases(config, known))
         self.faults = Faults(config.faults)
-        self.ledger = Ledger(clock=clock)
+        self.prices = prices
+        self.journal = journal
+        self.ledger = Ledger(clock=clock, prices=prices, journal=journal)
+        self.contents = Contents(store.usage) if config.ledger.contents else None
+        self.retention = Retention(store.usage, config.ledger)
         self.router = Router(config, known)
+        self.permits = Permits(self.router)
+        self.webhooks = webhooks
+        self.budgets = Budgets(
+            config.budgets,
+            store=store.budgets,
+            prices=prices,
+            default_workspace_id=auth.workspace_id,
+            tell=webhooks.tell,
+        )
         groups = ModelGroups(self.router, config)
-        self.limits = Limits(config.limits, groups=groups, default_workspace_id=auth.workspace_id, clock=clock)
+        self.limits = Limits(
+            config.limits,
+            groups=groups,
+            default_workspace_id=auth.workspace_id,
+            counters=counters,
+            spending=self.budgets,
+            clock=clock,
+        )
+        self.policies = Policies(self.limits, config.limits, store=store.organization)
         self.threads = Threads(clock=clock, body_limit_bytes=config.server.body_limit_bytes)
         self.files = Files(
             store.files,
@@ -92,6 +134,8 @@ class Gateway:
             limit_bytes=config.server.files_limit_bytes,
             inline_limit_bytes=config.server.body_limit_bytes,
         )
+        needs_counters = config.limits.without_counters == "refuse"
+        self.readiness = Readiness(checks(store, self.limits.counters, needs_counters=needs_counters), clock=clock)
         self._engines = engines
         self.local = Local(engines, files=self.files, new_id=new_id)
         self.batches = Batches(
@@ -108,6 +152,15 @@ class Gateway:
             signer_of=signer_of,
             hold_s=config.server.ping_after_s,
             new_id=new_id,
+        )
+        self.replies = ResponseCache(clock=clock, new_id=new_id)
+        self.dispatch = Dispatch(
+            self.router,
+            prices=prices,
+            caches=self.upstream.translates,
+            has_several_keys=self.upstream.has_several_keys,
+            has_fresh_key=self.upstream.has_fresh_key,
+            clock=clock,
         )
 
     @classmethod
@@ -131,6 +184,23 @@ class Gateway:
                 opened.push_async_callback(engine.aclose)
             self.upstream.open(each for each in self.config.providers.values() if each.dialect != OFFLINE)
             await self.store.open()
+            if self.journal is not None:
+                self.journal.open()
+                opened.push_async_callback(self.journal.aclose)
+            opened.push_async_callback(self.webhooks.aclose)
+            opened.push_async_callback(self.limits.counters.aclose)
+            await self.limits.counters.open()
+            await self.budgets.open()
+            opened.push_async_callback(self.budgets.aclose)
+            await self.policies.open()
+            opened.push_async_callback(self.policies.aclose)
+            self.retention.start()
+            opened.push_async_callback(self.retention.aclose)
+            if self.contents is not None:
+                self.contents.start()
+                opened.push_async_callback(self.contents.aclose)
+            await self.provider_keys.open(self.upstream.use_keys)
+            opened.push_async_callback(self.provider_keys.aclose)
             opened.push_async_callback(self.files.aclose)
             await self.files.open()
             self.batches.start()
@@ -156,10 +226,13 @@ async def answer(gateway: Gateway, call: Call) -> "Reply":
     entry = gateway.ledger.open(call.request_id, call.kind, arrived=call.arrived)
     hold: Hold | None = None
     principal: Principal | None = None
+    recording: Recording | None = None
     try:
         # Who calls?
-        principal = call.batched_for or await identify(gateway, call.headers)
-        entry.key_id = principal.key_id
+        principal = call.batched_for or await identify(gateway, call.headers, call.address)
+        entry.principal = principal
+        if gateway.contents is not None:
+            recording = gateway.contents.begin(call.request_id, principal.workspace_id, call.body)
 
         # What do they ask? The envelope only: the rest is parsed where a target needs it.
         if call.batched_for is not None:
@@ -169,31 +242,33 @@ async def answer(gateway: Gateway, call: Call) -> "Reply":
         if call.batched_for is not None:
             check_params(asked.envelope)
 
+        # Who is to answer, and who next? A budget needs the price, so this comes before what they may.
+        gateway.permits.check(principal, asked.model)
+        plan = gateway.dispatch.plan(asked)
+        entry.route = plan.first
+
         # May they?
-        hold = gateway.limits.reserve(asked)
+        hold = await gateway.limits.reserve(asked, plan.first)
+        entry.spends = hold.spends
 
         # Is anything to go wrong on purpose? An error does so here, what befalls a reply below.
         injected = await gateway.faults.plan(asked)
 
-        # Who answers?
-        route = gateway.router.route(asked.model)
-        entry.target = route.name
-
         # Does it go on from an earlier reply? Then what is asked from here on holds the whole conversation.
-        asked, thread = await gateway.threads.begin(asked, route)
+        asked, thread = await gateway.threads.begin(asked, plan.first)
 
         # The answer, noted if it is one to go on from. A stream has begun when this returns: what fails from here on
         # is an event of it.
-        answering = _ask(gateway, asked, route, entry)
+        answering = _ask(gateway, asked, plan, entry)
         answered = await (answering if thread is None else thread.note(answering))
         answered = await injected.apply(answered, entry) if injected else answered
         entry.status = answered.status
-        return Reply(call.request_id, answered, principal=principal, entry=entry, hold=hold)
+        return Reply(call.request_id, answered, principal=principal, entry=entry, hold=hold, recording=recording)
     except ApiError as error:
-        return _refusal(error, principal=principal, entry=entry, hold=hold)
+        return _refusal(error, principal=principal, entry=entry, hold=hold, recording=recording)
     except Exception:
         log.exception("request %s failed by a fault of dragoman's", call.request_id)
-        return _refusal(InternalError(OUR_FAULT), principal=principal, entry=entry, hold=hold)
+        return _refusal(InternalError(OUR_FAULT), principal=principal, entry=entry, hold=hold, recording=recording)
     except CutOff:  # somebody asked for the connection to break
         _end(entry, hold, "cut")
         raise
@@ -202,14 +277,43 @@ async def answer(gateway: Gateway, call: Call) -> "Reply":
         raise
 
 
-async def _ask(gateway: Gateway, asked: Asked, route: Route, entry: Entry) -> Answer:
-    """The answer of whoever answers. Files that it names stand in the request then: here for an upstream; an engine
-    of ours gets them when the request has been checked (gateway/local.py). Raises ApiError."""
+async def _ask(gateway: Gateway, asked: Asked, plan: Plan, entry: Entry) -> Answer:
+    """The answer of whoever answers: of the only one, or of the first of several that gives one; or the answer that
+    the very same request got before, where the route says so. Raises ApiError."""
+    rule = plan.rule
+    if rule is None:
+        return await _ask_one(gateway, asked, plan.first, entry)
+    if not rule.cache_s or not is_cacheable(asked):
+        return await _ask_some(gateway, asked, plan, entry)
+    found = await gateway.replies.find(asked, rule.cache_s)
+    if isinstance(found, Answer):
+        entry.note_cached()
+        return found
+    return await found.note(_ask_some(gateway, asked, plan, entry))
+
+
+async def _ask_some(gateway: Gateway, asked: Asked, plan: Plan, entry: Entry) -> Answer:
+    """A stream is held back until one of them has begun to answer, but not for ever."""
+
+    async def ask(asked: Asked, route: Route, entry: Entry) -> Answer:
+        return await _ask_one(gateway, asked, route, entry, hold_s=LONG_S)
+
+    answering = gateway.dispatch.ask(asked, plan, entry, ask)
+    if not asked.stream:
+        return await answering
+    return await held(answering, within_s=gateway.config.server.ping_after_s, entry=entry)
+
+
+async def _ask_one(
+    gateway: Gateway, asked: Asked, route: Route, entry: Entry, *, hold_s: float | None = None
+) -> Answer:
+    """The answer of one target. Files that it names stand in the request then: here for an upstream; an engine of
+    ours gets them when the request has been checked (gateway/local.py). Raises ApiError."""
     if not gateway.upstream.translates(route):
         asked = await without_foreign_thinking(asked)
     if route.is_local:
         return await gateway.local.ask(asked, route, entry)
-    return await gateway.upstream.ask(await gateway.files.in_body(asked), route, entry)
+    return await gateway.upstream.ask(await gateway.files.in_body(asked), route, entry, hold_s=hold_s)
 
 
 def refuse(gateway: Gateway, operation: Operation, error: ApiError, request_id: str, *, arrived: float) -> "Reply":
@@ -218,18 +322,39 @@ def refuse(gateway: Gateway, operation: Operation, error: ApiError, request_id: 
     return _refusal(error, principal=None, entry=entry, hold=None)
 
 
-async def identify(gateway: Gateway, headers: Headers) -> Principal:
-    """The principal of a request.
+async def identify(gateway: Gateway, headers: Headers, address: str | None) -> Principal:
+    """The principal of a request that comes from `address`, and may ask models.
 
-    Raises Unauthenticated, PermissionDenied when the request names a workspace that the key is not of (HDR-8), or
-    Unavailable when the store is away.
+    Raises Unauthenticated, PermissionDenied when the request names a workspace that the key is not of (HDR-8) or the
+    key is for other uses or addresses, RateLimited after too many wrong keys, or Unavailable when the store is away.
     """
-    mark = headers.once(gateway.auth.mark)
-    principal = None if mark is None else gateway.auth.recall(mark)
-    if principal is None:
-        principal = await gateway.auth.identify(headers.get("x-api-key"), headers.get("authorization"))
+    principal = await _principal(gateway, headers, address)
+    if principal.role is not None:
+        raise PermissionDenied("This is an admin API key, which is not for this endpoint. Use a workspace's API key.")
     if headers.once(_workspace) not in (None, "", principal.workspace_id):
         raise PermissionDenied("anthropic-workspace-id: the API key belongs to another workspace")
+    return principal
+
+
+async def identify_admin(gateway: Gateway, headers: Headers, address: str | None) -> Principal:
+    """The principal of a request to the admin API: it has a role (ADM-1).
+
+    Raises as `identify` does, and PermissionDenied for a key that is no admin key.
+    """
+    principal = await _principal(gateway, headers, address)
+    if principal.role is None:
+        raise PermissionDenied("This endpoint needs an admin API key.")
+    return principal
+
+
+async def _principal(gateway: Gateway, headers: Headers, address: str | None) -> Principal:
+    auth = gateway.auth
+    mark = headers.once(auth.mark)
+    principal = None if mark is None else auth.recall(mark)
+    if principal is None:
+        principal = await auth.identify(headers.get("x-api-key"), headers.get("authorization"), address=address)
+    if principal.addresses is not None and not is_from(principal.addresses, address):
+        raise PermissionDenied("This API key may not be used from your network address.")
     return principal
 
 
@@ -248,6 +373,7 @@ class Reply:
         principal: Principal | None = None,
         entry: Entry | None = None,
         hold: Hold | None = None,
+        recording: Recording | None = None,
     ) -> None:
         self.request_id = answered.request_id or request_id
         self.status = answered.status
@@ -263,6 +389,7 @@ class Reply:
         self._lost = answered.lost
         self._entry = entry
         self._hold = hold
+        self._recording = recording
 
     @property
     def has_more(self) -> bool:
@@ -275,6 +402,8 @@ class Reply:
         stream, hold = self._stream, self._hold
         if stream is None or not hasattr(stream, "write"):
             return
+        if self._recording is not None:
+            write = self._recording.over(write)
 
         def counted(piece: bytes) -> bool:
             is_taken = write(piece)
@@ -296,6 +425,8 @@ class Reply:
             return await self._failed()
         if self._hold is not None:
             self._hold.saw(piece)
+        if self._recording is not None:
+            self._recording.saw(piece)
         return piece
 
     async def _failed(self) -> bytes:
@@ -318,17 +449,31 @@ class Reply:
                 self._lost()
             if self._entry is not None:
                 _end(self._entry, self._hold, outcome)
+            if self._recording is not None:
+                self._recording.end(self.body)
 
 
 def _end(entry: Entry, hold: Hold | None, outcome: Outcome | None) -> None:
+    if entry.attempt is not None:
+        entry.attempt.ended(entry, outcome)
+    seen = hold.seen_tokens() if hold is not None else 0
+    cost_nano = entry.settle(outcome, seen_tokens=seen)
     if hold is not None:
-        hold.release(entry.usage, status=entry.status, is_whole=outcome is None and entry.outcome == "answered")
-    entry.settle(outcome)
+        is_whole = outcome is None and entry.outcome == "answered"
+        hold.release(entry.usage, status=entry.status, is_whole=is_whole, cost_nano=cost_nano)
 
 
-def _refusal(error: ApiError, *, principal: Principal | None, entry: Entry, hold: Hold | None) -> Reply:
+def _refusal(
+    error: ApiError,
+    *,
+    principal: Principal | None,
+    entry: Entry,
+    hold: Hold | None,
+    recording: Recording | None = None,
+) -> Reply:
     entry.status, entry.outcome, entry.error = error.status, "refused", error.kind
-    return Reply(entry.request_id, error_answer(error, entry.request_id), principal=principal, entry=entry, hold=hold)
+    answered = error_answer(error, entry.request_id)
+    return Reply(entry.request_id, answered, principal=principal, entry=entry, hold=hold, recording=recording)
 
 
 def error_answer(error: ApiError, request_id: str) -> Answer:
@@ -339,21 +484,3 @@ def error_answer(error: ApiError, request_id: str) -> Answer:
     elif error.status < 500 and error.status != 409 and not isinstance(error, BodyTimedOut):
         headers.append(("x-should-retry", "false"))
     return Answer(status=error.status, headers=headers, body=msgspec.json.encode(error.body(request_id)))
-
-
-def new_id(prefix: str) -> str:
-    """An opaque id as the API's are: "msg" -> "msg_01" and 22 characters."""
-    try:
-        random = _random.pop()
-    except IndexError:
-        fetched = os.urandom(ID_CHARS * IDS_AT_ONCE)
-        _random.extend(fetched[at : at + ID_CHARS] for at in range(ID_CHARS, len(fetched), ID_CHARS))
-        random = fetched[:ID_CHARS]
-    return f"{prefix}_01{base58(random)}"
-
-
-# Random bytes for the next ids: to ask the system for each costs as much as all the rest. A list gives each item to one
-# thread only; and two processes must not give the same ids.
-_random: list[bytes] = []
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_random.clear)

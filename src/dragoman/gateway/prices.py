@@ -27,7 +27,7 @@ from .routing import LONGEST_KEPT
 if TYPE_CHECKING:  # loaded only where a list is needed: 5 ms, and a megabyte
     from .prices_file import PriceFile
 
-__all__ = ["LOCAL", "UNKNOWN", "Cost", "Prices"]
+__all__ = ["LOCAL", "UNKNOWN", "Cost", "Prices", "cache_writes"]
 
 log = logging.getLogger("dragoman.prices")
 
@@ -173,8 +173,9 @@ class Prices:
 
     def _unknown(self, provider: str, model: str, cost: Cost) -> Cost:
         """Said once in the log, as a cost that is missing makes every sum of costs wrong."""
-        if (provider, model) not in self._warned and len(self._warned) < WARNINGS:
-            self._warned.add((provider, model))
+        known = (provider, model[:LONGEST_KEPT])
+        if known not in self._warned and len(self._warned) < WARNINGS:
+            self._warned.add(known)
             log.warning("no price is known for %a of %s: %s", model[:60], provider, cost.note)
         return cost
 
@@ -226,7 +227,7 @@ def _charged(rates: Rates, usage: Usage, cost: Cost) -> Cost:
     if usage.server_tool_use:
         searches = usage.server_tool_use.get("web_search_requests") or 0
     try:
-        write_5m, write_1h = _writes(usage)
+        write_5m, write_1h = cache_writes(usage)
         if (usage.input_tokens | usage.output_tokens | read | write_5m | write_1h | searches) < 0:
             raise Unpriced("a number of the usage is below 0")
     except TypeError as error:
@@ -237,7 +238,7 @@ def _charged(rates: Rates, usage: Usage, cost: Cost) -> Cost:
     return Cost(nano_usd, cost.source, cost.date, cost.note)
 
 
-def _writes(usage: Usage) -> tuple[int, int]:
+def cache_writes(usage: Usage) -> tuple[int, int]:
     """How much was written to caches of 5 minutes and of an hour."""
     total, parts = usage.cache_creation_input_tokens, usage.cache_creation
     if parts is None:

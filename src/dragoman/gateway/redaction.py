@@ -12,6 +12,7 @@ __all__ = ["Redaction"]
 SHOWN = frozenset({"authorization", "x-api-key", "x-goog-api-key", "x-amz-security-token"})  # headers
 BEARER = "bearer "
 HIDDEN = "[key]"
+NO_WORD_CHARS = 12  # a shorter key, of a server of one's own, may be the name of a field by chance
 
 
 class Redaction:
@@ -60,7 +61,7 @@ class Redaction:
 
 
 def _without(value: Any, secrets: list[str]) -> Any:
-    """The names of fields and the types of errors stay, whatever a key may be."""
+    """The types of errors stay, whatever a key may be, and so do the names of fields where it is as short as a word."""
     if isinstance(value, str):
         for secret in secrets:
             value = value.replace(secret, HIDDEN)
@@ -68,5 +69,8 @@ def _without(value: Any, secrets: list[str]) -> Any:
     if isinstance(value, list):
         return [_without(each, secrets) for each in value]
     if isinstance(value, dict):
-        return {name: each if name == "type" else _without(each, secrets) for name, each in value.items()}
+        long = [secret for secret in secrets if len(secret) >= NO_WORD_CHARS]
+        return {
+            _without(name, long): each if name == "type" else _without(each, secrets) for name, each in value.items()
+        }
     return value

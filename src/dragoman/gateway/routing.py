@@ -1,9 +1,11 @@
-"""Which target answers a model name. Pure: configuration and catalogue in, route out.
+"""Who may answer a model name, in the order of the configuration. Pure: configuration and catalogue in, routes out.
 
-For now a route is one target; several in order, with fallback, will be one more field. Names no provider.
+Which of several is asked first is for `choosing.py`. Names no provider.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import translate
 from functools import lru_cache
 
 from msgspec import Struct
@@ -13,8 +15,9 @@ from dragoman.wire.models import Model
 
 from .catalogue import Alias, Catalogue
 from .config import OFFLINE, Config, ProviderConfig, TargetName
+from .config_routes import ANY_NAME, ConditionConfig, RouteConfig
 
-__all__ = ["LONGEST_KEPT", "Route", "Router"]
+__all__ = ["LONGEST_KEPT", "Candidates", "Route", "Router", "aliases"]
 
 ROUTES_KEPT = 1000
 LONGEST_KEPT = 256  # characters of a name: one may be megabytes long
@@ -33,8 +36,25 @@ class Route(Struct, frozen=True, kw_only=True):
         return self.name
 
 
+class Candidates(Struct, frozen=True, kw_only=True):
+    """All who may answer a name. `rule` is the configured route, None where the name itself says who answers."""
+
+    routes: tuple[Route, ...]
+    rule: RouteConfig | None = None
+    conditions: tuple[tuple[ConditionConfig, tuple[Route, ...]], ...] = ()
+
+    @property
+    def only(self) -> Route | None:
+        """The one who answers, where there is no choice."""
+        return self.routes[0] if len(self.routes) == 1 and not self.conditions else None
+
+    @property
+    def first(self) -> Route:
+        return self.routes[0]
+
+
 class Router:
-    """Maps the model name of a request to its route, by the configuration alone.
+    """Maps the model name of a request to its candidates, by the configuration alone.
 
     Raises ConfigError for a configured model that nothing could answer.
     """
@@ -42,27 +62,57 @@ class Router:
     def __init__(self, config: Config, catalogue: Catalogue) -> None:
         self._providers: Mapping[str, ProviderConfig] = config.providers
         self._default = config.route_provider
-        self._configured = {name: route.targets[0] for name, route in config.models.items()}
+        self._named = config.models
+        self._patterns = [(re.compile(translate(_literal(name))), rule) for name, rule in _patterns(config)]
         self._refuses_retired = config.retired == "refuse"
         self._catalogue = catalogue
         self._kept = lru_cache(ROUTES_KEPT)(self._find)  # names come from callers, so only so many
-        for route in config.models.values():
-            target = route.targets[0]
-            if self._providers[target.provider].dialect == OFFLINE and catalogue.resolve(target.model) is None:
-                raise ConfigError(
-                    f"{route.origin}: models.{route.name}: the offline engine stands in for the catalogue, and "
-                    f"{target.model} is none of them. `dragoman models --all` lists them."
-                )
+        for rule in config.models.values():
+            for target in rule.all_targets():
+                self._check(rule, target)
 
-    def route(self, name: str) -> Route:
-        """The route of a model name: a configured one, `provider/model`, or what the first provider serves.
+    def candidates(self, name: str) -> Candidates:
+        """Who may answer a model name: a configured route, `provider/model`, or what the first provider serves.
 
         Raises NotFound (ERR-46) for a name that nothing answers, and for a retired model where those are refused.
         """
         return self._kept(name) if len(name) <= LONGEST_KEPT else self._find(name)
 
-    def _find(self, name: str) -> Route:
-        target = self._target(name)
+    def route(self, name: str) -> Route:
+        """The first of them: what a name stands for. Raises NotFound."""
+        return self.candidates(name).first
+
+    def _find(self, name: str) -> Candidates:
+        rule = self._rule(name)
+        if rule is None:
+            return Candidates(routes=(self._route(self._said(name), name),))
+        return Candidates(
+            routes=self._routes(rule.targets, name),
+            rule=rule,
+            conditions=tuple((each, self._routes(each.targets, name)) for each in rule.when),
+        )
+
+    def _rule(self, name: str) -> RouteConfig | None:
+        """A table of this name, else the first pattern that fits; `provider/model` is never one."""
+        if (rule := self._named.get(name)) is not None and not rule.is_pattern:
+            return rule
+        if not self._patterns or "/" in name:
+            return None
+        return next((rule for pattern, rule in self._patterns if pattern.match(name)), None)
+
+    def _routes(self, targets: Sequence[TargetName], name: str) -> tuple[Route, ...]:
+        """Those of targets. Raises NotFound when nobody of them answers the name."""
+        found, missing = [], None
+        for target in targets:
+            try:
+                found.append(self._route(_filled(target, name), name))
+            except NotFound as error:
+                missing = error
+        if missing is not None and not found:
+            raise missing
+        return tuple(found)
+
+    def _route(self, target: TargetName, name: str) -> Route:
         provider = self._providers[target.provider]
         model = self._catalogue.resolve(target.model)
         if provider.dialect == OFFLINE and model is None:
@@ -77,18 +127,38 @@ class Router:
             is_local=provider.dialect == OFFLINE,
         )
 
-    def _target(self, name: str) -> TargetName:
-        if configured := self._configured.get(name):
-            return configured
+    def _said(self, name: str) -> TargetName:
         prefix, slash, model = name.partition("/")
         if slash and model and prefix in self._providers:
             return TargetName(prefix, model)
         return TargetName(self._default.name, name)
 
+    def _check(self, rule: RouteConfig, target: TargetName) -> None:
+        is_ours = self._providers[target.provider].dialect == OFFLINE
+        if is_ours and target.model != ANY_NAME and self._catalogue.resolve(target.model) is None:
+            raise ConfigError(
+                f"{rule.origin}: models.{rule.name}: the offline engine stands in for the catalogue, and "
+                f"{target.model} is none of them. `dragoman models --all` lists them."
+            )
+
+
+def _patterns(config: Config) -> Iterable[tuple[str, RouteConfig]]:
+    return ((name, rule) for name, rule in config.models.items() if rule.is_pattern)
+
+
+def _literal(name: str) -> str:
+    """For fnmatch, of whose letters with a meaning only the star has one here."""
+    return name.replace("[", "[[]").replace("?", "[?]")
+
+
+def _filled(target: TargetName, name: str) -> TargetName:
+    return TargetName(target.provider, name) if target.model == ANY_NAME else target
+
 
 def aliases(config: Config, catalogue: Catalogue) -> list[Alias]:
-    """The configured names, as the model list shows them."""
+    """The configured names, as the model list shows them. A pattern is no name."""
     return [
-        Alias(name, str(route.targets[0]), catalogue.resolve(route.targets[0].model))
-        for name, route in config.models.items()
+        Alias(name, str(_filled(rule.targets[0], name)), catalogue.resolve(_filled(rule.targets[0], name).model))
+        for name, rule in config.models.items()
+        if not rule.is_pattern
     ]

@@ -15,7 +15,7 @@ from uuid import UUID
 from dragoman.errors import ConfigError
 from dragoman.store.urls import database_file, database_name, is_in_memory
 
-__all__ = ["BASE62", "default_workspace_id", "load_secret", "organization_id", "secret_file"]
+__all__ = ["BASE62", "default_workspace_id", "load_secret", "organization_id", "secret_file", "webhook_key"]
 
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 SECRET_FLOOR_CHARS = 16
@@ -130,6 +130,11 @@ def default_workspace_id(secret: bytes) -> str:
     """The "wrkspc_..." of keys that belong to no workspace of their own."""
     number = int.from_bytes(_derive(secret, "default workspace id"), "big")
     return "wrkspc_" + "".join(BASE62[number // 62**place % 62] for place in range(24))
+
+
+def webhook_key(secret: bytes) -> bytes:
+    """What alerts are signed with: 32 bytes, which receivers know, and which tell nothing of the secret."""
+    return _derive(secret, "webhook key")
 
 
 def _derive(secret: bytes, label: str) -> bytes:

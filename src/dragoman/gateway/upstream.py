@@ -6,7 +6,7 @@ status, after it an `error` event (ARCHITECTURE, principle 4). Names no provider
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -23,7 +23,7 @@ from dragoman.wire.sse import SSEDecoder, encode_sse
 
 from .accounting import Entry
 from .call import Answer, Asked, Write
-from .config import ProviderConfig
+from .config import ProviderConfig, Secret
 from .credentials import Signer
 from .exchange import Exchange, Refused, failure, kind_of
 from .provider import Provider
@@ -68,6 +68,17 @@ class Upstream:
                 new_id=self._new_id,
             )
 
+    def use_keys(self, provider: str, keys: Sequence[Secret] | None) -> None:
+        """As `Provider.use_keys`."""
+        self._providers[provider].use_keys(keys)
+
+    def has_several_keys(self, route: Route) -> bool:
+        return not route.is_local and self._providers[route.provider.name].has_several_keys
+
+    def has_fresh_key(self, route: Route) -> bool:
+        """As `Provider.has_fresh_key`."""
+        return not route.is_local and self._providers[route.provider.name].has_fresh_key
+
     async def aclose(self) -> None:
         for drain in self._drains:
             drain.cancel()
@@ -80,8 +91,9 @@ class Upstream:
         dialect = self._dialects.get(route.provider.dialect)
         return dialect is not None and dialect.speaker(route.model_name)[1] is not None
 
-    async def ask(self, asked: Asked, route: Route, entry: Entry) -> Answer:
-        """The provider's answer, errors of its own included. Raises ApiError where there is none."""
+    async def ask(self, asked: Asked, route: Route, entry: Entry, *, hold_s: float | None = None) -> Answer:
+        """The provider's answer, errors of its own included. `hold_s`: how long a stream is held back, where it is not
+        as long as usual. Raises ApiError where there is none."""
         provider = self._providers[route.provider.name]
         if asked.call.operation is Operation.COUNT_TOKENS:
             adapter, translator = provider.speaker(route.model_name)
@@ -94,7 +106,7 @@ class Upstream:
         exchange = Exchange(provider, asked, route, entry)
         try:
             if asked.stream:
-                return await _Relay(exchange, loop=self._loop, drain=self._drain).begun(within_s=self._hold_s)
+                return await _Relay(exchange, loop=self._loop, drain=self._drain).begun(within_s=hold_s or self._hold_s)
             return await exchange.whole()
         except Refused as refused:
             return refused.answer
@@ -179,7 +191,7 @@ class _Relay:
 
     async def aclose(self) -> None:
         if not self.is_over and self._reader is not None:
-            self._exchange.entry.usage = self._reader.usage
+            self._exchange.entry.note_usage(self._reader.usage, self._reader.stop_reason, is_whole=False)
         self.is_over = True
         self._early.clear()
         if self._first is not None:
@@ -201,7 +213,8 @@ class _Relay:
             raise UpstreamFailed("The upstream answered a streamed request with something that is no event stream.")
         self._pieces = response.pieces()
         assert self._exchange.reading is not None
-        reader = self._reader = self._exchange.reading.stream()
+        reader, entry = self._exchange.reading.stream(), self._exchange.entry
+        self._reader = reader
         while True:
             self._early.append(await self._next())
             if not reader.has_content and not self._is_committed:
@@ -209,6 +222,8 @@ class _Relay:
             if reader.error is not None and reader.failed_first and not self._is_committed:
                 # As it would have been a moment earlier (STR-6).
                 raise Refused(self._exchange.refused(status_of(kind_of(reader.error)), reader.error))
+            if not reader.is_done:  # then what it costs so far is noted, in case this process dies
+                entry.note_usage(reader.usage, is_whole=False)
             return self._taken()
 
     def _taken(self) -> bytes:
@@ -268,8 +283,11 @@ class _Relay:
         self.is_over = True
         entry, response, reader = self._exchange.entry, self._response, self._reader
         assert reader is not None
-        self._exchange.note_usage(reader.usage)
-        if reader.error is not None:
+        entry.note_received()
+        if reader.error is None:
+            self._exchange.note_usage(reader.usage, reader.stop_reason)
+        else:
+            entry.note_usage(reader.usage, reader.stop_reason, is_whole=False)
             entry.outcome, entry.error = "cut", kind_of(reader.error)
         if response is not None and not response.is_complete:
             self._exchange.let_go()

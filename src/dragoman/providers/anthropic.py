@@ -36,6 +36,7 @@ class _Reply(msgspec.Struct):
 
     type: str
     usage: Any = None
+    stop_reason: Any = None
 
 
 class _EventData(msgspec.Struct):
@@ -43,6 +44,7 @@ class _EventData(msgspec.Struct):
 
     message: dict[str, Any] | None = None
     usage: Any = None
+    delta: Any = None
 
 
 class _Count(msgspec.Struct):
@@ -93,7 +95,11 @@ class Messages:
                 body.decode()  # fields that are skipped are not decoded, so their UTF-8 must be checked here
             if reply.type != "message":
                 raise UpstreamFailed("The upstream answered with something that is not a message.")
-            return Answered(body=body, usage=_usage(reply.usage) if isinstance(reply.usage, dict) else None)
+            return Answered(
+                body=body,
+                usage=_usage(reply.usage) if isinstance(reply.usage, dict) else None,
+                stop_reason=_word(reply.stop_reason),
+            )
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UpstreamFailed("The upstream's reply is not a message of the Messages API.") from error
 
@@ -127,6 +133,7 @@ class MessagesStream:
         self.is_done = False
         self.error: bytes | None = None
         self.failed_first = False
+        self.stop_reason: str | None = None
         self.failure: ApiError | None = None
         self._told: dict[str, Any] = {}  # usage, field by field
         self._decoder = SSEDecoder()
@@ -225,6 +232,8 @@ class MessagesStream:
         told = value.usage if event.name == "message_delta" else (value.message or {}).get("usage")
         if isinstance(told, dict):
             self._told.update(told)
+        if event.name == "message_delta" and isinstance(value.delta, dict):
+            self.stop_reason = _word(value.delta.get("stop_reason")) or self.stop_reason
 
 
 _USAGE = frozenset(Usage.__struct_encode_fields__) - {"extra"}
@@ -238,6 +247,10 @@ def _usage(told: dict[str, Any]) -> Usage | None:
         return msgspec.convert(told, Usage) if told.keys() <= _USAGE else read(Usage, told)
     except (msgspec.ValidationError, WireError):
         return None
+
+
+def _word(told: object) -> str | None:
+    return told if isinstance(told, str) else None
 
 
 def _is_error(data: bytes) -> bool:

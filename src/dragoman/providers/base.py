@@ -147,6 +147,7 @@ class Answered(Struct, frozen=True, kw_only=True):
 
     body: bytes
     usage: Usage | None
+    stop_reason: str | None = None
 
 
 class ErrorReply(NamedTuple):
@@ -166,6 +167,7 @@ class StreamReader(Protocol):
     is_done: bool  # message_stop or an error has been seen
     error: bytes | None  # the envelope of the error event, if one was seen
     failed_first: bool  # it came before any content
+    stop_reason: str | None  # once it was told
     failure: (
         ApiError | None
     )  # what follows the events that were handed out last: no stream of this dialect, or an error

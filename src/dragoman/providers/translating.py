@@ -161,6 +161,7 @@ class TranslatedStream:
         self.is_done = False
         self.error: bytes | None = None
         self.failed_first = False
+        self.stop_reason: str | None = None
         self.failure: ApiError | None = None
         self._machine = machine
         self._quick = quick  # the same machine, if it is one
@@ -258,8 +259,9 @@ class TranslatedStream:
                     self.has_content = True
                 case MessageStart(message=message):
                     self._usage = message.usage
-                case MessageDelta(usage=usage):
+                case MessageDelta(usage=usage, delta=delta):
                     self.has_content = True
+                    self.stop_reason = delta.stop_reason
                     self._usage = _with(self._usage, plain(usage))
                 case MessageStop():
                     self.is_done = True
@@ -298,7 +300,11 @@ def whole_reply(
     ):
         fold.add(event)
     message = fold.value()
-    return Answered(body=msgspec.json.encode(message), usage=read(Usage, message["usage"]))
+    return Answered(
+        body=msgspec.json.encode(message),
+        usage=read(Usage, message["usage"]),
+        stop_reason=message["stop_reason"],
+    )
 
 
 def _streamed(

@@ -158,6 +158,7 @@ class _Stream:
     def __init__(self, inner: StreamReader) -> None:
         self.has_content = self.is_done = self.failed_first = False
         self.error: bytes | None = None
+        self.stop_reason: str | None = None
         self.failure: ApiError | None = None
         self._inner = inner
         self._decoder = SSEDecoder()
@@ -198,6 +199,7 @@ class _Stream:
         inner = self._inner
         self.has_content, self.is_done = inner.has_content, inner.is_done
         self.error, self.failed_first = inner.error, inner.failed_first
+        self.stop_reason = inner.stop_reason
         self.failure = self.failure or inner.failure
 
     def _whole(self, chunk: bytes, events: Sequence[ServerEvent]) -> tuple[bytes, ApiError | None]:

@@ -5,18 +5,20 @@ Bare ASGI: a framework costs more than the work that is left here. Decides nothi
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
 from dragoman import __version__
-from dragoman.errors import ApiError, CutOff, InternalError, MethodNotAllowed, NotFound, StoreError, Unavailable
+from dragoman.errors import ApiError, CutOff, InternalError, MethodNotAllowed, NotFound, Unavailable
 from dragoman.gateway.accounting import Outcome
+from dragoman.gateway.auth import Principal
 from dragoman.gateway.call import Call
 from dragoman.gateway.pipeline import OUR_FAULT, Gateway, Reply, answer, error_answer, identify, new_id, refuse
 from dragoman.providers.base import Operation
 from dragoman.wire.headers import Headers, version
 
+from .address import caller_address
 from .batches import (
     BATCHES,
     cancel_batch,
@@ -33,12 +35,14 @@ from .exchange import EXTENSION, Exchange
 from .files import FILES, create_file, delete_file, download_file, list_files, receive_file, retrieve_file
 from .incoming import Handler, Incoming, ReceivedFile, json_answer, json_reply
 from .replies import Send, Watch, send_farewell, send_reply
+from .routes import ROUTE, explain_route
 
 __all__ = ["App"]
 
 log = logging.getLogger("dragoman.server")
 
 MODELS = "/v1/models/"
+ADMIN = ("/v1/organizations/", "/v1/dragoman/")
 OPERATIONS = {operation.value: operation for operation in Operation}
 
 
@@ -52,6 +56,7 @@ async def ask_model(incoming: Incoming) -> Reply:
             body=incoming.body,
             request_id=incoming.request_id,
             arrived=incoming.arrived,
+            address=incoming.address,
         ),
     )
 
@@ -59,20 +64,31 @@ async def ask_model(incoming: Incoming) -> Reply:
 async def list_models(incoming: Incoming) -> Reply:
     """GET /v1/models (MOD-1)."""
     query = parse_qs(incoming.query, keep_blank_values=True)
-    return await _look_up(incoming, lambda: incoming.gateway.catalogue.page(query))
+    gateway = incoming.gateway
+
+    def page(principal: Principal) -> dict[str, object]:
+        return gateway.catalogue.page(query, is_shown=lambda name: gateway.permits.allows(principal, name))
+
+    return await _look_up(incoming, page)
 
 
 async def retrieve_model(incoming: Incoming) -> Reply:
     """GET /v1/models/{id} (MOD-3). Ids may hold any character, escaped."""
     name = unquote(incoming.path.removeprefix(MODELS), errors="replace")
-    return await _look_up(incoming, lambda: incoming.gateway.catalogue.retrieve(name))
+    gateway = incoming.gateway
+
+    def retrieve(principal: Principal) -> dict[str, object]:
+        gateway.permits.check(principal, name)
+        return gateway.catalogue.retrieve(name)
+
+    return await _look_up(incoming, retrieve)
 
 
-async def _look_up(incoming: Incoming, look: Callable[[], dict[str, object]]) -> Reply:
-    principal = await identify(incoming.gateway, incoming.headers)
+async def _look_up(incoming: Incoming, look: Callable[[Principal], dict[str, object]]) -> Reply:
+    principal = await identify(incoming.gateway, incoming.headers, incoming.address)
     try:
         version(incoming.headers)
-        answered = json_answer(look())
+        answered = json_answer(look(principal))
     except ApiError as error:
         answered = error_answer(error, incoming.request_id)
     return Reply(incoming.request_id, answered, principal=principal)
@@ -89,12 +105,9 @@ async def show_health(incoming: Incoming) -> Reply:
 
 
 async def show_readiness(incoming: Incoming) -> Reply:
-    """GET /readyz: the store answers too. Asks no provider: a probe must cost nothing."""
-    try:
-        await incoming.gateway.store.ping()
-    except StoreError as error:
-        log.warning("not ready: %s", error)
-        raise Unavailable("The key store cannot be reached.") from error
+    """GET /readyz: what requests need is there. Asks no provider: a probe must cost nothing."""
+    if missing := await incoming.gateway.readiness.missing():
+        raise Unavailable(f"Not ready: {', '.join(missing)}.")
     return json_reply(incoming, {"status": "ready"})
 
 
@@ -104,6 +117,7 @@ ROUTES: dict[str, dict[str, Handler]] = {
     BATCHES: {"POST": create_batch, "GET": list_batches},
     FILES: {"POST": create_file, "GET": list_files},
     "/v1/models": {"GET": list_models},
+    ROUTE: {"POST": explain_route},
     "/": {"GET": show_root},
     "/healthz": {"GET": show_health},
     "/readyz": {"GET": show_readiness},
@@ -121,7 +135,7 @@ ID_ROUTES: list[tuple[str, str, dict[str, Handler]]] = [
 
 def find_handler(method: str, path: str) -> Handler:
     """Raises NotFound (ERR-47) or MethodNotAllowed (ERR-23). HEAD is GET without the body."""
-    methods = ROUTES.get(path) or _methods_of_id(path)
+    methods = ROUTES.get(path) or _methods_of_id(path) or _methods_of_admin(path)
     if methods is None:
         raise NotFound("Not found")
     handler = methods.get("GET" if method == "HEAD" else method)
@@ -130,7 +144,7 @@ def find_handler(method: str, path: str) -> Handler:
     return handler
 
 
-def _methods_of_id(path: str) -> dict[str, Handler] | None:
+def _methods_of_id(path: str) -> Mapping[str, Handler] | None:
     for before, behind, methods in ID_ROUTES:
         id_ = path[len(before) : len(path) - len(behind)]
         if path.startswith(before) and path.endswith(behind) and id_ and "/" not in id_:
@@ -138,7 +152,16 @@ def _methods_of_id(path: str) -> dict[str, Handler] | None:
     return None
 
 
-def _head(methods: dict[str, Handler]) -> set[str]:
+def _methods_of_admin(path: str) -> Mapping[str, Handler] | None:
+    """Loaded at the first request to the admin API, which most processes never get."""
+    if not path.startswith(ADMIN):
+        return None
+    from .admin_routes import methods_of
+
+    return methods_of(path)
+
+
+def _head(methods: Mapping[str, Handler]) -> set[str]:
     return {"HEAD"} if "GET" in methods else set()
 
 
@@ -156,6 +179,7 @@ class App:
         method, path = scope["method"], _path(scope)
         headers = (exchange and exchange.headers) or Headers.from_bytes(scope["headers"])
         request_id = new_id("req")
+        address = caller_address(scope, headers, gateway.config.server.trusted_proxies)
         received: ReceivedFile | None = None
         reply: Reply | None = None
         outcome: Outcome | None = None
@@ -163,12 +187,12 @@ class App:
             body, failure = b"", None
             try:
                 if path == FILES and method == "POST":
-                    received = await receive_file(gateway, receive, headers)
+                    received = await receive_file(gateway, receive, headers, address)
                 else:
                     whole = exchange.whole_body() if exchange is not None else None
                     limit_bytes = gateway.config.server.body_limit_bytes
                     if path == BATCHES and method == "POST":
-                        limit_bytes = await limit_of_create(gateway, headers)
+                        limit_bytes = await limit_of_create(gateway, headers, address)
                     if whole is not None and len(whole) <= limit_bytes and "content-encoding" not in headers:
                         body = whole
                     else:
@@ -187,6 +211,7 @@ class App:
                 query=scope["query_string"].decode("latin-1"),
                 body=body,
                 received=received,
+                address=address,
                 request_id=request_id,
                 arrived=arrived,
             )

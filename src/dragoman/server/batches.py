@@ -98,11 +98,11 @@ async def send_results(incoming: Incoming) -> Reply:
     return await _reply(incoming, results)
 
 
-async def limit_of_create(gateway: Gateway, headers: Headers) -> int:
+async def limit_of_create(gateway: Gateway, headers: Headers, address: str | None) -> int:
     """How many bytes a create may have. That many only from callers with a key: others could fill our memory."""
     limit_bytes = gateway.config.server.body_limit_bytes
     try:
-        await identify(gateway, headers)
+        await identify(gateway, headers, address)
     except ApiError:  # said when the body is there, as everywhere
         return limit_bytes
     return max(limit_bytes, min(limit_bytes * BODIES, LIMIT_BYTES))
@@ -122,7 +122,7 @@ def base_url_of(headers: Headers) -> str:
 
 async def _reply(incoming: Incoming, work: Callable[[Principal], Awaitable[Answer]]) -> Reply:
     """The reply to a request of a principal: an error too tells whose it was."""
-    principal = await identify(incoming.gateway, incoming.headers)
+    principal = await identify(incoming.gateway, incoming.headers, incoming.address)
     try:
         version(incoming.headers)
         answered = await work(principal)

@@ -69,7 +69,7 @@ async def delete_file(incoming: Incoming) -> Reply:
     return await _reply(incoming, None, lambda asking: incoming.gateway.files.delete(asking.workspace_id, file_id))
 
 
-async def receive_file(gateway: Gateway, receive: Receive, headers: Headers) -> ReceivedFile:
+async def receive_file(gateway: Gateway, receive: Receive, headers: Headers, address: str | None) -> ReceivedFile:
     """The body of an upload, on the disk. Whoever gets it discards its upload in the end.
 
     The key comes first: nothing is kept for callers without one. Raises ApiError, and ClientGone when the caller hangs
@@ -77,7 +77,7 @@ async def receive_file(gateway: Gateway, receive: Receive, headers: Headers) -> 
     """
     async with aclosing(body_pieces(receive)) as pieces:
         try:
-            principal = await identify(gateway, headers)
+            principal = await identify(gateway, headers, address)
             _check_headers(headers)
             form = _Form(gateway, principal)
             try:
@@ -188,7 +188,7 @@ async def _reply(
     incoming: Incoming, principal: Principal | None, work: Callable[[Principal], Awaitable[dict[str, Any]]]
 ) -> Reply:
     """The reply to a request of a principal: an error too tells whose it was."""
-    principal = principal or await identify(incoming.gateway, incoming.headers)
+    principal = principal or await identify(incoming.gateway, incoming.headers, incoming.address)
     try:
         version(incoming.headers)
         answered = json_answer(await work(principal))

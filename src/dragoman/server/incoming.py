@@ -34,6 +34,7 @@ class Incoming(Struct, frozen=True, kw_only=True):
     body: bytes
     request_id: str
     arrived: float
+    address: str | None = None  # of the caller, as far as it is known
     received: ReceivedFile | None = None  # in place of the body, of an upload
 
 

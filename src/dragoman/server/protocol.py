@@ -51,10 +51,32 @@ class Connections:
         self.keep_alive_s = keep_alive_s
         self.open: set[Connection] = set()
         self.at_work: set[asyncio.Task[None]] = set()  # the workers of connections whose request is being answered
+        self.is_leaving = False  # each connection ends behind the next reply, which says so
         self.is_finishing = False
+        self.is_empty = asyncio.Event()  # set where the last connection is gone of a server that leaves
 
     def __call__(self) -> "Connection":
         return Connection(self)
+
+    def leave(self) -> None:
+        """Tell clients that their connections end, each with the next reply on it; so nobody has to find out.
+
+        A reply that has begun cannot say it any more: there the one behind it does.
+        """
+        self.is_leaving = True
+        for connection in self.open:
+            connection.leave()
+        self.note_lost()
+
+    def close_idle(self) -> None:
+        """End connections on which a request was answered and none is asked."""
+        for connection in list(self.open):
+            connection.close_idle()
+        self.note_lost()
+
+    def note_lost(self) -> None:
+        if self.is_leaving and not self.open:
+            self.is_empty.set()
 
     def finish(self) -> None:
         """Let requests at work end; take no others, nor connections that the system has taken already."""
@@ -135,6 +157,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._server.open.discard(self)
+        self._server.note_lost()
         self._is_closing = True
         self._is_deaf = True
         self._last = None
@@ -190,6 +213,17 @@ class Connection(asyncio.Protocol):
         self._is_closing = True
         self._is_deaf = True
         self.transport.close()
+
+    def leave(self) -> None:
+        """Say with the next reply that the connection ends behind it."""
+        for exchange in (self._running, *self._waiting):
+            if exchange is not None and not exchange.has_begun:
+                exchange.keeps = False
+                return
+
+    def close_idle(self) -> None:
+        if self._running is None and self._begun:
+            self.close()
 
     def finish(self) -> None:
         """Let the request at work end; those behind it were not begun."""
@@ -260,7 +294,7 @@ class Connection(asyncio.Protocol):
             return False
         headers = last.headers.copy()
         headers[last.length_at] = (b"content-length", length)
-        exchange = Exchange(self, self._loop, {**last.scope, "headers": headers}, keeps=True)
+        exchange = Exchange(self, self._loop, {**last.scope, "headers": headers}, keeps=not self._server.is_leaving)
         exchange.headers = last.known.with_length(length)
         exchange.feed(data[start:])
         exchange.finish()
@@ -359,7 +393,8 @@ class Connection(asyncio.Protocol):
         """Raises as `_scope` does."""
         scope = self._scope()
         is_old = scope["http_version"] == "1.0"
-        exchange = Exchange(self, self._loop, scope, keeps=not is_old and self._parser.should_keep_alive())
+        keeps = not (is_old or self._server.is_leaving) and self._parser.should_keep_alive()
+        exchange = Exchange(self, self._loop, scope, keeps=keeps)
         hosts = 0
         for name, value in self._headers:
             if name == b"expect":

@@ -1,4 +1,4 @@
-"""Runs the server: our protocol and application on a loop, and a few lines for the person who started it."""
+"""Runs the server: our protocol and application on a loop, until it is told to stop."""
 
 import asyncio
 import gc
@@ -6,43 +6,55 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, closing, contextmanager, suppress
-from typing import TextIO, TypeVar
+from typing import Any, TextIO, TypeVar
 
-from dragoman.errors import ConfigError
-from dragoman.gateway.config import OFFLINE, Config, Listen
+from dragoman.gateway.config import Config
 from dragoman.gateway.open import open_gateway
 from dragoman.gateway.pipeline import Gateway
 
 from .app import App
+from .doors import Doors
+from .greeting import greeting
+from .listening import BACKLOG, bind, url_of
 from .protocol import Connections
 from .rows import RowLog
+from .worker import Place, Word
 
-__all__ = ["bind", "serve", "serve_while", "set_up_logging", "what_answers"]
+__all__ = ["serve", "serve_while"]
 
 T = TypeVar("T")
 
 log = logging.getLogger("dragoman.server")
 
-BACKLOG = 2048
 DESCRIPTORS = 65_536
 # Looking for cycles as often as Python does costs one in twenty cycles of the processor; more rarely than this, what
 # failed requests leave behind (their tracebacks) adds up. What start-up made is frozen, so a full look is cheap.
 GC_THRESHOLDS = (5_000, 10, 2)
 TURNS = 3  # of the loop, in which connections are made that were taken before the stop
 LAST_WORDS_S = 1.0  # for the requests that a stop has cut to tell their callers
+# A worker whose place is taken answers what still comes on kept connections, and tells that they end: for longer than
+# clients keep one that is idle (5 s in the SDKs), so that none sends a request into one that is just being closed.
+LINGER_S = 6.0
+FIRST_REQUEST_S = 1.0  # for who has just connected: the request is on its way
 
 
-def serve(config: Config, env: Mapping[str, str], *, out: TextIO = sys.stdout) -> None:
+def serve(config: Config, env: Mapping[str, str], *, out: TextIO = sys.stdout, place: Place | None = None) -> None:
     """Serve until SIGINT or SIGTERM; then take no new request and let running ones end.
 
-    Raises ConfigError or StoreError for what stands in the way of a start: the address is taken, the database cannot
-    be opened, DRAGOMAN_API_KEY is not fit to be a key.
+    `place`: this process is one of several workers, with sockets and a parent. Raises ConfigError or StoreError for
+    what stands in the way of a start: the address is taken, the database cannot be opened, DRAGOMAN_API_KEY is not
+    fit to be a key.
     """
     _allow_many_descriptors()
-    with closing(bind(config.server.listen)) as sock, asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(config, env, sock, out))
+    sockets = place.sockets if place is not None else [bind(config.server.listen)]
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(config, env, sockets, out, place))
+    finally:
+        for sock in sockets:
+            sock.close()
 
 
 def serve_while(
@@ -74,7 +86,7 @@ async def _serve_while(
         connections = Connections(App(gateway))
         server = await loop.create_server(connections, sock=sock, backlog=BACKLOG)
         try:
-            return await work(gateway, _address(sock))
+            return await work(gateway, url_of(sock))
         finally:
             server.close()
             connections.finish()
@@ -102,7 +114,9 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def _serve(config: Config, env: Mapping[str, str], sock: socket.socket, out: TextIO) -> None:
+async def _serve(
+    config: Config, env: Mapping[str, str], sockets: list[socket.socket], out: TextIO, place: Place | None
+) -> None:
     async with AsyncExitStack() as opened:
         rows = RowLog(sys.stderr, asyncio.get_running_loop())
         opened.callback(rows.flush)  # the last of them come while the gateway closes
@@ -111,16 +125,61 @@ async def _serve(config: Config, env: Mapping[str, str], sock: socket.socket, ou
         if logging.getLogger("dragoman.requests").isEnabledFor(logging.INFO):
             gateway.ledger.write = rows
         connections = Connections(App(gateway))
-        greeting = _greeting(config, _address(sock), first_key, env)
-        with _stop_signals() as stop:
-            server = await asyncio.get_running_loop().create_server(connections, sock=sock, backlog=BACKLOG)
+        doors = Doors(connections, sockets, own=0 if place is None else place.number)
+        told = greeting(config, url_of(sockets[0]), first_key, env)
+        with _stop_signals(is_worker=place is not None) as stop:
+            await doors.open()
             gc.freeze()  # what start-up made stays; a full collection with it in would hold all streams up for 50 ms
             gc.set_threshold(*GC_THRESHOLDS)
-            print(greeting, file=out, flush=True)
+            if place is None:
+                print(told, file=out, flush=True)
+            else:
+                place.tell(Word(state="ready", first_key=first_key))
+                attending = asyncio.create_task(_attend(place, doors, stop))
+                opened.callback(attending.cancel)
             await stop.wait()
-            log.info("stopping: no new requests; those at work have %g s", config.server.shutdown_grace_s)
-            server.close()
-            await _finish(connections, stop, grace_s=max(1.0, config.server.shutdown_grace_s))
+            if place is not None:
+                place.tell(Word(state="leaving"))
+            await _leave(config, gateway, connections, doors, stop)
+
+
+async def _attend(place: Place, doors: Doors, stop: "_Stop") -> None:
+    """Do what the parent says."""
+    async for word, number in place.words():
+        if word == "cover":
+            await doors.cover(number)
+        elif word == "uncover":
+            doors.uncover(number)
+        elif word == "hurry":
+            stop.hurry()
+        else:
+            stop.is_replaced |= word == "finish"
+            stop.is_orphan |= word == "orphan"
+            stop.ask()
+
+
+async def _leave(config: Config, gateway: Gateway, connections: Connections, doors: Doors, stop: "_Stop") -> None:
+    """Stop taking requests, so that nobody who is told of it in time is refused, and let those at work end."""
+    grace_s, delay_s = max(1.0, config.server.shutdown_grace_s), config.server.shutdown_delay_s
+    connections.leave()
+    if stop.is_replaced:
+        log.info("another worker has this one's place: requests at work have %g s", grace_s)
+        doors.leave()
+        await stop.hurried(LINGER_S, connections.is_empty.wait())
+    else:
+        gateway.readiness.stop()
+        if delay_s and not stop.is_orphan:
+            log.info("stopping: not ready any more; requests are still taken for %g s", delay_s)
+            await stop.hurried(delay_s)
+        log.info("stopping: no new requests; those at work have %g s", grace_s)
+        if stop.is_orphan:  # another parent may want the address
+            doors.leave()
+        else:
+            await doors.shut()
+        connections.close_idle()
+        if connections.open:
+            await stop.hurried(FIRST_REQUEST_S, connections.is_empty.wait())
+    await _finish(connections, stop, grace_s=grace_s)
 
 
 async def _finish(connections: Connections, stop: "_Stop", *, grace_s: float) -> None:
@@ -130,11 +189,7 @@ async def _finish(connections: Connections, stop: "_Stop", *, grace_s: float) ->
     """
     connections.finish()
     if connections.at_work:
-        hurry = asyncio.ensure_future(stop.wait_again())
-        ended = asyncio.ensure_future(_all_ended(connections))
-        await asyncio.wait({hurry, ended}, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
-        hurry.cancel()
-        ended.cancel()
+        await stop.hurried(grace_s, _all_ended(connections))
     await _cut(connections)
 
 
@@ -155,26 +210,43 @@ async def _all_ended(connections: Connections) -> None:
 
 
 class _Stop:
-    """What SIGINT and SIGTERM ask for: the first to stop, the second to hurry."""
+    """What SIGINT and SIGTERM ask for: the first to stop, the second to hurry.
 
-    def __init__(self) -> None:
+    A worker is told by its parent to hurry: signals may reach it twice, by the parent and past it.
+    """
+
+    def __init__(self, *, is_worker: bool) -> None:
+        self.is_replaced = False  # another worker has this one's place
+        self.is_orphan = False  # the parent was killed
         self._loop = asyncio.get_running_loop()
+        self._is_worker = is_worker
         self._asked = asyncio.Event()
-        self._again = asyncio.Event()
+        self._hurry = asyncio.Event()
         self.wait = self._asked.wait
-        self.wait_again = self._again.wait
+        self.hurry = self._hurry.set
+        self.ask = self._asked.set
 
     def handle(self, *_: object) -> None:
         """In a signal handler: only the loop may touch its events."""
         self._loop.call_soon_threadsafe(self._note)
 
+    async def hurried(self, within_s: float, ended: Coroutine[Any, Any, object] | None = None) -> None:
+        """Wait until somebody is in a hurry, the time is over, or `ended` is."""
+        awaited = {asyncio.ensure_future(each) for each in (self._hurry.wait(), ended) if each is not None}
+        await asyncio.wait(awaited, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        for each in awaited:
+            each.cancel()
+
     def _note(self) -> None:
-        (self._again if self._asked.is_set() else self._asked).set()
+        if not self._asked.is_set():
+            self._asked.set()
+        elif not self._is_worker:
+            self._hurry.set()
 
 
 @contextmanager
-def _stop_signals() -> Iterator[_Stop]:
-    stop = _Stop()
+def _stop_signals(*, is_worker: bool) -> Iterator[_Stop]:
+    stop = _Stop(is_worker=is_worker)
     before = {number: signal.signal(number, stop.handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
@@ -189,71 +261,3 @@ async def _first_key(gateway: Gateway, env: Mapping[str, str]) -> str | None:
         await gateway.auth.preset(preset)
         return None
     return await gateway.auth.ensure_first()
-
-
-def bind(listen: Listen) -> socket.socket:
-    """A listening socket's address, taken before anything else starts. Raises ConfigError."""
-    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-    # The protocol is named because asyncio's own loop (on Windows) asks for it before it switches Nagle's delay off.
-    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((listen.host, listen.port))
-        sock.listen(BACKLOG)
-    except (OSError, UnicodeError) as error:  # UnicodeError: a host name that cannot be one
-        sock.close()
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(
-            f"cannot listen on {listen}: {reason}. Stop what listens there, or choose another address "
-            "with --listen (port 0 takes a free one)."
-        ) from error
-    sock.setblocking(False)
-    return sock
-
-
-def _address(sock: socket.socket) -> str:
-    """The base URL under which this machine's programs reach the server."""
-    host, port = sock.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _greeting(config: Config, address: str, first_key: str | None, env: Mapping[str, str]) -> str:
-    """What answers, where, the first key (once), and a line to try."""
-    lines = [f"dragoman listens on {address}", *what_answers(config)]
-    shown = first_key or "$YOUR_KEY"
-    if first_key is not None:
-        lines.append(f"First key:  {first_key}  (shown this once; `dragoman keys create` makes more)")
-    elif env.get("DRAGOMAN_API_KEY"):
-        shown = "$DRAGOMAN_API_KEY"
-    else:
-        lines.append("Keys:       those made before; `dragoman keys create` makes another")
-    try_it = ["Try it:"]
-    if shown == "$YOUR_KEY":
-        try_it = ["Try it, with a key of yours in place of the dots:", "export YOUR_KEY=sk-dgm-..."]
-    return "\n".join([*lines, "", *try_it, _curl(address, shown), ""])
-
-
-def what_answers(config: Config) -> list[str]:
-    """Lines for a person: who answers the models that nothing else is configured for, and what to know of that."""
-    default = config.route_provider
-    if default.dialect == OFFLINE:
-        what = f"the built-in offline engine ({default.origin})"
-    else:
-        what = f"{default.name} at {default.base_url} ({default.origin})"
-    return [f"Answering:  {what}", *(f"Note:       {note}" for note in config.notes)]
-
-
-def _curl(address: str, key: str) -> str:
-    body = '{"model": "claude-opus-4-8", "max_tokens": 200, "messages": [{"role": "user", "content": "Hello, Claude"}]}'
-    quote = '"' if key.startswith("$") else "'"
-    return (
-        f"curl '{address}/v1/messages' -H {quote}x-api-key: {key}{quote} "
-        f"-H 'anthropic-version: 2023-06-01' -H 'content-type: application/json' -d '{body}'"
-    )
-
-
-def set_up_logging(level: int = logging.INFO, *, out: TextIO | None = None) -> None:
-    """One line an event, to standard error or to `out`; the ledger's lines among them."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=out)
-    logging.getLogger("dragoman").setLevel(level)

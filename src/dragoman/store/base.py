@@ -6,20 +6,28 @@ Imports nothing heavy (no SQL library, no event loop), so that every layer above
 from typing import Protocol
 
 from dragoman.store.batches import BatchStore
+from dragoman.store.budgets import BudgetStore
+from dragoman.store.credentials import CredentialStore
 from dragoman.store.files import FileStore
 from dragoman.store.keys import KeyRecord, KeyStore
 from dragoman.store.ledger import LedgerStore
+from dragoman.store.organization import OrganizationStore
+from dragoman.store.usage import UsageStore
 
-__all__ = ["KeyRecord", "KeyStore", "LedgerStore", "Store"]
+__all__ = ["KeyRecord", "KeyStore", "LedgerStore", "Store", "UsageStore"]
 
 
 class Store(Protocol):
     """The records that must survive. Every method raises StoreError for any trouble with the database."""
 
     batches: BatchStore
+    budgets: BudgetStore
+    credentials: CredentialStore
     files: FileStore
     keys: KeyStore
     ledger: LedgerStore
+    organization: OrganizationStore
+    usage: UsageStore
 
     async def open(self) -> None:
         """Connect; make or migrate the schema. Comes before every other call."""

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-__all__ = ["KeyRecord", "KeyStore"]
+__all__ = ["KeyChanges", "KeyFilter", "KeyRecord", "KeyStatus", "KeyStore"]
+
+KeyStatus = Literal["active", "inactive", "expired", "archived"]  # ADM-3, ADM-4
 
 
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +36,39 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     tags: Mapping[str, str] | None = None
     previous_hash: bytes | None = None  # of the key before its last rotation, good until `previous_until`
     previous_until: datetime | None = None
+    # Of its workspace: read with the key, so that one question tells all, and never kept with it.
+    workspace_tier: str | None = None
+    workspace_archived_at: datetime | None = None
+
+    def status(self, now: datetime) -> KeyStatus:
+        """Archived counts before expired, and that before inactive."""
+        if self.revoked_at is not None:
+            return "archived"
+        if self.expires_at is not None and self.expires_at <= now:
+            return "expired"
+        return "active" if self.disabled_at is None else "inactive"
+
+
+class KeyChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to become of a key; what is not set stays. None stands for what it stands for in KeyRecord."""
+
+    name: str | UnsetType = UNSET
+    status: Literal["active", "inactive", "archived"] | UnsetType = UNSET
+    workspace_id: str | UnsetType | None = UNSET
+    expires_at: datetime | UnsetType | None = UNSET
+    tier: str | UnsetType | None = UNSET
+    models: tuple[str, ...] | UnsetType | None = UNSET
+    addresses: tuple[str, ...] | UnsetType | None = UNSET
+    tags: Mapping[str, str] | UnsetType | None = UNSET
+
+
+class KeyFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which keys a list is to have; what is not set is no matter."""
+
+    status: KeyStatus | None = None
+    workspace_id: str | UnsetType | None = UNSET  # None: the default workspace
+    created_by: str | None = None
+    is_admin: bool | None = None  # those with a role, or those without
 
 
 class KeyStore(Protocol):
@@ -48,10 +84,47 @@ class KeyStore(Protocol):
         """
 
     async def find(self, key_hash: bytes) -> KeyRecord | None:
-        """The key with this hash, revoked or not."""
+        """The key with this hash, or that had it before its last rotation, whatever its state.
+
+        Where one key has it and another one had it, the one that has it.
+        """
+
+    async def get(self, key_id: str) -> KeyRecord | None:
+        """The key with this id, whatever its state."""
+
+    async def named(self, id_or_hint: str, key_hash: bytes) -> Sequence[KeyRecord]:
+        """The keys with this id, hint or hash, newest first. Looks through all of them."""
 
     async def list(self) -> Sequence[KeyRecord]:
         """All keys, revoked ones too, newest first."""
+
+    async def page(
+        self,
+        limit: int,
+        *,
+        now: datetime,
+        where: KeyFilter | None = None,
+        after: KeyRecord | None = None,
+        before: KeyRecord | None = None,
+    ) -> Sequence[KeyRecord]:
+        """At most `limit` keys, newest first: those that follow `after`, or that stand right before `before`.
+
+        `now` tells which ones have expired.
+        """
+
+    async def update(self, key_id: str, changes: KeyChanges, at: datetime) -> KeyRecord | None:
+        """Change a key and return it; None when there is none with this id.
+
+        An archived key stays one. Where it was to be active or inactive, nothing of it changes: what is returned has
+        `revoked_at` then. A second "archived" or "inactive" keeps the time of the first.
+        """
+
+    async def rotate(self, key_id: str, *, key_hash: bytes, hint: str, previous_until: datetime) -> KeyRecord | None:
+        """Give a key another hash and hint, and keep the one it has as `previous_hash`: return it.
+
+        None when there is no key with this id, or it is archived. The hash before the last one is forgotten. Raises
+        nothing for a hash that is there already: those are random.
+        """
 
     async def revoke(self, key_id: str, at: datetime) -> KeyRecord | None:
         """End a key and return it; None when there is none with this id. A second call keeps the first time."""

@@ -4,7 +4,7 @@ from hashlib import blake2b
 
 from sqlalchemy import Connection, func, select
 
-__all__ = ["alone", "lock_number"]
+__all__ = ["alone", "beside_each_other", "lock_number"]
 
 
 def alone(connection: Connection, subject: str) -> None:
@@ -17,6 +17,16 @@ def alone(connection: Connection, subject: str) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
         connection.execute(select(func.pg_advisory_xact_lock(lock_number(subject))))
+
+
+def beside_each_other(connection: Connection, subject: str) -> None:
+    """From here to the end of its transaction, none that is `alone` with the same `subject`; others like this one may
+    be. For many that write, of which somebody at times wants to see none in the middle. Comes first, as `alone` does.
+    """
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.execute(select(func.pg_advisory_xact_lock_shared(lock_number(subject))))
 
 
 def lock_number(subject: str) -> int:

@@ -3,12 +3,23 @@
 Times are aware and UTC. Nothing is deleted that a ledger row, a key or another record may name: it gets a time of end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Literal, Protocol
 
 import msgspec
 
-__all__ = ["InviteRecord", "MemberRecord", "WorkspaceMemberRecord", "WorkspaceRecord"]
+__all__ = [
+    "InviteRecord",
+    "InviteStatus",
+    "MemberRecord",
+    "OrganizationStore",
+    "SettingRecord",
+    "WorkspaceMemberRecord",
+    "WorkspaceRecord",
+]
+
+InviteStatus = Literal["pending", "accepted", "expired", "deleted"]
 
 
 class WorkspaceRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,3 +59,132 @@ class WorkspaceMemberRecord(msgspec.Struct, frozen=True, kw_only=True):
     member_id: str
     role: str
     added_at: datetime
+
+
+class SettingRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What an administrator has set while the server runs; it goes before what the configuration file says."""
+
+    kind: str  # "tier": a tier of limits; "assignment": who is in which tier
+    name: str
+    value: str  # JSON
+    updated_at: datetime
+
+
+class OrganizationStore(Protocol):
+    """Every method raises StoreError for any trouble with the database.
+
+    Pages are newest first. `after` and `before` are records, of which one may be given: then a page has the nearest
+    ones behind it or in front of it, newest first all the same.
+    """
+
+    # -- workspaces --
+
+    async def add_workspace(self, record: WorkspaceRecord) -> bool:
+        """False, and nothing done, when its id is there, or its name at one that is not archived."""
+
+    async def find_workspace(self, workspace_id: str) -> WorkspaceRecord | None:
+        """Archived or not."""
+
+    async def page_workspaces(
+        self,
+        limit: int,
+        *,
+        after: WorkspaceRecord | None = None,
+        before: WorkspaceRecord | None = None,
+        with_archived: bool = False,
+        ids: Collection[str] | None = None,
+    ) -> Sequence[WorkspaceRecord]:
+        """Only those of `ids`, where they are given."""
+
+    async def update_workspace(self, record: WorkspaceRecord) -> bool:
+        """Name, colour, residency, tags and tier become the record's. False, and nothing done, when there is none
+        of its id that is not archived, or another one has its name."""
+
+    async def archive_workspace(self, workspace_id: str, at: datetime) -> WorkspaceRecord | None:
+        """None when there is none of this id. A second call keeps the first time."""
+
+    # -- members --
+
+    async def add_member(self, record: MemberRecord) -> bool:
+        """False, and nothing done, when its id is there, or its address at a member who has not been removed."""
+
+    async def find_member(self, member_id: str) -> MemberRecord | None:
+        """None of one who has been removed."""
+
+    async def page_members(
+        self,
+        limit: int,
+        *,
+        after: MemberRecord | None = None,
+        before: MemberRecord | None = None,
+        email: str | None = None,
+        roles: Collection[str] | None = None,
+    ) -> Sequence[MemberRecord]:
+        """Those who have not been removed."""
+
+    async def update_member(self, member_id: str, *, name: str | None = None, role: str | None = None) -> bool:
+        """False when there is none of this id, or he has been removed."""
+
+    async def remove_member(self, member_id: str, at: datetime) -> bool:
+        """And his places in workspaces. False, and nothing done, for the only one and for one who is none."""
+
+    # -- invites --
+
+    async def add_invite(self, record: InviteRecord) -> bool:
+        """False, and nothing done, when its address is a member's or has an invite that is pending at that time."""
+
+    async def find_invite(self, invite_id: str) -> InviteRecord | None:
+        """None of one that has been deleted."""
+
+    async def page_invites(
+        self,
+        limit: int,
+        *,
+        now: datetime,
+        after: InviteRecord | None = None,
+        before: InviteRecord | None = None,
+        email: str | None = None,
+        roles: Collection[str] | None = None,
+        statuses: Collection[InviteStatus] | None = None,
+    ) -> Sequence[InviteRecord]:
+        """`statuses`: none of them means all but deleted ones."""
+
+    async def delete_invite(self, invite_id: str, at: datetime) -> bool:
+        """False, and nothing done, for one that is not pending at that time."""
+
+    async def accept_invite(self, invite_id: str, member: MemberRecord, at: datetime) -> bool:
+        """Keep the member, and that the invite is accepted. False, and nothing done, for one that is not pending, and
+        when the address is a member's."""
+
+    # -- members of workspaces --
+
+    async def add_workspace_member(self, record: WorkspaceMemberRecord) -> bool:
+        """False, and nothing done, when he is one already."""
+
+    async def find_workspace_member(self, workspace_id: str, member_id: str) -> WorkspaceMemberRecord | None: ...
+
+    async def page_workspace_members(
+        self,
+        workspace_id: str,
+        limit: int,
+        *,
+        after: WorkspaceMemberRecord | None = None,
+        before: WorkspaceMemberRecord | None = None,
+    ) -> Sequence[WorkspaceMemberRecord]: ...
+
+    async def update_workspace_member(self, workspace_id: str, member_id: str, role: str) -> bool:
+        """False when he is none."""
+
+    async def remove_workspace_member(self, workspace_id: str, member_id: str) -> bool:
+        """False when he is none."""
+
+    # -- settings --
+
+    async def settings(self) -> Sequence[SettingRecord]:
+        """All of them, by kind and name."""
+
+    async def put_setting(self, record: SettingRecord) -> None:
+        """In place of the one of its kind and name, if there is one."""
+
+    async def delete_setting(self, kind: str, name: str) -> bool:
+        """False when there is none."""

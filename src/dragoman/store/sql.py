@@ -25,6 +25,7 @@ from dragoman.store.sql_files import SQLFiles
 from dragoman.store.sql_keys import SQLKeys
 from dragoman.store.sql_ledger import SQLLedger
 from dragoman.store.sql_organization import SQLOrganization
+from dragoman.store.sql_usage import SQLUsage
 from dragoman.store.tables import METADATA, VERSION
 from dragoman.store.urls import database_file, is_in_memory
 
@@ -53,6 +54,7 @@ class SQLStore(Store):
         self.keys = SQLKeys(self._run)
         self.ledger = SQLLedger(self._run)
         self.organization = SQLOrganization(self._run)
+        self.usage = SQLUsage(self._run)
 
     @property
     def place(self) -> str:

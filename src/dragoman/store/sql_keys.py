@@ -5,17 +5,47 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, exists, insert, literal, or_, select, update
+from msgspec import UNSET
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from .database import Run
-from .keys import KeyRecord, KeyStore
+from .keys import KeyChanges, KeyFilter, KeyRecord, KeyStatus, KeyStore
 from .locks import alone
-from .tables import API_KEYS
+from .tables import API_KEYS, WORKSPACES
 
 __all__ = ["SQLKeys"]
 
 JSON = ("models", "addresses", "tags")  # fields that are kept as JSON
+OF_WORKSPACE = ("workspace_tier", "workspace_archived_at")  # fields that are kept elsewhere
+KEYS = API_KEYS.c
+WITH_WORKSPACE = API_KEYS.outerjoin(WORKSPACES, WORKSPACES.c.id == KEYS.workspace_id)
+WHOLE = select(
+    *KEYS, WORKSPACES.c.tier.label("workspace_tier"), WORKSPACES.c.archived_at.label("workspace_archived_at")
+).select_from(WITH_WORKSPACE)
+
+
+def _by_hash() -> Select[Any]:
+    """By the one unique index, and where that has nothing by the other: an OR over both would leave it to the planner
+    whether all keys are read. Made once: to build it takes longer than SQLite takes to answer it.
+    """
+    wanted = bindparam("key_hash", type_=LargeBinary)
+    has, had = (select(KEYS.id).where(column == wanted).scalar_subquery() for column in (KEYS.hash, KEYS.previous_hash))
+    return WHOLE.where(KEYS.id == func.coalesce(has, had))
 
 
 class SQLKeys(KeyStore):
@@ -36,52 +66,149 @@ class SQLKeys(KeyStore):
 
     async def add_first(self, record: KeyRecord) -> bool:
         values = _values(record)
-        row = select(*(literal(values[column.name], column.type) for column in API_KEYS.c))
-        only_first = row.where(~exists(select(API_KEYS.c.id)))
+        row = select(*(literal(values[column.name], column.type) for column in KEYS))
+        only_first = row.where(~exists(select(KEYS.id)))
 
         def add(connection: Connection) -> bool:
             alone(connection, "first key")
-            result = connection.execute(insert(API_KEYS).from_select(list(API_KEYS.c), only_first))
+            result = connection.execute(insert(API_KEYS).from_select(list(KEYS), only_first))
             return result.rowcount == 1
 
         return await self._run(add)
 
     async def find(self, key_hash: bytes) -> KeyRecord | None:
         def find(connection: Connection) -> KeyRecord | None:
-            found = connection.execute(
-                select(API_KEYS).where(or_(API_KEYS.c.hash == key_hash, API_KEYS.c.previous_hash == key_hash))
-            )
-            return _record(found.one_or_none())
+            return _record(connection.execute(BY_HASH, {"key_hash": key_hash}).one_or_none())
 
         return await self._run(find)
 
-    async def list(self) -> Sequence[KeyRecord]:
-        newest_first = select(API_KEYS).order_by(API_KEYS.c.created_at.desc(), API_KEYS.c.id.desc())
+    async def get(self, key_id: str) -> KeyRecord | None:
+        def get(connection: Connection) -> KeyRecord | None:
+            return _get(connection, key_id)
 
-        def read(connection: Connection) -> list[KeyRecord]:
-            return [_read(row._asdict()) for row in connection.execute(newest_first)]
+        return await self._run(get)
+
+    async def named(self, id_or_hint: str, key_hash: bytes) -> Sequence[KeyRecord]:
+        is_meant = or_(KEYS.id == id_or_hint, KEYS.hint == id_or_hint, KEYS.hash == key_hash)
+        return await self._newest_first(WHOLE.where(is_meant))
+
+    async def list(self) -> Sequence[KeyRecord]:
+        return await self._newest_first(WHOLE)
+
+    async def page(
+        self,
+        limit: int,
+        *,
+        now: datetime,
+        where: KeyFilter | None = None,
+        after: KeyRecord | None = None,
+        before: KeyRecord | None = None,
+    ) -> Sequence[KeyRecord]:
+        query = WHOLE.where(*_conditions(where or KeyFilter(), now)).limit(limit)
+        if after is not None:
+            older = and_(KEYS.created_at == after.created_at, KEYS.id < after.id)
+            query = query.where(or_(KEYS.created_at < after.created_at, older))
+        if before is None:
+            return await self._newest_first(query)
+        newer = and_(KEYS.created_at == before.created_at, KEYS.id > before.id)
+        query = query.where(or_(KEYS.created_at > before.created_at, newer))
+        return (await self._read(query.order_by(KEYS.created_at, KEYS.id)))[::-1]
+
+    async def update(self, key_id: str, changes: KeyChanges, at: datetime) -> KeyRecord | None:
+        change = update(API_KEYS).where(KEYS.id == key_id)
+        if changes.status in ("active", "inactive"):
+            change = change.where(KEYS.revoked_at.is_(None))
+        values = _changed(changes, at)
+
+        def change_it(connection: Connection) -> KeyRecord | None:
+            if values:
+                connection.execute(change.values(values))
+            return _get(connection, key_id)
+
+        return await self._run(change_it)
+
+    async def rotate(self, key_id: str, *, key_hash: bytes, hint: str, previous_until: datetime) -> KeyRecord | None:
+        is_this = KEYS.id == key_id
+        change = update(API_KEYS).where(is_this, KEYS.revoked_at.is_(None))
+        change = change.values(hash=key_hash, hint=hint, previous_hash=KEYS.hash, previous_until=previous_until)
+
+        # Of a preset key that was rotated away, preset again as another one, and rotated again: the last one has it.
+        current = select(KEYS.hash).where(is_this).scalar_subquery()
+        others = update(API_KEYS).where(KEYS.previous_hash == current)
+
+        def rotate(connection: Connection) -> KeyRecord | None:
+            connection.execute(others.values(previous_hash=None, previous_until=None))
+            is_there = connection.execute(change).rowcount == 1
+            return _get(connection, key_id) if is_there else None
+
+        return await self._run(rotate)
+
+    async def revoke(self, key_id: str, at: datetime) -> KeyRecord | None:
+        return await self.update(key_id, KeyChanges(status="archived"), at)
+
+    async def _newest_first(self, query: Select[Any]) -> Sequence[KeyRecord]:
+        return await self._read(query.order_by(KEYS.created_at.desc(), KEYS.id.desc()))
+
+    async def _read(self, query: Select[Any]) -> Sequence[KeyRecord]:
+        def read(connection: Connection) -> Sequence[KeyRecord]:
+            return [_read(row._asdict()) for row in connection.execute(query)]
 
         return await self._run(read)
 
-    async def revoke(self, key_id: str, at: datetime) -> KeyRecord | None:
-        this = API_KEYS.c.id == key_id
 
-        def revoke(connection: Connection) -> KeyRecord | None:
-            still_open = update(API_KEYS).where(this, API_KEYS.c.revoked_at.is_(None))
-            connection.execute(still_open.values(revoked_at=at))
-            found = connection.execute(select(API_KEYS).where(this))
-            return _record(found.one_or_none())
-
-        return await self._run(revoke)
+def _get(connection: Connection, key_id: str) -> KeyRecord | None:
+    return _record(connection.execute(WHOLE.where(KEYS.id == key_id)).one_or_none())
 
 
-def _record(row: Row[tuple[object, ...]] | None) -> KeyRecord | None:
+def _conditions(where: KeyFilter, now: datetime) -> list[ColumnElement[bool]]:
+    conditions = [] if where.status is None else [_has_status(where.status, now)]
+    if where.workspace_id is None:
+        conditions.append(KEYS.workspace_id.is_(None))
+    elif where.workspace_id is not UNSET:
+        conditions.append(KEYS.workspace_id == where.workspace_id)
+    if where.created_by is not None:
+        conditions.append(KEYS.created_by == where.created_by)
+    if where.is_admin is not None:
+        conditions.append(KEYS.role.is_not(None) if where.is_admin else KEYS.role.is_(None))
+    return conditions
+
+
+def _has_status(status: KeyStatus, now: datetime) -> ColumnElement[bool]:
+    """As `KeyRecord.status` says."""
+    if status == "archived":
+        return KEYS.revoked_at.is_not(None)
+    is_kept = KEYS.revoked_at.is_(None)
+    if status == "expired":
+        return and_(is_kept, KEYS.expires_at <= now)
+    is_open = and_(is_kept, or_(KEYS.expires_at.is_(None), KEYS.expires_at > now))
+    return and_(is_open, KEYS.disabled_at.is_(None) if status == "active" else KEYS.disabled_at.is_not(None))
+
+
+def _changed(changes: KeyChanges, at: datetime) -> dict[str, Any]:
+    given = {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET}
+    status = given.pop("status", None)
+    values: dict[str, Any] = _with_json(given)
+    if status == "archived":
+        values["revoked_at"] = func.coalesce(KEYS.revoked_at, literal(at, KEYS.revoked_at.type))
+    elif status == "inactive":
+        values["disabled_at"] = func.coalesce(KEYS.disabled_at, literal(at, KEYS.disabled_at.type))
+    elif status == "active":
+        values["disabled_at"] = None
+    return values
+
+
+def _record(row: Any | None) -> KeyRecord | None:
     return None if row is None else _read(row._asdict())
 
 
 def _values(record: KeyRecord) -> dict[str, Any]:
     values = msgspec.structs.asdict(record)
-    return values | {name: msgspec.json.encode(values[name]).decode() for name in JSON if values[name] is not None}
+    return _with_json({name: value for name, value in values.items() if name not in OF_WORKSPACE})
+
+
+def _with_json(values: Mapping[str, Any]) -> dict[str, Any]:
+    as_json = {name: msgspec.json.encode(values[name]).decode() for name in JSON if values.get(name) is not None}
+    return {**values, **as_json}
 
 
 def _read(row: Mapping[str, Any]) -> KeyRecord:
@@ -90,3 +217,6 @@ def _read(row: Mapping[str, Any]) -> KeyRecord:
         if name in parsed:
             parsed[name] = tuple(parsed[name])
     return KeyRecord(**{**row, **parsed})
+
+
+BY_HASH = _by_hash()

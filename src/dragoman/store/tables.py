@@ -102,7 +102,9 @@ API_KEYS = Table(
     Column("previous_until", UTCDateTime),
     PrimaryKeyConstraint("id", name="pk_api_keys"),
     UniqueConstraint("hash", name="uq_api_keys_hash"),
-    Index("ix_api_keys_previous_hash", "previous_hash"),
+    Index("ix_api_keys_previous_hash", "previous_hash", unique=True),
+    Index("ix_api_keys_newest", "created_at", "id"),
+    Index("ix_api_keys_workspace", "workspace_id", "created_at", "id"),
 )
 WORKSPACES = Table(  # the default workspace has no row: it is there always, and has no settings but the file's
     "workspaces",
@@ -183,6 +185,7 @@ BUDGETS = Table(
     Column("is_hard", Boolean, nullable=False),
     Column("alerts", PlainText, nullable=False),  # JSON: an array of percentages
     Column("webhook", PlainText),
+    Column("unknown_price", PlainText, nullable=False),  # allow or refuse
     Column("created_at", UTCDateTime, nullable=False),
     Column("ended_at", UTCDateTime),
     PrimaryKeyConstraint("id", name="pk_budgets"),
@@ -191,10 +194,17 @@ BUDGET_SPENDING = Table(
     "budget_spending",
     METADATA,
     Column("budget_id", PlainText, nullable=False),
-    Column("window_start", BigInteger, nullable=False),  # Unix seconds; 0 for one that has no end
+    Column("window_start", BigInteger, nullable=False),  # Unix seconds
+    Column("window_end", BigInteger, nullable=False),  # Unix seconds; 0: it has none
+    Column(
+        "scope", PlainText, nullable=False
+    ),  # whose requests it is a sum of: as of a budget, and never all of a kind
+    Column("scope_id", PlainText, nullable=False),
     Column("spent_nano", BigInteger, nullable=False),
-    Column("told", Integer, nullable=False),  # the highest of its alerts that was told in this window; 0: none
+    Column("told_nano", BigInteger, nullable=False),  # of its alerts that were told in this window, the highest amount
+    Column("refused_nano", BigInteger, nullable=False),  # the limit at which it was told that it refuses; below 0: none
     PrimaryKeyConstraint("budget_id", "window_start", name="pk_budget_spending"),
+    Index("ix_budget_spending_scope", "scope", "scope_id", "window_end"),
 )
 LEDGER = Table(  # a row a request; see store/ledger.py. Many and quickly written, so in types that need no conversion
     "ledger",
@@ -253,6 +263,7 @@ USAGE_SUMS = Table(  # of the ledger, so that nobody need scan it
     Column("service_tier", Text, nullable=False),  # empty where the row has none, as the next two
     Column("inference_geo", Text, nullable=False),
     Column("speed", Text, nullable=False),
+    Column("context_window", Text, nullable=False),  # see store/usage.py
     Column("requests", BigInteger, nullable=False),
     Column("errors", BigInteger, nullable=False),  # of them, those with a status of 400 and above, or cut
     Column("input_tokens", BigInteger, nullable=False),
@@ -266,8 +277,9 @@ USAGE_SUMS = Table(  # of the ledger, so that nobody need scan it
     Column("total_us", BigInteger, nullable=False),
     PrimaryKeyConstraint(
         "width_s", "start", "workspace_id", "key_id", "operation", "model", "provider", "answered_model",
-        "service_tier", "inference_geo", "speed", name="pk_usage_sums",
+        "service_tier", "inference_geo", "speed", "context_window", name="pk_usage_sums",
     ),
+    sqlite_with_rowid=False,  # it is read and written along its key only
 )  # fmt: skip
 CONTENTS = Table(  # only where it was asked for
     "ledger_contents",

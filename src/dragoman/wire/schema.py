@@ -279,7 +279,7 @@ def _string(info: inspect.StrType) -> Check:
 
 
 def _integer(info: inspect.IntType) -> Check:
-    low = info.ge
+    low, high = info.ge, info.le
 
     def fits(value: Any) -> None:
         if not isinstance(value, int) or isinstance(value, bool):
@@ -289,6 +289,8 @@ def _integer(info: inspect.IntType) -> Check:
             )
         if low is not None and value < low:
             raise _Bad(f"Input should be greater than or equal to {low}")
+        if high is not None and value > high:
+            raise _Bad(f"Input should be less than or equal to {high}")
 
     return fits
 

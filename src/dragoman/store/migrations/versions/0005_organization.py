@@ -18,7 +18,9 @@ def upgrade() -> None:
     op.add_column("api_keys", sa.Column("tags", sa.Text))
     op.add_column("api_keys", sa.Column("previous_hash", sa.LargeBinary))
     op.add_column("api_keys", sa.Column("previous_until", sa.DateTime(timezone=True)))
-    op.create_index("ix_api_keys_previous_hash", "api_keys", ["previous_hash"])
+    op.create_index("ix_api_keys_previous_hash", "api_keys", ["previous_hash"], unique=True)
+    op.create_index("ix_api_keys_newest", "api_keys", ["created_at", "id"])
+    op.create_index("ix_api_keys_workspace", "api_keys", ["workspace_id", "created_at", "id"])
     op.create_table(
         "workspaces",
         sa.Column("id", sa.Text, nullable=False),
@@ -91,6 +93,7 @@ def upgrade() -> None:
         sa.Column("is_hard", sa.Boolean, nullable=False),
         sa.Column("alerts", sa.Text, nullable=False),
         sa.Column("webhook", sa.Text),
+        sa.Column("unknown_price", sa.Text, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True)),
         sa.PrimaryKeyConstraint("id", name="pk_budgets"),
@@ -99,10 +102,15 @@ def upgrade() -> None:
         "budget_spending",
         sa.Column("budget_id", sa.Text, nullable=False),
         sa.Column("window_start", sa.BigInteger, nullable=False),
+        sa.Column("window_end", sa.BigInteger, nullable=False),
+        sa.Column("scope", sa.Text, nullable=False),
+        sa.Column("scope_id", sa.Text, nullable=False),
         sa.Column("spent_nano", sa.BigInteger, nullable=False),
-        sa.Column("told", sa.Integer, nullable=False),
+        sa.Column("told_nano", sa.BigInteger, nullable=False),
+        sa.Column("refused_nano", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("budget_id", "window_start", name="pk_budget_spending"),
     )
+    op.create_index("ix_budget_spending_scope", "budget_spending", ["scope", "scope_id", "window_end"])
     op.create_table(
         "ledger",
         sa.Column("id", sa.Text, nullable=False),
@@ -158,6 +166,7 @@ def upgrade() -> None:
         sa.Column("service_tier", sa.Text, nullable=False),
         sa.Column("inference_geo", sa.Text, nullable=False),
         sa.Column("speed", sa.Text, nullable=False),
+        sa.Column("context_window", sa.Text, nullable=False),
         sa.Column("requests", sa.BigInteger, nullable=False),
         sa.Column("errors", sa.BigInteger, nullable=False),
         sa.Column("input_tokens", sa.BigInteger, nullable=False),
@@ -181,8 +190,10 @@ def upgrade() -> None:
             "service_tier",
             "inference_geo",
             "speed",
+            "context_window",
             name="pk_usage_sums",
         ),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "ledger_contents",

@@ -1,0 +1,406 @@
+"""Which candidate is asked, and what after it has failed; and what is remembered of how they did.
+
+The decisions are pure and elsewhere: `choosing.py` the order, `attempts.py` what is tried after a failure, `health.py`
+who is left alone, `speeds.py` and `affinity.py` what is known. Here they are given facts, and their word is done. A
+name that one target alone answers passes through untouched.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from dragoman.errors import ApiError, InvalidRequest
+from dragoman.providers.base import Operation
+from dragoman.wire.types import Usage
+
+from .affinity import Homes, Warm, conversation
+from .attempts import Attempts, Failure
+from .call import Answer, Asked
+from .capacity import Capacity
+from .choosing import Need, Reason, Standing, choose
+from .config_routes import ConditionConfig, RouteConfig
+from .health import Breaker, is_upstream_fault
+from .input_estimate import estimate_input_tokens
+from .routing import Candidates, Route, Router
+from .speeds import Lengths, Speeds
+
+if TYPE_CHECKING:
+    from .accounting import Entry, Outcome
+    from .prices import Prices
+
+__all__ = ["Attempt", "Dispatch", "Explained", "Plan"]
+
+# Of names that one target alone answers, where more is to be done than to ask it.
+ONCE = RouteConfig(name="", origin="", targets=(), attempts=1)
+SEVERAL_KEYS = RouteConfig(name="", origin="", targets=(), attempts=3)
+
+COOLING_S = 1.0  # after a 429 that does not say for how long
+LONG_TTL = b'"1h"'
+
+
+class Ask(Protocol):
+    """Asks one target once."""
+
+    def __call__(self, asked: Asked, route: Route, entry: "Entry") -> Awaitable[Answer]: ...
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """Who is asked, the first one first. `rule` is None where there is nothing to do but ask."""
+
+    routes: tuple[Route, ...]
+    rule: RouteConfig | None = None
+    key: bytes | None = None  # of the conversation
+    is_long: bool = False  # its cache is to live for an hour
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def first(self) -> Route:
+        return self.routes[0]
+
+
+class Explained(Struct, frozen=True, kw_only=True):
+    """What would be done with a request, and why: for `dragoman route explain`."""
+
+    policy: str
+    condition: int | None  # the place of the [[models."NAME".when]] that holds
+    need: Need
+    standings: tuple[Standing, ...]
+    reasons: tuple[Reason, ...]
+    order: tuple[str, ...]
+
+
+class Attempt:
+    """One request under way at one target. Whoever began it says how it ended, once."""
+
+    __slots__ = ("_dispatch", "began", "plan", "route")
+
+    def __init__(self, dispatch: "Dispatch", route: Route, plan: Plan, began: float) -> None:
+        self._dispatch: Dispatch | None = dispatch
+        self.route = route
+        self.plan = plan
+        self.began = began
+
+    def failed(self, failure: Failure) -> None:
+        dispatch, self._dispatch = self._dispatch, None
+        if dispatch is not None:
+            dispatch.failed(self, failure)
+
+    def ended(self, entry: "Entry", outcome: "Outcome | None") -> None:
+        """With what the entry holds; `outcome` overrules it."""
+        dispatch, self._dispatch = self._dispatch, None
+        if dispatch is not None:
+            dispatch.ended(self, entry, outcome or entry.outcome)
+
+
+class Dispatch:
+    """Of one process. `clock` gives monotonic seconds, `wall` those of Unix, `lot` numbers from 0 up to 1; `caches`
+    tells whether whoever answers a route caches prompts by itself."""
+
+    def __init__(
+        self,
+        router: Router,
+        *,
+        prices: "Prices | None",
+        caches: Callable[[Route], bool],
+        has_several_keys: Callable[[Route], bool] = lambda _: False,
+        has_fresh_key: Callable[[Route], bool] = lambda _: False,
+        clock: Callable[[], float],
+        wall: Callable[[], float] = time.time,
+        lot: Callable[[], float] = random.random,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.router = router
+        self.speeds = Speeds()
+        self.lengths = Lengths()
+        self.homes = Homes()
+        self._prices = prices
+        self._caches = caches
+        self._has_several_keys = has_several_keys
+        self._has_fresh_key = has_fresh_key
+        self._clock = clock
+        self._wall = wall
+        self._lot = lot
+        self._sleep = sleep
+        self._breakers: dict[str, Breaker] = {}
+        self._running: dict[str, int] = {}
+        self._capacities: dict[str, Capacity] = {}
+
+    def breaker(self, route: Route) -> Breaker:
+        found = self._breakers.get(route.name)
+        if found is None:
+            found = self._breakers[route.name] = Breaker()
+        return found
+
+    def plan(self, asked: Asked) -> Plan:
+        """Raises NotFound for a model that nobody answers, InvalidRequest for a request that none of them can take."""
+        candidates = self.router.candidates(asked.model)
+        if (only := candidates.only) is not None:
+            said = candidates.rule
+            rule = said if said is not None and said.cache_s else None
+            if rule is None and only.provider.max_concurrent is not None:
+                rule = ONCE
+            if self._has_several_keys(only):
+                rule = SEVERAL_KEYS if said is None else said
+            return Plan(routes=(only,), rule=rule)
+        return self._plan(asked, candidates)[0]
+
+    def explain(self, asked: Asked) -> Explained:
+        """What `plan` would say, with its reasons. Raises as that does."""
+        candidates = self.router.candidates(asked.model)
+        return self._plan(asked, candidates)[1]
+
+    async def ask(self, asked: Asked, plan: Plan, entry: "Entry", ask: Ask) -> Answer:
+        """The answer of the first target that gives one, as far as the attempts go. Raises ApiError."""
+        if plan.rule is None:
+            return await ask(asked, plan.first, entry)
+        routes = plan.routes
+        is_lone = len(routes) == 1 and not self._has_several_keys(routes[0])
+        attempts = Attempts(
+            range(len(routes)),
+            limit=1 if is_lone else plan.rule.attempts,
+            context_of=lambda at: _context(routes[at]),
+            has_other_key=lambda at: self._has_fresh_key(routes[at]),
+            random=self._lot,
+        )
+        step = attempts.first()
+        assert step is not None
+        while True:
+            if step.pause_s:
+                await self._sleep(step.pause_s)
+            attempt, error = None, None
+            try:
+                attempt = await self._begin(routes[step.place], plan, entry)
+                answered = await ask(asked, attempt.route, entry)
+                if answered.status < 400:
+                    return answered if is_lone else _counted(answered, attempts.made)
+                failure = _failure(answered)
+            except ApiError as raised:
+                error, failure = raised, _failure_of(raised)
+            next_step = attempts.after(step.place, failure, self._clock())
+            if next_step is None:
+                if error is not None:
+                    raise error
+                return answered if is_lone else _counted(answered, attempts.made)
+            if attempt is not None:
+                attempt.failed(failure)
+            step = next_step
+
+    def failed(self, attempt: Attempt, failure: Failure) -> None:
+        """Noted for those who come later."""
+        now = self._clock()
+        route, breaker = attempt.route, self.breaker(attempt.route)
+        self._leave(attempt)
+        if failure.is_of_caller:
+            breaker.dismissed(now)
+        elif failure.status == 429:
+            breaker.cool(now, COOLING_S if failure.retry_after_s is None else failure.retry_after_s)
+        elif is_upstream_fault(failure.status):
+            breaker.failed(now)
+            self.speeds.note_failure(route.name, now, waited_s=now - attempt.began)
+            if attempt.plan.key is not None:
+                self.homes.forget(attempt.plan.key, route.name)
+        else:
+            breaker.succeeded(now)
+
+    def ended(self, attempt: Attempt, entry: "Entry", outcome: str) -> None:
+        now = self._clock()
+        route, usage = attempt.route, entry.usage
+        if outcome == "cut":  # in mid-stream
+            self.failed(attempt, Failure(status=502))
+            return
+        if outcome == "refused":
+            self.failed(attempt, Failure(status=entry.status))
+            return
+        self._leave(attempt)
+        if outcome == "abandoned":
+            self.breaker(route).dismissed(now)
+        else:
+            self.breaker(route).succeeded(now)
+        first = entry.first_content
+        if usage is None or first is None:
+            return
+        rest_s = now - first if entry.stream else None
+        if outcome == "answered":
+            self.speeds.note(
+                route.name, now, first_s=first - attempt.began, output_tokens=usage.output_tokens, rest_s=rest_s
+            )
+            self.lengths.note(route.model_name, usage.output_tokens)
+        if attempt.plan.key is not None:
+            self.homes.note(attempt.plan.key, route.name, usage, now, is_long=attempt.plan.is_long)
+
+    async def _begin(self, route: Route, plan: Plan, entry: "Entry") -> Attempt:
+        """Raises Shed where there is no place."""
+        capacity, came = self._capacity(route), self._clock()
+        await capacity.enter()
+        now = self._clock()
+        self.breaker(route).begun(now)
+        self._running[route.name] = self._running.get(route.name, 0) + 1
+        attempt = Attempt(self, route, plan, now)
+        entry.attempted(attempt, queued_s=now - came)
+        return attempt
+
+    def _leave(self, attempt: Attempt) -> None:
+        self._running[attempt.route.name] -= 1
+        self._capacity(attempt.route).leave(self._clock() - attempt.began)
+
+    def _capacity(self, route: Route) -> Capacity:
+        """That of the provider."""
+        provider = route.provider
+        found = self._capacities.get(provider.name)
+        if found is None:
+            found = self._capacities[provider.name] = Capacity(
+                provider.max_concurrent, queue=provider.queue, wait_s=provider.queue_timeout_s
+            )
+        return found
+
+    # -- facts --
+
+    def _plan(self, asked: Asked, candidates: Candidates) -> tuple[Plan, Explained]:
+        rule = candidates.rule
+        if rule is None:
+            rule = RouteConfig(name=asked.model, origin="", targets=())
+        body, now = asked.call.body, self._clock()
+        need = _need(asked)
+        held = next((at for at, (each, _) in enumerate(candidates.conditions) if _holds(each, need, asked)), None)
+        routes = candidates.routes if held is None else candidates.conditions[held][1]
+        key = _key(asked)
+        warm = {each.target: each for each in self.homes.warm(key, now)} if key is not None else {}
+        home = next(iter(warm), None)
+        weights = rule.weights if held is None and rule.weights else (1.0,) * len(routes)
+        standings = tuple(
+            self._standing(route, weight, asked, need, warm.get(route.name), is_home=route.name == home)
+            for route, weight in zip(routes, weights, strict=True)
+        )
+        chosen = choose(rule.policy, need, standings, random=self._lot, refuse_unpriced=rule.unpriced == "refuse")
+        names = tuple(routes[at].name for at in chosen.order)
+        explained = Explained(
+            policy=rule.policy, condition=held, need=need, standings=standings, reasons=chosen.reasons, order=names
+        )
+        if not chosen.order:
+            reasons = "; ".join(f"{each.name}: {each.why}" for each in chosen.reasons)
+            raise InvalidRequest(f"model: no target of {asked.model} can take this request ({reasons})")
+        plan = Plan(
+            routes=tuple(routes[at] for at in chosen.order),
+            rule=rule,
+            key=key,
+            is_long=LONG_TTL in body,
+            reasons=chosen.reasons,
+        )
+        return plan, explained
+
+    def _standing(
+        self, route: Route, weight: float, asked: Asked, need: Need, warm: Warm | None, *, is_home: bool
+    ) -> Standing:
+        now, breaker = self._clock(), self.breaker(route)
+        expected = self.lengths.expected(route.model_name, _max_tokens(asked))
+        return Standing(
+            name=route.name,
+            weight=weight,
+            is_well=breaker.allows(now),
+            wait_s=breaker.wait_s(now),
+            running=self._running.get(route.name, 0),
+            room=self._capacity(route).room,
+            context_tokens=_context(route),
+            images=_can(route, "image_input"),
+            documents=_can(route, "pdf_input"),
+            is_home=is_home,
+            cost_nano=self._cost(route, asked, need, warm, expected),
+            speed=self.speeds.expected(route.name, now),
+        )
+
+    def _cost(self, route: Route, asked: Asked, need: Need, warm: Warm | None, output_tokens: float) -> int | None:
+        """In nano-dollars, as expected: what is cached there is read, what is to be cached is written."""
+        if self._prices is None:
+            return None
+        read = min(warm.tokens, need.tokens) if warm is not None else 0
+        rest = need.tokens - read
+        is_marked = b'"cache_control"' in asked.call.body
+        is_written = is_marked and not self._caches(route)
+        if warm is not None and not is_marked and not self._caches(route):
+            read, rest = 0, need.tokens
+        usage = Usage(
+            input_tokens=0 if is_written else rest,
+            cache_creation_input_tokens=rest if is_written else 0,
+            cache_read_input_tokens=read,
+            output_tokens=round(output_tokens),
+        )
+        return self._prices.cost(route.provider.name, route.model_name, usage, at=self._wall()).nano_usd
+
+
+def _need(asked: Asked) -> Need:
+    body = asked.call.body
+    tools = asked.envelope.fields.get("tools")
+    return Need(
+        tokens=estimate_input_tokens(body),
+        images=b'"image"' in body,
+        documents=b'"document"' in body,
+        tools=tools is not None and bytes(tools) not in (b"[]", b"null"),
+    )
+
+
+def _holds(condition: ConditionConfig, need: Need, asked: Asked) -> bool:
+    """All that it says is true of the request."""
+    if condition.over_tokens is not None and need.tokens <= condition.over_tokens:
+        return False
+    for said, is_so in (
+        (condition.images, need.images),
+        (condition.documents, need.documents),
+        (condition.tools, need.tools),
+    ):
+        if said is not None and said != is_so:
+            return False
+    if condition.tag is None:
+        return True
+    name, wanted = condition.tag
+    tags = msgspec.json.decode(asked.principal.tags) if asked.principal.tags else {}
+    return isinstance(tags, Mapping) and tags.get(name) == wanted
+
+
+def _key(asked: Asked) -> bytes | None:
+    if asked.call.operation is not Operation.MESSAGES:
+        return None
+    messages = asked.envelope.fields.get("messages")
+    workspace_id = asked.principal.workspace_id
+    return None if messages is None else conversation(bytes(messages), workspace_id=workspace_id, model=asked.model)
+
+
+def _max_tokens(asked: Asked) -> int:
+    try:
+        value = asked.envelope.value("max_tokens")
+    except InvalidRequest:  # said by whoever answers
+        return 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def _context(route: Route) -> int | None:
+    return None if route.model is None else route.model.max_input_tokens
+
+
+def _can(route: Route, capability: str) -> bool | None:
+    """What the catalogue knows."""
+    return None if route.model is None else capability in route.model.capabilities
+
+
+def _failure(answered: Answer) -> Failure:
+    """Of an error that a provider answered."""
+    after = next((value for name, value in answered.headers if name == "retry-after"), "")
+    message = ""
+    if answered.status == 400 and b"prompt is too long" in answered.body:
+        message = str(msgspec.json.decode(answered.body)["error"]["message"])
+    return Failure(status=answered.status, message=message, retry_after_s=float(after) if after.isdecimal() else None)
+
+
+def _failure_of(error: ApiError) -> Failure:
+    """Of one that is ours to tell: nobody answered, or the request cannot go there."""
+    is_of_caller = error.status < 500 and error.status not in (408, 429)
+    return Failure(status=error.status, message=error.message, is_of_caller=is_of_caller)
+
+
+def _counted(answered: Answer, made: int) -> Answer:
+    answered.headers = [*answered.headers, ("dragoman-attempts", str(made))]
+    return answered

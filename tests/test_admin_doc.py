@@ -1,0 +1,34 @@
+"""docs/admin.md has the table of roles as it is. `python tests/test_admin_doc.py --write` writes it anew."""
+
+import sys
+from pathlib import Path
+
+from dragoman.gateway.admin_roles import ALL_ROLES, MAY, OF_ONE_WORKSPACE
+
+PAGE = Path(__file__).parents[1] / "docs/admin.md"
+BEGIN, END = "<!-- table: written by `python tests/test_admin_doc.py --write` -->\n", "<!-- end -->\n"
+
+
+def table() -> str:
+    rows = [f"| endpoint | {' | '.join(ALL_ROLES)} | |", "|---" * (len(ALL_ROLES) + 2) + "|"]
+    for name, roles in MAY.items():
+        marks = " | ".join("yes" if role in roles else "" for role in ALL_ROLES)
+        rows.append(f"| `{name}` | {marks} | {'W' if name in OF_ONE_WORKSPACE else ''} |")
+    return "\n" + "\n".join(rows) + "\n\n"
+
+
+def written(page: str) -> str:
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return before + BEGIN + table() + END + after
+
+
+def test_the_table_is_as_it_is() -> None:
+    page = PAGE.read_text()
+    assert BEGIN in page
+    assert END in page
+    assert page == written(page), "run `python tests/test_admin_doc.py --write`"
+
+
+if __name__ == "__main__" and "--write" in sys.argv:
+    PAGE.write_text(written(PAGE.read_text()))
