@@ -97,7 +97,7 @@ def rows_of(*arguments: str) -> list[dict[str, Any]]:
 
 @pytest.mark.usefixtures("filled")
 def test_usage_by_model_with_exact_costs() -> None:
-    """Pain 61, 62: dollars to the last nano-dollar; what has no price is counted, and its cost is not zero."""
+    """Pain 31: dollars to the last nano-dollar; what has no price is counted, and its cost is not zero."""
     first, second = rows_of()
     assert first == {
         "model": "claude-opus-4-8",

@@ -1,5 +1,5 @@
-"""The Helm chart: what comes out is what Kubernetes and dragoman take. Rendered by support/gotemplate.py, and by Helm where
-that is installed: both must say the same."""
+"""The Helm chart: what comes out is what Kubernetes and dragoman take. Rendered by support/gotemplate.py, and by Helm
+where that is installed: both must say the same."""
 
 import re
 import shutil
@@ -38,13 +38,13 @@ CASES: dict[str, dict[str, Any]] = {
         "env": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
         "envFrom": [{"secretRef": {"name": "more"}}],
         "podLabels": {"team": "x"},
-        "podAnnotations": {"note": "y"},
+        "podAnnotations": {"note": "noted"},
         "nodeSelector": {"disk": "ssd"},
         "tolerations": [{"key": "k", "operator": "Exists"}],
         "affinity": {"nodeAffinity": {}},
         "priorityClassName": "high",
         "serviceAccount": {"annotations": {"role": "r"}},
-        "service": {"annotations": {"x": "y"}, "type": "LoadBalancer"},
+        "service": {"annotations": {"size": "large"}, "type": "LoadBalancer"},
         "shutdown": {"delaySeconds": 20, "graceSeconds": 300},
         "workers": 4,
     },
@@ -186,7 +186,7 @@ def test_templates_use_no_value_that_is_not_listed() -> None:
     used = {
         path
         for file in (CHART / "templates").iterdir()
-        for path in re.findall(r"\.Values\.([A-Za-z.]+)", file.read_text())
+        for path in re.findall(r"\.Values\.([A-Za-z_.]+)", file.read_text())
     }
     for path in used - {"nameOverride", "fullnameOverride"}:
         found = values

@@ -18,6 +18,7 @@ from dragoman.server.admin import Endpoint
 from dragoman.server.admin_openapi import document
 from dragoman.server.admin_routes import ENDPOINTS
 from dragoman.server.app import ROUTES
+from dragoman.store.sql import SQLStore
 from dragoman.wire.schema import check
 
 WHOLE = document(ENDPOINTS)
@@ -145,9 +146,20 @@ def test_what_it_says_of_a_body_is_what_is_checked(endpoint: Endpoint) -> None:
     assert fits >= 3
 
 
-async def test_nothing_that_is_sent_is_a_fault_of_ours(admin: Administered) -> None:
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+async def test_nothing_that_is_sent_is_a_fault_of_ours(
+    database: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """P6: every endpoint, with bodies, ids and queries that are wrong in all ways: refused in the envelope, never a
-    500. Leaving the server asserts that its log has no fault."""
+    500, nor a 503, which trouble with the database would be. Leaving the server asserts that its log has no fault."""
+    if database == "postgres":
+        url = request.getfixturevalue("postgres_url")
+        monkeypatch.setattr("dragoman.gateway.open.SQLStore", lambda _: SQLStore(url))
+    async with Administered() as admin:
+        await ask_in_all_ways(admin)
+
+
+async def ask_in_all_ways(admin: Administered) -> None:
     headers = {"x-api-key": await admin.key(), "anthropic-version": VERSION}
     chance = random.Random(7)
     ids = [

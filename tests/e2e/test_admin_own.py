@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 from administering import Administered
 
+from dragoman.errors import StoreError
 from dragoman.gateway.config_limits import LimitsConfig
 from dragoman.store.ledger import LedgerRow
 
@@ -406,3 +409,25 @@ async def test_reports_and_the_log_of_requests_are_there(admin: Administered) ->
         assert "anthropic-workspace-id" not in reply.headers
         missing = await admin.ask("GET", f"/v1/organizations/{path}")
         assert missing.json()["error"]["message"] == "starting_at: Field required"
+
+
+async def test_a_database_that_is_away_is_503(admin: Administered) -> None:
+    """ERR-20: not the caller's fault, and nothing of the trouble's text is told."""
+    await admin.ask("GET", "/v1/organizations/me")  # the key is known from here on
+
+    async def away(work: Any) -> Any:
+        raise StoreError("the database /secret/path is away")
+
+    admin.gateway.store.organization._run = away
+    for path in ("/v1/organizations/workspaces", "/v1/organizations/users", "/v1/dragoman/members"):
+        reply = await admin.ask("GET", path)
+        assert reply.status_code == 503
+        assert "secret" not in reply.text
+        assert reply.headers["request-id"] in admin.log
+
+
+def test_a_server_loads_the_admin_api_when_it_is_asked() -> None:
+    """Its declarations take memory that most processes need not have."""
+    program = "import sys, dragoman.server.app; print(*sorted(name for name in sys.modules if 'admin' in name))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == ""

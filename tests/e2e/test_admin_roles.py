@@ -156,6 +156,22 @@ async def test_no_role_makes_or_changes_what_is_above_it(admin: Administered) ->
     assert (await admin.ask("DELETE", f"/v1/organizations/users/{owner}")).status_code == 200
 
 
+async def test_whoever_makes_keys_does_not_raise_their_limits(admin: Administered) -> None:
+    """A tier is set by those who may set limits, in whatever way."""
+    made = (await admin.ask("POST", "/v1/dragoman/keys", role="developer", json={"name": "n", "tier": None})).json()
+    workspace = (await admin.ask("POST", "/v1/organizations/workspaces", json={"name": "one"})).json()["id"]
+    for path in ("/v1/dragoman/keys", f"/v1/dragoman/keys/{made['id']}"):
+        body = {"name": "n", "tier": "scale"}
+        assert (await admin.ask("POST", path, role="developer", json=body)).status_code == 403
+        assert (await admin.ask("POST", path, role="admin", json=body)).status_code == 200
+    mine = (await admin.ask("POST", "/v1/dragoman/keys", workspace_id=workspace, json={"name": "n"})).json()["id"]
+    for tier in ("scale", None):
+        path = f"/v1/dragoman/keys/{mine}"
+        assert (await admin.ask("POST", path, workspace_id=workspace, json={"tier": tier})).status_code == 403
+        path = f"/v1/dragoman/keys/{made['id']}"
+        assert (await admin.ask("POST", path, role="developer", json={"tier": tier})).status_code == 403
+
+
 async def test_an_admin_s_requests_are_in_the_log_by_their_ids_alone(admin: Administered) -> None:
     """Who changed what: a line a change, without what was sent."""
     body = {"name": "a-name-not-for-logs", "tags": {"t": "a-tag-not-for-logs"}}

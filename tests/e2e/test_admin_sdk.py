@@ -356,3 +356,38 @@ async def test_the_sdk_s_bearer_works_too(admin: Administered) -> None:
     client: AsyncAnthropic = await admin.client(key="unused-by-this-test")
     bearer = client.with_options(auth_token=await admin.key(), api_key=None)
     assert (await bearer.organization.retrieve()).type == "organization"
+
+
+async def test_every_object_is_what_the_sdk_s_types_say(admin: Administered, organization: Any) -> None:
+    """ADM-2 to 8: the SDK takes any JSON for its types; read strictly, each field is there and of its type."""
+    admin.gateway.limits.use(LimitsConfig(organization="build"))
+    user_id = await member(admin, "a@example.com", "developer")
+    workspace = await organization.workspaces.create(name="one")
+    made = (await admin.ask("POST", "/v1/dragoman/keys", json={"name": "k", "created_by": user_id})).json()
+    invite = await organization.invites.create(email="b@example.com", role="user")
+    place = await organization.workspaces.members.add(
+        workspace.id, user_id=user_id, workspace_role="workspace_developer"
+    )
+    lists = [
+        await organization.workspaces.list(include_default=True),
+        await organization.users.list(),
+        await organization.api_keys.list(),
+        await organization.rate_limits.list(),
+        await organization.workspaces.rate_limits.list(workspace.id, include_inherited=True),
+        await organization.workspaces.members.list(workspace.id),
+        await organization.invites.list(),
+    ]
+    objects = [
+        await organization.retrieve(),
+        workspace,
+        place,
+        invite,
+        await organization.api_keys.retrieve(made["id"]),
+        await organization.workspaces.archive(workspace.id),
+        await organization.invites.delete(invite.id),
+        *(each for page in lists for each in page.data),
+    ]
+    assert all(page.data for page in lists)
+    for each in objects:
+        type(each).model_validate(each.to_dict(mode="json"), strict=False)
+        assert not each.model_extra, f"{type(each).__name__} does not know {each.model_extra}"

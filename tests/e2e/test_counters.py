@@ -90,7 +90,7 @@ def passed(replies: list[Reply], refusal: int) -> list[Reply]:
 
 
 async def test_a_limit_of_100_lets_100_of_1000_pass(servers: Servers) -> None:
-    """And what is refilled while they run: 100 a minute. Every refusal tells when to come again."""
+    """Pain 33: and what is refilled while they run, 100 a minute. A refusal tells when to come again."""
     began = time.monotonic()
     replies = await servers.ask(OPUS)
     refilled = (time.monotonic() - began) * 100 / 60
@@ -100,7 +100,7 @@ async def test_a_limit_of_100_lets_100_of_1000_pass(servers: Servers) -> None:
 
 
 async def test_tokens_are_one_limit_too(servers: Servers) -> None:
-    """What was used is never above the limit but by what was refilled, as an estimate is above what it is of here."""
+    """Pain 33: never more is used than the limit and what is refilled; here estimates are above what they are of."""
     began = time.monotonic()
     replies = await servers.ask(HAIKU, messages=[{"role": "user", "content": "Hello " * 1000}])
     refilled = (time.monotonic() - began) * TOKENS_A_DAY / 86_400
@@ -112,7 +112,7 @@ async def test_tokens_are_one_limit_too(servers: Servers) -> None:
 
 
 async def test_a_budget_is_not_overdrawn(servers: Servers) -> None:
-    """Each may cost 5 cents and some for its input; what it has cost in the end is less, and comes back."""
+    """Pain 33, 34: each may cost 5 cents and its input; what it has not cost in the end comes back."""
     replies = await servers.ask(SONNET)
     answered = passed(replies, 402)
     spent = 0.0

@@ -11,7 +11,8 @@ from typing import Any
 import anthropic
 import pytest
 from administering import Administered
-from serving import PATIENCE_S
+from rawhttp import KEY
+from serving import PATIENCE_S, Serving
 
 from dragoman.store.usage import RequestFilter
 
@@ -111,3 +112,24 @@ async def test_errors_are_the_api_s(admin: Administered) -> None:
         "error": {"type": "invalid_request_error", "message": "starting_at: Field required"},
         "request_id": refused.value.request_id,
     }
+
+
+async def test_a_relayed_stream_is_kept_once_and_found_by_its_provider_s_id() -> None:
+    """Its pieces go out in the step in which they come; each is recorded once on that way too."""
+    async with Serving() as upstream:
+        toml = f'[providers.up]\nbase_url = "{upstream.url}"\napi_key = "{KEY}"\n[ledger]\ncontents = true\n'
+        async with Administered(toml=toml) as admin:
+            caller = await admin.client(None)
+            messages: Any = [{"role": "user", "content": f"My key is {SECRET}."}]
+            async with caller.messages.stream(model=MODEL, max_tokens=200, messages=messages) as stream:
+                message = await stream.get_final_message()
+            (row,) = await rows(admin, 1)
+            assert admin.gateway.contents is not None
+            await admin.gateway.contents.aclose()
+            path = f"/v1/dragoman/requests/{row.upstream_request_id}"
+            found = (await admin.ask("GET", path, params={"contents": "true"})).json()
+    assert found["id"] == row.id
+    reply = found["contents"]["reply"]
+    assert [reply.count(f"event: {name}\n") for name in ("message_start", "message_stop")] == [1, 1]
+    assert SECRET not in str(found)
+    assert f'"output_tokens":{message.usage.output_tokens}' in reply

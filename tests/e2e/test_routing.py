@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from canned import envelope, then
-from misbehaving import Conn, Handler, json_reply, refused_url
+from canned import START, envelope, sse, then
+from misbehaving import Conn, Handler, chunk, json_reply, refused_url, sse_head
 from rawhttp import HELLO, Reply, events, exchange, post
 from relaying import BEGUN
-from routed import FAILURES, STREAM_FAILURES, answers, named, routed
+from routed import FAILURES, STREAM_FAILURES, answers, breaks_off, named, routed
 from serving import Serving, wait_until
 
 from dragoman.gateway.capacity import Capacity
@@ -277,6 +277,159 @@ async def test_several_keys_take_turns_and_a_refused_one_rests() -> None:
         shown = [each.header("x-api-key") for each in upstreams["a"].requests]
         assert shown.count("sk-two") == 1
         assert set(shown) == {"sk-one", "sk-two", "sk-three"}
+
+
+# Two at once
+
+
+def known_as_quick(server: Serving, name: str) -> None:
+    for _ in range(5):
+        server.gateway.dispatch.speeds.note(
+            f"{name}/claude-opus-4-8", server.gateway.clock(), first_s=0.01, output_tokens=1, rest_s=None
+        )
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_when_the_first_one_is_slow_the_second_one_is_asked_too(stream: bool) -> None:
+    async with routed("hedge = true", timeout_s=5.0, slow=then(b""), good=answers("good")) as (server, upstreams):
+        known_as_quick(server, "slow")
+        answered = await ask(server, stream=stream)
+        assert (who(answered), answered.header("dragoman-attempts")) == ("I am good", "2")
+        await wait_until(lambda: upstreams["slow"].open_conns == 0)
+        rows = {row["request_id"]: row for row in server.rows}
+        request_id = answered.header("request-id") or ""
+        assert set(rows) == {request_id, f"{request_id}.2"}
+        assert (rows[request_id]["target"], rows[request_id]["outcome"]) == ("good/claude-opus-4-8", "answered")
+        lost = rows[f"{request_id}.2"]
+        assert (lost["target"], lost["outcome"], lost["error"]) == ("slow/claude-opus-4-8", "abandoned", "hedged")
+
+
+async def test_a_quick_one_is_asked_alone() -> None:
+    async with routed("hedge = true", timeout_s=5.0, quick=answers("quick"), other=answers("other")) as (server, ups):
+        assert who(await ask(server)) == "I am quick"
+        assert ups["other"].requests == []
+        assert len(server.rows) == 1
+
+
+async def test_when_the_slow_one_comes_first_after_all_the_other_is_stopped() -> None:
+    asked = asyncio.Event()
+
+    async def slow(conn: Conn) -> None:
+        await conn.read_request()
+        await asked.wait()
+        await conn.send(json_reply(named("slow"), ("connection", "close")))
+
+    async def never(conn: Conn) -> None:
+        await conn.read_request()
+        asked.set()
+        await conn.wait_closed()
+
+    async with routed("hedge = true", timeout_s=5.0, slow=slow, never=never) as (server, upstreams):
+        known_as_quick(server, "slow")
+        assert who(await ask(server)) == "I am slow"
+        await wait_until(lambda: upstreams["never"].open_conns == 0)
+        assert sorted(row["target"] for row in server.rows) == ["never/claude-opus-4-8", "slow/claude-opus-4-8"]
+
+
+async def test_when_both_fail_the_attempts_go_on() -> None:
+    async with routed("hedge = true", timeout_s=0.3, a=then(b""), b=then(b""), c=answers("c")) as (server, _):
+        known_as_quick(server, "a")
+        answered = await ask(server)
+        assert (who(answered), answered.header("dragoman-attempts")) == ("I am c", "3")
+        assert sum(server.gateway.dispatch._running.values()) == 0
+
+
+async def test_a_caller_who_leaves_stops_both() -> None:
+    """Pain 27: within a second, hedged ones too."""
+    async with routed("hedge = true", timeout_s=9.0, a=then(b""), b=then(b"")) as (server, upstreams):
+        known_as_quick(server, "a")
+        waiting = asyncio.create_task(exchange(server.url, post(ASKING)))
+        await wait_until(lambda: len(upstreams["b"].requests) == 1)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await wait_until(lambda: upstreams["a"].open_conns == 0 and upstreams["b"].open_conns == 0, within_s=1.0)
+        await server.settled()
+        assert sum(server.gateway.dispatch._running.values()) == 0
+        assert [row["outcome"] for row in server.rows] == ["abandoned"] * 2
+
+
+# Streams that break off
+
+
+CONTINUED = "continue_cut = true"
+
+
+def text_of(answered: Reply) -> str:
+    return "".join(data["delta"]["text"] for name, data in events(answered.body) if name == "content_block_delta")
+
+
+async def test_another_target_goes_on_in_the_same_stream() -> None:
+    async with routed(CONTINUED, bad=breaks_off("One two", " three"), good=answers("good")) as (server, upstreams):
+        answered = await ask(server, stream=True, max_tokens=100)
+        assert [name for name, _ in events(answered.body) if name not in ("ping", "content_block_delta")] == [
+            "message_start", "content_block_start", "content_block_stop", "message_delta", "message_stop",
+        ]  # fmt: skip
+        assert (text_of(answered), answered.header("dragoman-attempts")) == ("One two threeI am good", "1")
+        sent = upstreams["good"].requests[0].json()
+        assert sent["messages"][: len(ASKING["messages"])] == ASKING["messages"]
+        assert sent["messages"][-2] == {"role": "assistant", "content": [{"type": "text", "text": "One two three"}]}
+        assert sent["messages"][-1]["role"] == "user"
+        assert sent["max_tokens"] == 97
+        request_id = answered.header("request-id") or ""
+        rows = {row["request_id"]: row for row in server.rows}
+        assert (rows[request_id]["outcome"], rows[request_id]["target"]) == ("answered", "good/claude-opus-4-8")
+        joined = rows[f"{request_id}.2"]
+        assert (joined["outcome"], joined["error"], joined["target"]) == ("cut", "continued", "bad/claude-opus-4-8")
+
+
+async def test_whoever_takes_a_prefill_gets_one() -> None:
+    rule = f'targets = ["bad/claude-opus-4-8", "good/claude-haiku-4-5"]\n{CONTINUED}'
+    async with routed(rule, bad=breaks_off("One two "), good=answers("good")) as (server, upstreams):
+        answered = await ask(server, stream=True)
+        assert text_of(answered) == "One two I am good"
+        sent = upstreams["good"].requests[0].json()
+        assert sent["messages"][-1] == {"role": "assistant", "content": [{"type": "text", "text": "One two"}]}
+
+
+async def test_it_may_break_off_more_than_once() -> None:
+    handlers = {"a": breaks_off("One"), "b": breaks_off(" two"), "c": answers("c")}
+    async with routed(CONTINUED, **handlers) as (server, upstreams):
+        answered = await ask(server, stream=True)
+        assert text_of(answered) == "One twoI am c"
+        assert upstreams["c"].requests[0].json()["messages"][-2]["content"][0]["text"] == "One two"
+        assert len(server.rows) == 3
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "tool_use", "id": "toolu_1", "name": "t", "input": {}},
+        {"type": "thinking", "thinking": "", "signature": ""},
+    ],
+    ids=["tool", "thinking"],
+)
+async def test_never_inside_a_tool_input_or_a_thinking_block(block: dict[str, Any]) -> None:
+    delta = {
+        "tool_use": {"type": "input_json_delta", "partial_json": '{"a":'},
+        "thinking": {"type": "thinking_delta", "thinking": "Hm"},
+    }[block["type"]]
+    start = {"type": "content_block_start", "index": 0, "content_block": block}
+    piece = {"type": "content_block_delta", "index": 0, "delta": delta}
+    bad = then(sse_head() + chunk(sse(START, start, piece)), and_then="reset")
+    async with routed(CONTINUED, bad=bad, good=answers("good")) as (server, upstreams):
+        answered = await ask(server, stream=True)
+        assert events(answered.body)[-1][0] == "error"
+        assert upstreams["good"].requests == []
+        assert server.rows[0]["outcome"] == "cut"
+
+
+async def test_when_nobody_can_go_on_the_error_is_told() -> None:
+    async with routed(CONTINUED, a=breaks_off("One"), b=FAILURES["529"]) as (server, _):
+        answered = await ask(server, stream=True)
+        assert (text_of(answered), events(answered.body)[-1][0]) == ("One", "error")
+        outcomes = {row["outcome"] for row in server.rows if "." not in row["request_id"]}
+        assert outcomes == {"cut"}
+        assert sum(server.gateway.dispatch._running.values()) == 0
 
 
 # What would be done

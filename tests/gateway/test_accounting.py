@@ -123,7 +123,7 @@ async def test_a_stream_that_breaks_off_is_billed_by_what_was_seen() -> None:
     assert (row["outcome"], row["status"], row["error"]) == ("cut", 200, "api_error")
     assert row["is_estimated"] == 1
     assert row["input_tokens"] == 7
-    assert 31 <= row["output_tokens"] <= 31 * 5
+    assert 31 <= row["output_tokens"] <= 31 * 10
     assert row["cost_nano"] == 7 * 1000 + row["output_tokens"] * 5000
 
 
@@ -292,9 +292,7 @@ async def test_settling_tells_the_cost_once() -> None:
 
 
 @given(st.text(max_size=300), st.lists(st.text(max_size=50), max_size=3), st.integers(), st.integers())
-def test_whatever_callers_and_upstreams_say_fits_any_database(
-    word: str, lost: list[str], some: int, more: int
-) -> None:
+def test_whatever_callers_and_upstreams_say_fits_any_database(word: str, lost: list[str], some: int, more: int) -> None:
     """A row that no database takes would keep back all others."""
 
     async def run() -> LedgerRow:
@@ -333,4 +331,3 @@ def test_the_price_of_a_request_whose_process_died(told: bool) -> None:
     whole = 10 * 1000 + 100 * 1250 + 200 * 2000 + 4000 * 100 + 5 * 5000 + 2 * 10_000_000
     assert row.cost_nano == (whole if told else None)
     assert row.price_source == ("configuration" if told else "unknown")
-

@@ -10,8 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-from canned import MESSAGE
+from canned import MESSAGE, envelope
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from misbehaving import Conn, Misbehaving, json_reply
@@ -61,12 +62,17 @@ class Upstream:
         self.goes_on = asyncio.Event()
         self.goes_on.set()
         self.asked = 0
+        self.status = 200  # 0: it hangs up
 
     async def __call__(self, conn: Conn) -> None:
         while await conn.read_request() is not None:
             self.asked += 1
             await self.goes_on.wait()
-            await conn.send(json_reply({**MESSAGE, "usage": self.usage}))
+            if not self.status:
+                conn.close()
+                return
+            told = {**MESSAGE, "usage": self.usage} if self.status == 200 else envelope("invalid_request_error")
+            await conn.send(json_reply(told, status=self.status))
 
 
 class Bench:
@@ -257,6 +263,44 @@ def test_what_is_reserved_is_enough_for_all_that_fits_the_estimate(
     assert cost is not None
     assert real is not None
     assert 0 <= real <= cost
+
+
+SEVERAL = """
+[models.some]
+targets = ["offline/claude-opus-4-8", "up/cheap"]
+[[models.some.when]]
+tools = true
+targets = ["up/dear"]
+[models.strange]
+targets = ["up/cheap", "up/unheard-of"]
+"""
+
+
+async def test_of_several_who_may_answer_the_dearest_counts() -> None:
+    """Whichever condition holds: before the request is read nobody knows."""
+    async with bench(SEVERAL + budget(1.0) + budget(1.0, "key:*")) as at:
+        asked = await at.read("some")
+        purses = at.gateway.budgets.purses(asked, at.gateway.router.route("some"))
+        assert [purse.cost_nano for purse in purses] == [len(asked.call.body) // 4 * 3000 + 1_500_000] * 2
+        asked = await at.read("strange")
+        purses = at.gateway.budgets.purses(asked, at.gateway.router.route("strange"))
+        assert [purse.cost_nano for purse in purses] == [len(asked.call.body) // 4 + 100] * 2
+    async with bench(SEVERAL + budget(1.0, unknown_price="refuse")) as at:
+        assert (await at.ask("strange")).status == 402
+        assert (await at.ask("some")).status == 200
+
+
+async def test_requests_of_batches_count_too() -> None:
+    """They have no rate limits (LIM-6), but somebody pays for them."""
+    async with bench(budget(0.002, "key:*")) as at:
+        principal = await at.gateway.auth.identify(KEY, None)
+        statuses = []
+        for _ in range(2):
+            of_batch = msgspec.structs.replace(call("up/dear"), batched_for=principal)
+            reply = await answer(at.gateway, of_batch)
+            await reply.aclose()
+            statuses.append(reply.status)
+        assert statuses == [200, 402]
 
 
 async def test_counting_tokens_and_models_of_ones_own_cost_nothing() -> None:
@@ -458,10 +502,20 @@ async def test_what_is_not_used_comes_back() -> None:
 
 async def test_a_request_that_was_refused_upstream_costs_nothing() -> None:
     async with bench(budget(0.002)) as at:
-        for _ in range(3):
-            reply = await at.ask(max_tokens="no number")
-            assert reply.status in (400, 402)
-        assert (await at.ask()).status == 200
+        at.upstream.status = 400
+        assert [(await at.ask()).status for _ in range(3)] == [400] * 3
+        at.upstream.status = 200
+        assert [(await at.ask()).status for _ in range(2)] == [200, 402]
+
+
+async def test_where_nobody_can_say_what_a_request_cost_its_reserve_is_spent() -> None:
+    """Pain 68: the upstream was asked, and broke off before it told of any usage."""
+    async with bench(budget(0.002)) as at:
+        at.upstream.status = 0
+        assert [(await at.ask()).status for _ in range(2)] == [502, 402]
+        assert list((await at.spent()).values()) == [0]
+        totals = await at.gateway.store.ledger.totals()
+        assert (totals["requests"], totals["unpriced"]) == (2, 1)
 
 
 # -- windows ---------------------------------------------------------------------------------------------------------

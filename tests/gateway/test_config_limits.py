@@ -96,3 +96,36 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, said: st
         read(tmp_path, text)
     (message,) = str(caught.value).splitlines()
     assert message.startswith(f"{tmp_path}/dragoman.toml:{said}"), message
+
+
+# -- counters of several processes --
+
+SECRET = "redis://user:hunter2@cache.internal:6380/1"
+
+
+@pytest.mark.parametrize("where", ["file", "environment", "variable in the file"])
+def test_counters_are_named_and_their_password_is_never_shown(tmp_path: Path, where: str) -> None:
+    file = tmp_path / "dragoman.toml"
+    file.write_text(
+        {"file": f'[server]\ncounters = "{SECRET}"', "variable in the file": '[server]\ncounters = "${OURS}"'}.get(
+            where, '[server]\ncounters = "redis://other"'
+        )
+    )
+    env = {"OURS": SECRET} if where.startswith("variable") else {}
+    config = load(file, {"DRAGOMAN_COUNTERS": SECRET} if where == "environment" else env)
+    assert config.server.counters == SECRET
+    assert "hunter2" not in repr(config)
+    assert dict(describe(config))["counters"] == "redis://cache.internal:6380/1, for all processes that name it"
+    assert "counters" not in dict(describe(read(tmp_path, "")))
+
+
+@pytest.mark.parametrize("by_environment", [False, True])
+def test_a_wrong_url_of_counters_is_told_without_it(tmp_path: Path, by_environment: bool) -> None:
+    url = "redis://user:hunt/er2@cache.internal"
+    file = tmp_path / "dragoman.toml"
+    file.write_text("" if by_environment else f'[server]\ncounters = "{url}"')
+    with pytest.raises(ConfigError) as caught:
+        load(file, {"DRAGOMAN_COUNTERS": url} if by_environment else {})
+    assert "has no host, or an @, : or / where none can be" in str(caught.value)
+    assert "er2" not in str(caught.value)
+    assert "DRAGOMAN_COUNTERS" in str(caught.value) or "server.counters" in str(caught.value)

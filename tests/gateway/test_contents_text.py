@@ -1,4 +1,4 @@
-"""What is kept of requests and replies holds no secret, whatever it looks like there, and no file."""
+"""Pain 79: what is kept of requests and replies holds no secret, whatever it looks like there, and no file."""
 
 import base64
 import json

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
+import hypothesis
 import msgspec
 import pytest
 from hypothesis import given
@@ -193,6 +195,42 @@ def test_the_longest_wait_is_told() -> None:
     server.clock.now = 120.0
     server.refusal()
     server.clock.now = 121.0
+    server.reserve()
+
+
+@hypothesis.settings(max_examples=200, deadline=None)
+@given(
+    limits=st.fixed_dictionaries(
+        {
+            "rpm": st.integers(1, 40),
+            "itpm": st.integers(50, 5000),
+            "otpm": st.integers(1, 500),
+            "tpm": st.integers(50, 5000),
+            "tpd": st.integers(50, 50_000),
+        }
+    ),
+    ends=st.lists(st.tuples(st.floats(0, 5), st.integers(0, 400), st.integers(0, 400)), max_size=20),
+    start=st.floats(0, 1e6),
+)
+def test_retry_after_is_the_truth(limits: dict[str, int], ends: list[tuple[float, int, int]], start: float) -> None:
+    """LIM-10, issue 7: with limits of all kinds at once, the same request passes then, and not a second before."""
+    server = limited(**limits)
+    server.clock.now = start
+    for after_s, read, written in ends:
+        server.clock.now += after_s
+        with suppress(LimitReached):
+            server.reserve().release(used(read, written), status=200)
+    for _ in range(50):
+        try:
+            server.reserve()
+        except LimitReached:
+            break
+    error = server.refusal()
+    assert error.retry_after is not None
+    assert error.retry_after >= 1
+    server.clock.now += error.retry_after - 1
+    server.refusal()
+    server.clock.now += 1
     server.reserve()
 
 

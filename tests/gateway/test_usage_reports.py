@@ -291,7 +291,7 @@ async def test_an_unknown_dimension_is_refused(store: SQLStore) -> None:
 
 
 async def test_costs_are_exact_in_cents(store: SQLStore) -> None:
-    """ADM-11, Pain 61: a decimal text out of whole nano-dollars, without a binary fraction on the way."""
+    """ADM-11, Pain 31: a decimal text out of whole nano-dollars, without a binary fraction on the way."""
     report = await costs(store, limit=4)
     assert [[item["amount"] for item in each["results"]] for each in report["data"]] == [
         ["246.913578"], ["123.456789"], [], [],
@@ -309,7 +309,7 @@ async def test_costs_are_exact_in_cents(store: SQLStore) -> None:
 
 
 async def test_what_has_no_price_is_told_and_not_free(store: SQLStore) -> None:
-    """Pain 62: never 0 in silence."""
+    """Pain 31: never 0 in silence."""
     report = await costs(store, limit=2, group_by__=["description"])
     items = {item["model"]: item for item in report["data"][1]["results"]}
     assert (items["gpt-5.5"]["amount"], items["gpt-5.5"]["unpriced_requests"]) == ("0", 1)
@@ -444,13 +444,24 @@ async def test_wrong_parameters_of_the_log_are_told(store: SQLStore, query: dict
 
 
 async def test_a_request_of_another_workspace_is_not_found(store: SQLStore) -> None:
-    """P6: 404, as for one that does not exist."""
+    """P6, Pain 82: 404, as for one that does not exist."""
     found = await request_row(store.usage, "req_1", default_workspace_id=DEFAULT, bound_to="wrkspc_b")
     assert (found.id, found.workspace_id) == ("req_1", "wrkspc_b")
     for request_id in ("req_0", "req_none"):
         with pytest.raises(NotFound) as refused:
             await request_row(store.usage, request_id, default_workspace_id=DEFAULT, bound_to="wrkspc_b")
         assert refused.value.message == f"Request {request_id} not found."
+
+
+async def test_a_request_is_found_by_the_id_that_its_caller_got(store: SQLStore) -> None:
+    """A passed-through reply has the id of its provider."""
+    await store.ledger.add([row(9, workspace_id="wrkspc_b", upstream_request_id="req_theirs")])
+    await store.usage.add_contents([Contents(id="req_9", at_us=1, workspace_id="wrkspc_b", request=b"", reply=b"x")])
+    found = await request_with_contents(store.usage, "req_theirs", default_workspace_id=DEFAULT, bound_to="wrkspc_b")
+    assert (found["id"], found["contents"]) == ("req_9", {"request": "", "reply": "x"})
+    with pytest.raises(NotFound):
+        await request_row(store.usage, "req_theirs", default_workspace_id=DEFAULT, bound_to="wrkspc_c")
+    assert [each["id"] for each in (await log(store, upstream_request_id="req_theirs"))["data"]] == ["req_9"]
 
 
 async def test_contents_come_with_the_request_where_they_are_kept(store: SQLStore) -> None:

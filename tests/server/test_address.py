@@ -79,5 +79,5 @@ def test_proxies_are_configured_as_networks() -> None:
     ids=["text", "bits", "name", "number", "nothing"],
 )
 def test_what_is_no_network_is_told_at_start(value: str) -> None:
-    with pytest.raises(ConfigError, match="server.trusted_proxies"):
+    with pytest.raises(ConfigError, match=r"server\.trusted_proxies"):
         load(None, {}, text=f"[server]\ntrusted_proxies = {value}")

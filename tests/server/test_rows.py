@@ -33,6 +33,26 @@ async def test_rows_of_one_turn_are_written_together_and_before_the_next() -> No
     assert out.getvalue().endswith("request_id=req_5\n")
 
 
+async def test_several_processes_may_write_into_one_pipe() -> None:
+    """A pipe takes 4096 bytes in one piece: so much at once, and whole lines; a longer one alone."""
+    pieces: list[str] = []
+
+    class Pipe(Out):
+        def write(self, text: str) -> int:
+            pieces.append(text)
+            return super().write(text)
+
+    rows = RowLog(Pipe(), asyncio.get_running_loop())
+    given = ["short", *["request_id=" + "x" * 300] * 40, "\N{SNOWMAN}" * 1300, "long" * 2000, "end"]
+    for row in given:
+        rows(row)
+    await asyncio.sleep(0)
+    assert [line.partition("requests: ")[2] for line in "".join(pieces).splitlines()] == given
+    assert all(piece.endswith("\n") for piece in pieces)
+    assert all(len(piece.encode()) <= 4096 or piece.count("\n") == 1 for piece in pieces)
+    assert len(pieces) < 10
+
+
 async def test_what_is_left_at_the_end_is_written_by_flush() -> None:
     out = Out()
     rows = RowLog(out, asyncio.get_running_loop())

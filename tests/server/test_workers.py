@@ -110,6 +110,12 @@ def test_limits_that_each_process_would_count_for_itself_are_refused() -> None:
         check_several(config_of('[limits]\norganization = "free"'))
 
 
+def test_budgets_that_each_process_would_count_for_itself_are_refused() -> None:
+    text = '[[budgets]]\nscope = "organization"\nperiod = "day"\nlimit_usd = 5\nhard = true\n'
+    with pytest.raises(ConfigError, match=r"budgets are configured"):
+        check_several(config_of(text))
+
+
 def test_without_limits_several_processes_are_warned_of_them(caplog: pytest.LogCaptureFixture) -> None:
     check_several(config_of(""))
     assert "4 workers count for themselves" in caplog.text
@@ -123,13 +129,13 @@ def test_with_shared_counters_nothing_is_said(caplog: pytest.LogCaptureFixture) 
 
 
 def test_a_database_in_memory_cannot_be_shared() -> None:
-    with pytest.raises(ConfigError, match="workers = 4: the database is in memory.*sqlite:///dragoman.db"):
+    with pytest.raises(ConfigError, match=r"workers = 4: the database is in memory.*sqlite:///dragoman\.db"):
         check_several(config_of("", database="sqlite://"))
 
 
 @pytest.mark.parametrize("given", ["0", "257", "two", "-1", "1.5", "9" * 5000])
 def test_a_number_of_workers_that_is_none_is_refused(given: str) -> None:
-    with pytest.raises(ConfigError, match="--workers: .*whole number from 1 to 256"):
+    with pytest.raises(ConfigError, match=r"--workers: .*whole number from 1 to 256"):
         load(None, {}, text="", workers=given)
 
 
@@ -226,8 +232,7 @@ def test_a_second_signal_cuts_what_is_at_work(tmp_path: Path) -> None:
             await wire.send(post({**HELLO, "stream": True}, key=server.key))
             await wire.head()
             server.signal(signal.SIGINT)
-            while not server.said("those at work have"):
-                await asyncio.sleep(0.01)
+            await asyncio.to_thread(server.wait_until_said, "those at work have")
             server.signal(signal.SIGINT)
             return await wire.rest()
 
@@ -357,9 +362,7 @@ async def test_an_idle_connection_is_told_that_it_ends(several: Several) -> None
             await wire.send(post(HELLO, key=several.key))
             assert (await wire.reply()).header("connection") is None
         several.signal(signal.SIGHUP)
-        async with asyncio.timeout(PATIENCE_S):
-            while not several.said("another worker has this one's place"):
-                await asyncio.sleep(0.01)
+        await asyncio.to_thread(several.wait_until_said, "another worker has this one's place")
         told = 0
         for wire in wires:
             await wire.send(post(HELLO, key=several.key))

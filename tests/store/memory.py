@@ -80,6 +80,8 @@ class MemoryKeys(KeyStore):
         key = keys.get(key_id)
         if key is None or key.revoked_at is not None:
             return None
+        for other in [each for each in keys.values() if each.previous_hash == key.hash]:
+            keys[other.id] = msgspec.structs.replace(other, previous_hash=None, previous_until=None)
         keys[key_id] = msgspec.structs.replace(
             key, hash=key_hash, hint=hint, previous_hash=key.hash, previous_until=previous_until
         )

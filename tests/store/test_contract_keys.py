@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, insert
 from tests.store.memory import MemoryStore
 
 from dragoman.store.base import KeyRecord, Store
@@ -155,6 +155,9 @@ async def test_who_has_a_hash_comes_before_who_had_it(store: Store) -> None:
     await store.keys.add(old)
     await store.keys.add(new)
     assert await store.keys.find(new.hash) == new
+    rotated = await store.keys.rotate(new.id, key_hash=b"2" * 32, hint="2", previous_until=LATER)
+    assert await store.keys.find(new.hash) == rotated  # and of those who had it, who had it last
+    assert await store.keys.get(old.id) == record(1, hash=NEW_HASH)
 
 
 async def test_keys_are_found_by_id_hint_or_hash(store: Store) -> None:
@@ -246,13 +249,12 @@ async def test_a_key_comes_with_what_counts_of_its_workspace(sql_store: SQLStore
 
 
 async def test_a_key_among_many_is_found_by_indexes_alone(sql_store: SQLStore) -> None:
-    """P8: a million keys must cost a request no more than ten. No plan may read them all."""
+    """P8: a million keys must cost a request no more than ten. No plan may read them all, nor one that is made before
+    the database has looked what there is."""
 
     def plan(connection: Connection) -> str:
         connection.execute(insert(API_KEYS), [many(number) for number in range(20_000)])
         is_sqlite = connection.dialect.name == "sqlite"
-        if not is_sqlite:
-            connection.execute(text("ANALYZE api_keys"))
         compiled = BY_HASH.compile(connection, compile_kwargs={"literal_binds": False})
         statement = ("EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN ") + str(compiled)
         values = {**compiled.params, "key_hash": many(777)["hash"]}
@@ -268,8 +270,8 @@ async def test_a_key_among_many_is_found_by_indexes_alone(sql_store: SQLStore) -
         return {"id": key.id, "name": "n", "hash": key.hash, "hint": "h", "created_at": key.created_at}
 
     said = await sql_store._run(plan)
-    assert "ix_api_keys_previous_hash" in said
-    assert "uq_api_keys_hash" in said or "sqlite_autoindex_api_keys" in said
+    for index in ("ix_api_keys_previous_hash", "uq_api_keys_hash", "pk_api_keys"):
+        assert index in said or "sqlite_autoindex_api_keys" in said, said
     for scan in ("SCAN api_keys", "Seq Scan on api_keys"):
         assert scan not in said, said
     assert await sql_store.keys.find(record(777).hash) == record(777, name="n", hint="h")

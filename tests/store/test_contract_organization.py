@@ -1,7 +1,7 @@
 """The rules of the OrganizationStore, over each kind of database."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -127,13 +127,44 @@ async def test_those_of_one_time_are_paged_by_their_ids(store: SQLOrganization) 
 async def test_an_update_keeps_id_and_times(store: SQLOrganization) -> None:
     await store.add_workspace(workspace(1))
     await store.add_workspace(workspace(2))
-    changed = workspace(1, name="new", tags={"a": "b"}, tier="pro", created_at=NOON + 9 * DAY)
-    assert await store.update_workspace(changed)
-    assert await store.find_workspace("wrkspc_1") == msgspec.structs.replace(changed, created_at=NOON + DAY)
-    assert not await store.update_workspace(workspace(1, name="w2"))
-    assert not await store.update_workspace(workspace(3))
+    changed = workspace(1, name="new", tags={"a": "b"}, data_residency={"x": [1]}, tier="pro", created_at=NOON)
+    expected = msgspec.structs.replace(changed, created_at=NOON + DAY)
+    assert await store.update_workspace("wrkspc_1", lambda _: changed) == expected
+    assert await store.find_workspace("wrkspc_1") == expected
+    assert await store.update_workspace("wrkspc_1", lambda _: workspace(1, name="w2")) == "name taken"
+    assert await store.update_workspace("wrkspc_3", lambda record: record) is None
     await store.archive_workspace("wrkspc_1", NOON)
-    assert not await store.update_workspace(workspace(1))
+    assert await store.update_workspace("wrkspc_1", lambda record: record) is None
+
+
+async def test_an_update_that_fails_changes_nothing(store: SQLOrganization) -> None:
+    await store.add_workspace(workspace(1))
+
+    def fail(record: WorkspaceRecord) -> WorkspaceRecord:
+        raise ValueError(record.id)
+
+    with pytest.raises(ValueError, match="wrkspc_1"):
+        await store.update_workspace("wrkspc_1", fail)
+    assert await store.find_workspace("wrkspc_1") == workspace(1)
+
+
+async def test_updates_at_once_lose_nothing(stores: list[SQLOrganization]) -> None:
+    """Each is made of what the one before has left."""
+    await stores[0].add_workspace(workspace(1))
+
+    def tag(name: str) -> Callable[[WorkspaceRecord], WorkspaceRecord]:
+        return lambda record: msgspec.structs.replace(record, tags={**(record.tags or {}), name: "x"})
+
+    await asyncio.gather(
+        *(
+            store.update_workspace("wrkspc_1", tag(f"{at} {turn}"))
+            for turn in range(5)
+            for at, store in enumerate(stores)
+        )
+    )
+    found = await stores[0].find_workspace("wrkspc_1")
+    assert found is not None
+    assert len(found.tags or {}) == 20
 
 
 async def test_archiving_twice_keeps_the_first_time(store: SQLOrganization) -> None:

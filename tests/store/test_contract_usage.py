@@ -107,6 +107,7 @@ async def test_a_row_comes_back_as_it_went_in(sql_store: SQLStore) -> None:
         ({"model": "gpt-5.5"}, [3]),
         ({"provider": "bedrock"}, [4]),
         ({"outcome": "refused"}, [5, 6]),
+        ({"upstream_request_id": "req_up"}, [7]),
         ({"status": 429}, [5]),
         ({"status": 4}, [5, 6]),
         ({"status": 2}, [0, 1, 2, 3, 4, 7]),
@@ -130,7 +131,7 @@ async def test_pages_are_filtered(sql_store: SQLStore, wanted: dict[str, object]
             row(4, after_s=4, provider="bedrock"),
             row(5, after_s=5, workspace_id="wrkspc_b", key_id="apikey_b", status=429, outcome="refused"),
             row(6, after_s=6, status=400, outcome="refused"),
-            row(7, after_s=7),
+            row(7, after_s=7, upstream_request_id="req_up"),
         ]
     )
     assert await ids_of_pages(sql_store, limit, **wanted) == [f"req_{number:03}" for number in reversed(found)]

@@ -86,8 +86,8 @@ async def passed(redis_url: str) -> Mapping[str, int]:
 
 
 async def test_exactly_as_many_pass_as_there_is_room_for(passed: Mapping[str, int], redis_url: str) -> None:
-    """Of 1,000 that ask at once. Money comes back when a request cost less than it had reserved, so more may pass than
-    if none did, and never more than have cost as much as there was."""
+    """Pain 33: of 1,000 that ask at once. Money comes back when a request cost less than it had reserved, so more may
+    pass than if none did, and never more than have cost as much as there was."""
     assert passed["requests"] == 100
     assert passed["tokens"] == 100_000 // 770
     assert passed["at once"] == 100

@@ -1,4 +1,4 @@
-"""P7, Pain 76: no page of the log and no report scans the ledger. Each database is asked how it would find the rows.
+"""P7, Pain 39: no page of the log and no report scans the ledger. Each database is asked how it would find the rows.
 
 The times themselves are measured by `python -m bench.ledger`, with 5 million rows.
 """

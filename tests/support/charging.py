@@ -82,8 +82,7 @@ class ChargingUpstream:
         self._server.close()
         for writer in list(self._writers):
             writer.close()
-        while self._writers:
-            await asyncio.sleep(0.001)
+        await asyncio.gather(*(writer.wait_closed() for writer in list(self._writers)), return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
@@ -144,10 +143,13 @@ class Callers:
         self._names = names
         self._count = count
         self._number = 0
+        self._news = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._transport = FastTransport()
         self._tasks = [asyncio.create_task(self._ask_on()) for _ in range(self._count)]
+        for task in self._tasks:
+            task.add_done_callback(lambda _: self._news.set())
         return self
 
     async def __aexit__(
@@ -165,7 +167,8 @@ class Callers:
         """Returns when so many more have been."""
         wanted = len(self.got) + more
         while len(self.got) < wanted and not all(task.done() for task in self._tasks):
-            await asyncio.sleep(0.002)
+            self._news.clear()
+            await self._news.wait()
 
     async def _ask_on(self) -> None:
         while True:
@@ -188,7 +191,9 @@ class Callers:
             await response.aclose()
         if response.status != 200:
             self.statuses.append(response.status)
+            self._news.set()
         elif name.encode() in reply and (b"message_stop" in reply or name.startswith("whole")):
             self.got.append(name)
+            self._news.set()
         else:
             self.broken += 1

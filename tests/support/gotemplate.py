@@ -1,7 +1,7 @@
 """Renders a Helm chart, as far as ours goes: that part of Go's templates and of Helm's functions that it uses.
 
-Strict: what it does not know is an error, and so is a value that is not there. tests/deploy/test_helm.py holds it against Helm
-itself where that is installed.
+Strict: what it does not know is an error, and so is a value that is not there. tests/deploy/test_helm.py holds it
+against Helm itself where that is installed.
 """
 
 import hashlib

@@ -8,7 +8,7 @@ from canned import BLOCK, DELTA, END, MESSAGE, START, UPSTREAM_ID, envelope, sse
 from misbehaving import LAST_CHUNK, Conn, Handler, Misbehaving, chunk, head, json_reply, reply, sse_head
 from serving import Serving
 
-__all__ = ["FAILURES", "STREAM_FAILURES", "TIMEOUT_S", "answers", "named", "routed"]
+__all__ = ["FAILURES", "STREAM_FAILURES", "TIMEOUT_S", "answers", "breaks_off", "named", "routed"]
 
 TIMEOUT_S = 0.25
 PROVIDER = """
@@ -40,6 +40,12 @@ def answers(name: str, *, failing: Collection[str] = ()) -> Handler:
                 await conn.send(sse_head() + chunk(sse(start, BLOCK, delta, *END)) + LAST_CHUNK)
 
     return handler
+
+
+def breaks_off(*texts: str, block: dict[str, Any] = BLOCK, and_then: str = "reset") -> Handler:
+    """An upstream whose stream ends after these deltas of one block, without a word."""
+    deltas = [{**DELTA, "delta": {"type": "text_delta", "text": text}} for text in texts]
+    return then(sse_head() + chunk(sse(START, block, *deltas)), and_then=and_then)
 
 
 def error(status: int, kind: str, *headers: tuple[str, str]) -> Handler:

@@ -33,15 +33,21 @@ WORD_CHARS = 200  # of a row's words, at most
 LOST_CHARS = 1000
 MOST_TOKENS = 10**12  # more than any upstream can mean: sums must fit their columns
 _KEY = re.compile(r"\bsk-[\w-]{20,}")  # somebody has put one in the place of a model's name
+MOST_NANO = 10**15  # a million dollars for a request: no upstream means that
 _UNFIT = re.compile("[\0\ud800-\udfff]")  # letters that not every database takes
 
 # answered: the whole reply went out. refused: an error did. cut: a stream broke off, by the upstream's fault or by the
 # server's stop. abandoned: the caller hung up, or the server stopped, before the reply was complete.
 Outcome = Literal["answered", "refused", "cut", "abandoned"]
 
+# What is of a request to a provider, and not of the one that a caller has sent.
+OF_ATTEMPTS = (
+    "_first_content", "_is_in_doubt", "_is_told", "_queued_s", "_sent", "_tokens", "_waited", "lost", "route",
+    "stop_reason", "upstream_request_id", "usage",
+)  # fmt: skip
 FREE = Cost(0, "", "")
 CACHED = Cost(0, "cache", "")
-UNKNOWN_USAGE = Cost(None, UNKNOWN, "")
+UNKNOWN_COST = Cost(None, UNKNOWN, "")
 NO_TOKENS = Tokens()
 NO_USAGE = Usage(input_tokens=0, output_tokens=0)
 
@@ -61,6 +67,7 @@ class Entry:
         "_ledger",
         "_queued_s",
         "_sent",
+        "_source",
         "_tokens",
         "_waited",
         "_write",
@@ -115,6 +122,7 @@ class Entry:
         self._waited: float | None = None
         self._queued_s = 0.0
         self._is_cached = False
+        self._source: Entry | None = None
         self._is_in_doubt = False  # a provider was asked, and may have charged for what it did not tell
         self._is_told = False  # `usage` is all of it
         self._tokens: Tokens | None = None  # of `usage`, once it is told
@@ -142,6 +150,48 @@ class Entry:
         self.lost = ()
         self._tokens = self._first_content = None
         self._is_told = False
+
+    def fork(self, suffix: str) -> "Entry":
+        """The account of one of several requests that are sent for this one at once; see `follow` and `lose`."""
+        forked = Entry(
+            self.request_id + suffix,
+            self.operation,
+            arrived=self._arrived,
+            clock=self._clock,
+            write=self._write,
+            ledger=self._ledger,
+        )
+        forked.principal, forked.model, forked.stream = self.principal, self.model, self.stream
+        forked.spends = self.spends
+        return forked
+
+    def follow(self, fork: "Entry") -> None:
+        """That one is the answer: what it tells of itself, now and later, is of this request."""
+        self._source = fork
+        self.attempt = fork.attempt
+
+    @property
+    def followed(self) -> "Entry | None":
+        return self._source
+
+    def lose(self, request_id: str, error: str, outcome: Outcome = "abandoned", *, seen_tokens: int = 0) -> None:
+        """Another one is the answer, or the rest of it: this one gets a row of its own, as it has its cost."""
+        self.request_id, self.error = request_id, error
+        if self.attempt is not None:
+            self.attempt.ended(self, outcome)
+        self.settle(outcome, seen_tokens=seen_tokens)
+
+    def gather(self) -> None:
+        """Take over what the one that is followed tells."""
+        source = self._source
+        if source is None:
+            return
+        for name in OF_ATTEMPTS:
+            setattr(self, name, getattr(source, name))
+        self.attempts += source.attempts
+        source.attempts = 0
+        if self.outcome == "answered":
+            self.outcome, self.error = source.outcome, source.error
 
     def note_cached(self) -> None:
         """The answer was there already: nobody is asked, and it costs nothing."""
@@ -389,8 +439,9 @@ class Ledger:
 def cost_of(prices: Prices | None, provider: str, model: str, usage: Usage, at_us: int, *, is_known: bool) -> Cost:
     """What a request cost. `is_known`: the provider has told its usage, or the beginning of it; else only nothing can
     be known to cost nothing."""
-    cost = None if prices is None else prices.cost(provider, model, usage, at=at_us / 1_000_000)
-    return cost if cost is not None and (is_known or cost.source == LOCAL) else UNKNOWN_USAGE
+    cost = UNKNOWN_COST if prices is None else prices.cost(provider, model, usage, at=at_us / 1_000_000)
+    is_sane = cost.nano_usd is None or cost.nano_usd <= MOST_NANO
+    return cost if is_sane and (is_known or cost.source == LOCAL) else UNKNOWN_COST
 
 
 def price_row(prices: Prices, row: LedgerRow) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 
 from msgspec import UNSET
 
-from dragoman.errors import ConfigError, InvalidRequest, NotFound
+from dragoman.errors import ConfigError, InvalidRequest, NotFound, PermissionDenied
 from dragoman.store.keys import KeyChanges, KeyFilter, KeyRecord
 
 from .admin import Asking, cursors, must_be_above, page_of, parsed_time, texts
 from .admin_limits import must_know_tier
 from .admin_own_types import Key, KeyWithSecret
+from .admin_roles import MAY, SET_KEY_LIMITS
 from .admin_types import Actor, APIKey, APIKeyOfOld, Page, WorkspaceScope
 from .auth import OVERLAP
 
@@ -190,12 +191,20 @@ async def _terms(asking: Asking, body: Any) -> KeyChanges:
         if values.get(name) is not None:
             values[name] = tuple(values[name])
     texts("tags", values.get("tags"))
-    if values.get("tier") is not None:
-        await must_know_tier(asking, values["tier"])
+    if "tier" in values and not (asking.ids.get("key_id") is None and values["tier"] is None):
+        await _must_set_tiers(asking, values["tier"])
     terms = KeyChanges(**values)
     if "workspace_id" in values:
         await _must_see_workspace(asking, values["workspace_id"])
     return terms
+
+
+async def _must_set_tiers(asking: Asking, tier: str | None) -> None:
+    """Whoever may make keys may not therefore raise their limits."""
+    if asking.principal.role not in MAY[SET_KEY_LIMITS] or asking.bound_to is not None:
+        raise PermissionDenied("tier: this admin key may not put keys into tiers.")
+    if tier is not None:
+        await must_know_tier(asking, tier)
 
 
 async def _must_see_workspace(asking: Asking, workspace_id: str | None) -> None:

@@ -30,7 +30,7 @@ from .admin_types import (
     WorkspaceLimitValue,
     WorkspaceLimitValueOfOld,
 )
-from .admin_workspaces import find_workspace
+from .admin_workspaces import change_workspace, find_workspace
 from .config_limits import EVERY, GroupConfig, TierConfig
 from .model_groups import OTHER, Group, ModelGroups
 from .policies import ORIGIN
@@ -264,10 +264,7 @@ async def set_workspace_limits(asking: Asking) -> Assignment:
         await _assign(asking, "default_workspace")
     else:
         tier = await _given_tier(asking)
-        changed = msgspec.structs.replace(workspace, tier=tier)
-        if not await asking.gateway.store.organization.update_workspace(changed):
-            raise InvalidRequest(f"Workspace {workspace.id} is archived and cannot be changed.")
-        asking.gateway.auth.forget_workspace(workspace.id)
+        await change_workspace(asking, workspace.id, lambda record: msgspec.structs.replace(record, tier=tier))
     return Assignment(scope="workspace", id=workspace.id, tier=asking.body.tier)
 
 

@@ -365,6 +365,7 @@ class RequestQuery(Struct, frozen=True, kw_only=True):
     provider: str | None = None
     status: str | None = None
     outcome: Literal["answered", "refused", "cut", "abandoned", "interrupted"] | None = None
+    upstream_request_id: str | None = None
 
 
 class RequestWithContentsQuery(Struct, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-__all__ = ["ALL_ROLES", "MAY", "OF_ONE_WORKSPACE", "Role", "is_above", "our_role", "wire_role"]
+__all__ = ["ALL_ROLES", "MAY", "OF_ONE_WORKSPACE", "SET_KEY_LIMITS", "Role", "is_above", "our_role", "wire_role"]
 
 Role = Literal["owner", "admin", "developer", "billing", "reader"]
 ALL_ROLES: tuple[Role, ...] = ("owner", "admin", "developer", "billing", "reader")
@@ -17,6 +17,8 @@ _INSPECT = _MANAGERS | {"reader"}
 
 _ORGANIZATION = "/v1/organizations"
 _OWN = "/v1/dragoman"
+
+SET_KEY_LIMITS = f"PUT {_OWN}/limits/keys/{{key_id}}"
 
 # Endpoint -> the roles that may use it. An endpoint without a row fails a test.
 MAY: Mapping[str, frozenset[str]] = {
@@ -62,7 +64,7 @@ MAY: Mapping[str, frozenset[str]] = {
     f"GET {_OWN}/limits": _EVERYONE,
     f"PUT {_OWN}/limits/organization": _MANAGERS,
     f"PUT {_OWN}/limits/workspaces/{{workspace_id}}": _MANAGERS,
-    f"PUT {_OWN}/limits/keys/{{key_id}}": _MANAGERS,
+    SET_KEY_LIMITS: _MANAGERS,
     f"GET {_OWN}/budgets": _EVERYONE,
     f"POST {_OWN}/budgets": _MONEY,
     f"GET {_OWN}/budgets/{{budget_id}}": _EVERYONE,

@@ -400,7 +400,9 @@ class UsageReportQuery(Struct, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=1440)] | None = None
     page: str | None = None
     group_by: list[str] | None = None
+    account_ids: list[str] | None = None
     api_key_ids: list[str] | None = None
+    service_account_ids: list[str] | None = None
     workspace_ids: list[str] | None = None
     models: list[str] | None = None
     service_tiers: list[str] | None = None

@@ -1,6 +1,6 @@
 """Workspaces and their members (ADM-5). The default workspace has no record: it is there always, with every member."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import msgspec
@@ -21,6 +21,7 @@ from .pipeline import new_id
 __all__ = [
     "add_workspace_member",
     "archive_workspace",
+    "change_workspace",
     "create_workspace",
     "find_workspace",
     "list_workspace_members",
@@ -93,23 +94,35 @@ async def retrieve_workspace(asking: Asking) -> WorkspaceObject:
 
 
 async def update_workspace(asking: Asking) -> WorkspaceObject:
-    """What is null or not given stays. Raises InvalidRequest for the default one, and for an archived one."""
+    """What is null or not given stays. Raises InvalidRequest for an archived one."""
     body = asking.body
-    record = await find_workspace(asking)
+    found = await find_workspace(asking)
     _check(body)
-    _refuse_default(asking, record, "changed")
-    if record.archived_at is not None:
-        raise InvalidRequest(f"Workspace {record.id} is archived and cannot be changed.")
-    changed = msgspec.structs.replace(
-        record,
-        name=body.name or record.name,
-        display_color=body.display_color or record.display_color,
-        data_residency=_residency(_residency_of(record), body.data_residency),
-        tags=_tags(record.tags or {}, body.tags),
-    )
-    if not await asking.gateway.store.organization.update_workspace(changed):
-        raise _taken(changed.name)
-    return _shown(asking, changed)
+    _refuse_default(asking, found, "changed")
+
+    def change(record: WorkspaceRecord) -> WorkspaceRecord:
+        return msgspec.structs.replace(
+            record,
+            name=body.name or record.name,
+            display_color=body.display_color or record.display_color,
+            data_residency=_residency(_residency_of(record), body.data_residency),
+            tags=_tags(record.tags or {}, body.tags),
+        )
+
+    return _shown(asking, await change_workspace(asking, found.id, change))
+
+
+async def change_workspace(
+    asking: Asking, workspace_id: str, change: Callable[[WorkspaceRecord], WorkspaceRecord]
+) -> WorkspaceRecord:
+    """Raises InvalidRequest for an archived one, and for a name that another one has."""
+    changed = await asking.gateway.store.organization.update_workspace(workspace_id, change)
+    if changed == "name taken":
+        raise _taken(asking.body.name)
+    if changed is None:
+        raise InvalidRequest(f"Workspace {workspace_id} is archived and cannot be changed.")
+    asking.gateway.auth.forget_workspace(workspace_id)
+    return changed
 
 
 async def archive_workspace(asking: Asking) -> WorkspaceObject:

@@ -105,6 +105,13 @@ class Attempts:
         self._left = [soonest]
         return self._go(pause_s)
 
+    def also(self, place: int, now: float) -> None:
+        """Another one is asked beside the attempt under way: that is one of them, too."""
+        self.made += 1
+        self._left.remove(place)
+        self._tried.append(place)
+        self._ready_at[place] = now + self._backoff_s(place)
+
     def _go(self, pause_s: float) -> Step:
         self.made += 1
         return Step(self._left.pop(0), pause_s)

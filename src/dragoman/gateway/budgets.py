@@ -7,7 +7,7 @@ is over. What was really spent is the ledger's to say. docs/budgets.md is the us
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 from dragoman.errors import ApiError, StoreError, Unavailable
@@ -22,7 +22,7 @@ from .budget_scopes import Active, actives_of
 from .budget_words import price_refusal, refusal
 from .call import Asked
 from .prices import Prices
-from .routing import Route
+from .routing import Candidates, Route
 
 __all__ = ["Budgets"]
 
@@ -38,7 +38,10 @@ UNPRICED_NANO = 1  # what a request of unknown price takes: it passes while anyt
 
 
 class Budgets:
-    """The budgets of the file and of the database. `wall` gives Unix seconds; `tell` takes alerts."""
+    """The budgets of the file and of the database.
+
+    `wall` gives Unix seconds; `tell` takes alerts; `candidates` says who else may answer a name.
+    """
 
     def __init__(
         self,
@@ -48,6 +51,7 @@ class Budgets:
         prices: Prices,
         default_workspace_id: str,
         tell: Tell,
+        candidates: Callable[[str], Candidates] | None = None,
         wall: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -56,6 +60,7 @@ class Budgets:
         self._store = store
         self._prices = prices
         self._default_workspace_id = default_workspace_id
+        self._candidates = candidates
         self._wall = wall
         self._sleep = sleep
         self._began = wall()
@@ -88,14 +93,20 @@ class Budgets:
         if not actives:
             return ()
         now = self._wall()
-        cost = highest_cost(self._prices, asked, route, at=now)
-        if cost == 0:
-            return ()
-        if cost is None:
-            if (strict := next((each for each in actives if each.refuses_unpriced), None)) is not None:
-                raise price_refusal(strict.record, asked.model)
-            cost = UNPRICED_NANO
-        return tuple([each.purse(cost, now) for each in actives])
+        cost = self._highest_cost(asked, route, now, actives)
+        return tuple([each.purse(cost, now) for each in actives]) if cost else ()
+
+    def _highest_cost(self, asked: Asked, route: Route, now: float, actives: Iterable[Active]) -> int:
+        """Of the dearest one that may answer. Raises BillingProblem."""
+        routes: Sequence[Route] = (route,)
+        if self._candidates is not None and (all_of_them := self._candidates(asked.model)).only is None:
+            routes = all_of_them.every
+        costs = [highest_cost(self._prices, asked, each, at=now) for each in routes]
+        if None not in costs:
+            return max(cost or 0 for cost in costs)
+        if (strict := next((each for each in actives if each.refuses_unpriced), None)) is not None:
+            raise price_refusal(strict.record, asked.model)
+        return max(UNPRICED_NANO, *(cost or 0 for cost in costs))
 
     async def spent(self, purse: Purse) -> int:
         """Nano-dollars, as the ledger has it: for a purse that the counters do not know yet (Counters.set_spent).

@@ -62,6 +62,8 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True):
     weights: Annotated[tuple[float, ...] | None, _weights] = None
     attempts: Annotated[int, whole(1, 10)] = 3
     unpriced: Annotated[str, choice("last", "refuse")] = "last"
+    continue_cut: Annotated[bool, yes_or_no] = False
+    hedge: Annotated[bool, yes_or_no] = False
     cache_s: Annotated[int, whole(0, 30 * 86_400)] = 0
     when: tuple[ConditionConfig, ...] = ()
 

@@ -9,6 +9,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -16,14 +17,16 @@ from msgspec import Struct
 
 from dragoman.errors import ApiError, InvalidRequest
 from dragoman.providers.base import Operation
+from dragoman.wire.envelope import Envelope
 from dragoman.wire.types import Usage
 
 from .affinity import Homes, Warm, conversation
 from .attempts import Attempts, Failure
-from .call import Answer, Asked
+from .call import Answer, Asked, Stream
 from .capacity import Capacity
 from .choosing import Need, Reason, Standing, choose
 from .config_routes import ConditionConfig, RouteConfig
+from .continuing import Progress, continued, continued_body
 from .health import Breaker, is_upstream_fault
 from .input_estimate import estimate_input_tokens
 from .routing import Candidates, Route, Router
@@ -40,6 +43,8 @@ ONCE = RouteConfig(name="", origin="", targets=(), attempts=1)
 SEVERAL_KEYS = RouteConfig(name="", origin="", targets=(), attempts=3)
 
 COOLING_S = 1.0  # after a 429 that does not say for how long
+HEDGE_S = 5.0  # until a second target is asked as well, where nothing is known of the first
+LEAST_HEDGE_S = 0.05
 LONG_TTL = b'"1h"'
 
 
@@ -172,11 +177,19 @@ class Dispatch:
         while True:
             if step.pause_s:
                 await self._sleep(step.pause_s)
-            attempt, error = None, None
+            error = None
+            other = _other(plan, step.place) if attempts.made == 1 and attempts.made < plan.rule.attempts else None
             try:
                 attempt = await self._begin(routes[step.place], plan, entry)
-                answered = await ask(asked, attempt.route, entry)
+                if other is None:
+                    answered = await ask(asked, attempt.route, self._account(entry, attempt, plan.rule))
+                else:
+                    answered = await self._hedged(
+                        asked, attempt, routes[other], entry, ask, partial(attempts.also, other, self._clock())
+                    )
                 if answered.status < 400:
+                    if plan.rule.continue_cut and answered.stream is not None:
+                        await self._continue(answered, asked, plan, entry, ask, attempts)
                     return answered if is_lone else _counted(answered, attempts.made)
                 failure = _failure(answered)
             except ApiError as raised:
@@ -186,9 +199,100 @@ class Dispatch:
                 if error is not None:
                     raise error
                 return answered if is_lone else _counted(answered, attempts.made)
-            if attempt is not None:
-                attempt.failed(failure)
+            if entry.attempt is not None:
+                entry.attempt.failed(failure)
             step = next_step
+
+    async def _hedged(
+        self, asked: Asked, attempt: Attempt, other: Route, entry: "Entry", ask: Ask, count: Callable[[], None]
+    ) -> Answer:
+        """The answer of an attempt or, when that takes its time to begin, of `other`: of whichever begins first. The
+        one that loses is stopped, and accounted for. `count` is called when `other` is asked. Raises ApiError when
+        both fail."""
+        first = entry.fork("")
+        first.attempted(attempt, queued_s=0.0)
+        entry.follow(first)
+        racing = {asyncio.ensure_future(ask(asked, attempt.route, first)): first}
+        try:
+            await asyncio.wait(racing, timeout=self._patience_s(attempt.route))
+            if not any(task.done() for task in racing):
+                second = entry.fork(".2")
+                try:
+                    await self._begin(other, attempt.plan, second)
+                except ApiError:  # it has no place: the race is not run
+                    return await next(iter(racing))
+                count()
+                racing[asyncio.ensure_future(ask(asked, other, second))] = second
+            while True:
+                done, _ = await asyncio.wait(racing, return_when=asyncio.FIRST_COMPLETED)
+                task = next(iter(done))
+                failed = task.exception() is not None or task.result().status >= 400
+                if not failed or len(racing) == 1:
+                    winner = racing.pop(task)
+                    entry.follow(winner)
+                    return task.result()
+                loser = racing.pop(task)
+                failure = _failure(task.result()) if task.exception() is None else Failure(status=502)
+                assert loser.attempt is not None
+                loser.attempt.failed(failure)
+                entry.follow(next(iter(racing.values())))
+                loser.lose(f"{entry.request_id}.2", "hedged")
+        finally:
+            for task, fork in racing.items():
+                await _stop(task)
+                if entry.followed is not fork:
+                    fork.lose(f"{entry.request_id}.2", "hedged")
+
+    def _account(self, entry: "Entry", attempt: Attempt, rule: RouteConfig) -> "Entry":
+        """Where an attempt is accounted for: apart, if another one may follow in the same answer."""
+        if not rule.continue_cut:
+            return entry
+        fork = entry.fork("")
+        fork.attempted(attempt, queued_s=0.0)
+        entry.follow(fork)
+        return fork
+
+    async def _continue(
+        self, answered: Answer, asked: Asked, plan: Plan, entry: "Entry", ask: Ask, attempts: Attempts
+    ) -> None:
+        """See to it that others go on where the answer's stream breaks off, as far as the attempts go."""
+
+        async def go_on(progress: Progress) -> Stream | None:
+            broken = entry.followed
+            assert broken is not None
+            assert broken.attempt is not None
+            failure, route = Failure(status=502), broken.attempt.route
+            while (step := attempts.after(plan.routes.index(route), failure, self._clock())) is not None:
+                await self._sleep(step.pause_s)
+                route = plan.routes[step.place]
+                part = entry.fork(f".{attempts.made}")
+                rest = _rest(asked, progress, can_prefill=self._prefills(route))
+                try:
+                    await self._begin(route, plan, part)
+                    following = await ask(rest, route, part)
+                except ApiError as error:
+                    failure = _failure_of(error)
+                else:
+                    if following.stream is not None and following.status < 400:
+                        entry.follow(part)
+                        broken.lose(part.request_id, "continued", "cut", seen_tokens=progress.tokens)
+                        return following.stream
+                    failure = _failure(following)
+                part.lose(part.request_id, "continued", "refused")
+            return None
+
+        assert answered.stream is not None
+        stream = answered.stream = continued(answered.stream, go_on)
+        await anext(stream)  # now it has begun, and closing it closes what is behind it
+
+    def _prefills(self, route: Route) -> bool:
+        """Whether it goes on from an assistant's last turn, as far as is known."""
+        return route.model is not None and route.model.prefill and not self._caches(route)
+
+    def _patience_s(self, route: Route) -> float:
+        """How long its first content nearly always takes at most."""
+        known = self.speeds.expected(route.name, self._clock())
+        return HEDGE_S if known is None else max(LEAST_HEDGE_S, known.first_p95_s)
 
     def failed(self, attempt: Attempt, failure: Failure) -> None:
         """Noted for those who come later."""
@@ -330,6 +434,27 @@ class Dispatch:
             output_tokens=round(output_tokens),
         )
         return self._prices.cost(route.provider.name, route.model_name, usage, at=self._wall()).nano_usd
+
+
+def _rest(asked: Asked, progress: Progress, *, can_prefill: bool) -> Asked:
+    body = continued_body(asked.envelope, progress, can_prefill=can_prefill)
+    call = msgspec.structs.replace(asked.call, body=body)
+    return msgspec.structs.replace(asked, call=call, envelope=Envelope(body))
+
+
+def _other(plan: Plan, place: int) -> int | None:
+    """The place of the one that is asked as well when the one at `place` is slow."""
+    if plan.rule is None or not plan.rule.hedge:
+        return None
+    return next((at for at in range(len(plan.routes)) if at != place), None)
+
+
+async def _stop(task: "asyncio.Task[Answer]") -> None:
+    """It lost, or its caller has gone: what it began is closed."""
+    task.cancel()
+    (answered,) = await asyncio.gather(task, return_exceptions=True)
+    if isinstance(answered, Answer) and answered.stream is not None:
+        await answered.stream.aclose()
 
 
 def _need(asked: Asked) -> Need:

@@ -27,8 +27,8 @@ __all__ = ["Counts", "Journal", "Tokens"]
 
 log = logging.getLogger("dragoman.ledger")
 
-# Rows are collected so long, or until there are so many. Of SQLite's time for 200 rows half is the transaction's: with a
-# thousand, a row costs 12 us in place of 20.
+# Rows are collected so long, or until there are so many. Of SQLite's time for 200 rows half is the transaction's: of a
+# thousand, a row takes 12 us in place of 20.
 PAUSE_S = 0.5
 ROWS_AT_ONCE = 2000
 DECODED_AT_ONCE = 250  # half a millisecond: then requests have their turn

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from dragoman.errors import ApiError, ConfigError, Overloaded, RateLimited, StoreError, Unavailable
 from dragoman.providers.base import Operation
-from dragoman.store.buckets import DAY_S, MINUTE_S, level
+from dragoman.store.buckets import DAY_S, MINUTE_S, ROUNDING_S
 from dragoman.store.counters import Counters, Demand, Gate, Order, Purse, Taking
 from dragoman.store.memory import MemoryCounters
 from dragoman.wire.ratelimits import FAMILY, Window, rate_limit_headers
@@ -136,6 +136,7 @@ class Plan(Struct, frozen=True):
     gates: tuple[Gate, ...] = ()
     demands: tuple[Demand, ...] | None = None  # of any request, where they do not depend on its input
     counts_cache_reads: bool = False
+    refills: tuple[tuple[int, float], ...] = ()  # of each limit how much it is, and how much of it comes in a second
     families: tuple[tuple[Kind, tuple[int, ...]], ...] = ()
     sums: tuple[tuple[int, ...], ...] = ()
 
@@ -155,6 +156,7 @@ class Plan(Struct, frozen=True):
             tuple(Gate(f"{each.kind}\n{each.id}", each.concurrent) for each in scopes if each.concurrent is not None),
             tuple(fixed) if len(fixed) == len(lines) else None,
             group is not None and group.counts_cache_reads,
+            tuple((line.limit, line.limit / line.period_s) for line in lines),
             tuple((families[name][0], tuple(families[name][1])) for name in _TOLD if name in families),
             tuple(map(tuple, sums.values())),
         )
@@ -202,16 +204,10 @@ class Hold:
         """Of output, that went out: an estimate, for a stream that broke off."""
         return estimate_output_tokens(self._bytes, self._deltas) if self._deltas else 0
 
-    @property
-    def counts(self) -> bool:
-        """What goes out counts towards a limit."""
-        return self._held is not None
-
     def saw(self, piece: bytes) -> None:
         """Whole events of a stream on their way out: counted, in case the stream breaks off."""
-        if self._held is not None:
-            self._bytes += len(piece)
-            self._deltas += piece.count(DELTA)
+        self._bytes += len(piece)
+        self._deltas += piece.count(DELTA)
 
     def release(
         self, usage: Usage | None = None, *, status: int = 0, is_whole: bool = True, cost_nano: int | None = None
@@ -365,7 +361,7 @@ class Limits:
             f"{_UNITS[line.kind]} (org: {asked.principal.organization_id}, model: "
             f"{asked.model[:NAME_SHOWN]}). You can see the response headers for current usage. Please reduce the "
             "prompt length or the maximum tokens requested, or try again later.",
-            retry_after=math.ceil(longest),
+            retry_after=math.ceil(longest - ROUNDING_S / 2),  # or a hair would make it a second too long
             told=self.told(held),
         )
 
@@ -483,10 +479,11 @@ def _bounded(tokens: int) -> int:
 
 def _windows(plan: Plan, full_at: Sequence[float], now: float, offset: float) -> list[Window]:
     """One window a family, of the limit that has the least left. `offset`: from monotonic seconds to Unix'."""
-    states = [
-        (level(at, line.limit, now, line.period_s), line.limit, place, at if at > now else now)
-        for place, (line, at) in enumerate(zip(plan.lines, full_at, strict=True))
-    ]
+    states: list[State] = []
+    for place, (limit, a_second) in enumerate(plan.refills):
+        at = full_at[place]
+        is_full = at <= now
+        states.append((limit if is_full else limit - (at - now) * a_second, limit, place, now if is_full else at))
     windows = []
     for kind, places in plan.families:
         family = [states[place] for place in places]

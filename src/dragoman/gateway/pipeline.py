@@ -114,6 +114,7 @@ class Gateway:
             prices=prices,
             default_workspace_id=auth.workspace_id,
             tell=webhooks.tell,
+            candidates=self.router.candidates,
         )
         groups = ModelGroups(self.router, config)
         self.limits = Limits(
@@ -411,7 +412,7 @@ class Reply:
                 hold.saw(piece)
             return is_taken
 
-        stream.write = counted if hold is not None and hold.counts else write
+        stream.write = write if hold is None else counted
 
     async def next_piece(self) -> bytes | None:
         """The next piece of a stream, None at its end. A fault of ours becomes an `error` event (STR-40)."""
@@ -454,6 +455,7 @@ class Reply:
 
 
 def _end(entry: Entry, hold: Hold | None, outcome: Outcome | None) -> None:
+    entry.gather()
     if entry.attempt is not None:
         entry.attempt.ended(entry, outcome)
     seen = hold.seen_tokens() if hold is not None else 0

@@ -52,8 +52,14 @@ async def request_page(
 async def request_row(
     store: UsageStore, request_id: str, *, default_workspace_id: str, bound_to: str | None = None
 ) -> RequestReply:
-    """Raises NotFound, also for a request of another workspace than `bound_to`."""
+    """Raises NotFound, also for a request of another workspace than `bound_to`.
+
+    A caller may know it by the id of its provider's reply: that one is looked for among the newest rows.
+    """
     row = await store.find(request_id, workspace_id=bound_to)
+    if row is None:
+        passed_through = RequestFilter(upstream_request_id=request_id, workspace_id=bound_to)
+        row = next(iter((await store.page(passed_through, limit=1)).rows), None)
     if row is None:
         raise NotFound(f"Request {request_id[:100]} not found.")
     return shown_row(row, default_workspace_id)
@@ -64,7 +70,7 @@ async def request_with_contents(
 ) -> dict[str, object]:
     """The row, and in `contents` what was asked and replied; null where that is not kept. Raises NotFound."""
     row = await request_row(store, request_id, default_workspace_id=default_workspace_id, bound_to=bound_to)
-    kept = await store.contents(request_id, workspace_id=bound_to)
+    kept = await store.contents(row.id, workspace_id=bound_to)
     texts = kept and {
         "request": kept.request.decode("utf-8", "replace"),
         "reply": kept.reply.decode("utf-8", "replace"),
@@ -154,6 +160,7 @@ def _filter(query: Query, default_workspace_id: str) -> RequestFilter:
         provider=last(query, "provider"),
         status=by_status,
         outcome=None if outcome is None else chosen(query, "outcome", OUTCOMES, default=""),
+        upstream_request_id=last(query, "upstream_request_id"),
         since_us=None if since is None else round(since * US),
         until_us=None if until is None else round(until * US),
     )

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import translate
 from functools import lru_cache
+from itertools import chain
 
 from msgspec import Struct
 
@@ -51,6 +52,12 @@ class Candidates(Struct, frozen=True, kw_only=True):
     @property
     def first(self) -> Route:
         return self.routes[0]
+
+    @property
+    def every(self) -> Sequence[Route]:
+        """Whatever condition holds."""
+        of_conditions = chain.from_iterable(routes for _, routes in self.conditions)
+        return list({each.name: each for each in chain(self.routes, of_conditions)}.values())
 
 
 class Router:

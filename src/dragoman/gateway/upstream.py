@@ -221,6 +221,7 @@ class _Relay:
                 continue
             if reader.error is not None and reader.failed_first and not self._is_committed:
                 # As it would have been a moment earlier (STR-6).
+                entry.note_free()
                 raise Refused(self._exchange.refused(status_of(kind_of(reader.error)), reader.error))
             if not reader.is_done:  # then what it costs so far is noted, in case this process dies
                 entry.note_usage(reader.usage, is_whole=False)

@@ -14,7 +14,7 @@ from dragoman.wire.codec import Wire
 
 from .admin import Endpoint
 
-__all__ = ["document"]
+__all__ = ["document", "encoded_document"]
 
 REF = "#/components/schemas/{name}"
 ID = re.compile(r"\{([a-z_]+)\}")
@@ -46,6 +46,10 @@ VERSION: Mapping[str, Any] = {
 
 
 @cache
+def encoded_document(endpoints: tuple[Endpoint, ...]) -> bytes:
+    return msgspec.json.encode(document(endpoints))
+
+
 def document(endpoints: tuple[Endpoint, ...]) -> dict[str, Any]:
     """All of the endpoints, in their order."""
     bodies = [endpoint.body for endpoint in endpoints if endpoint.body is not None]

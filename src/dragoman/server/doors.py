@@ -33,7 +33,8 @@ class Doors:
             self._open.pop(number).close()
 
     async def shut(self) -> None:
-        """Take no more connections, but those that have come. For a stop; who is replaced says `leave`."""
+        """Take no more connections, but those that have come. For a stop of all who have these sockets: they are of no
+        use any more."""
         for number in self._open:
             refuse_new(self._sockets[number])
         await asyncio.sleep(SETTLE_S)  # what is on its way comes to be taken

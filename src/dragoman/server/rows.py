@@ -6,10 +6,13 @@ the gateway does.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TextIO
 
 __all__ = ["RowLog"]
+
+# What a pipe takes in one piece, whoever else writes into it (PIPE_BUF of Linux): several workers have one log.
+PIECE_BYTES = 4096
 
 
 class RowLog:
@@ -44,5 +47,22 @@ class RowLog:
     def flush(self) -> None:
         """Write what has been taken. To be called at the end, too: then no turn of the loop follows."""
         lines, self._lines = self._lines, []
-        self._out.write("".join(lines))
-        self._out.flush()
+        text = "".join(lines)
+        for piece in (text,) if len(text) <= PIECE_BYTES // 4 else _pieces(lines):
+            self._out.write(piece)
+            self._out.flush()
+
+
+def _pieces(lines: Iterable[str]) -> Iterator[str]:
+    """Whole lines, as many as a pipe takes in one piece; a longer one alone."""
+    piece: list[str] = []
+    size = 0
+    for line in lines:
+        length = len(line.encode(errors="replace"))
+        if piece and size + length > PIECE_BYTES:
+            yield "".join(piece)
+            piece, size = [], 0
+        piece.append(line)
+        size += length
+    if piece:
+        yield "".join(piece)

@@ -37,6 +37,7 @@ LAST_WORDS_S = 1.0  # for the requests that a stop has cut to tell their callers
 # A worker whose place is taken answers what still comes on kept connections, and tells that they end: for longer than
 # clients keep one that is idle (5 s in the SDKs), so that none sends a request into one that is just being closed.
 LINGER_S = 6.0
+WORD_S = 0.1  # for the parent's word, where a signal went to a worker: is it all who are to stop, or this one alone?
 FIRST_REQUEST_S = 1.0  # for who has just connected: the request is on its way
 
 
@@ -138,8 +139,10 @@ async def _serve(
                 attending = asyncio.create_task(_attend(place, doors, stop))
                 opened.callback(attending.cancel)
             await stop.wait()
-            if place is not None:
+            if place is not None and not stop.is_told:
                 place.tell(Word(state="leaving"))
+                await asyncio.sleep(WORD_S)
+                stop.is_replaced |= not stop.is_told
             await _leave(config, gateway, connections, doors, stop)
 
 
@@ -153,6 +156,7 @@ async def _attend(place: Place, doors: Doors, stop: "_Stop") -> None:
         elif word == "hurry":
             stop.hurry()
         else:
+            stop.is_told = True
             stop.is_replaced |= word == "finish"
             stop.is_orphan |= word == "orphan"
             stop.ask()
@@ -216,6 +220,7 @@ class _Stop:
     """
 
     def __init__(self, *, is_worker: bool) -> None:
+        self.is_told = False  # by the parent, not by a signal
         self.is_replaced = False  # another worker has this one's place
         self.is_orphan = False  # the parent was killed
         self._loop = asyncio.get_running_loop()

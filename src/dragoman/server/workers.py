@@ -66,7 +66,7 @@ def check_several(config: Config) -> None:
             f"workers = {workers}: the database is in memory, where no process knows the keys of another. Name one "
             "that they share, as in sqlite:///dragoman.db, or start one process"
         )
-    if getattr(config.server, "counters", None) is not None:
+    if config.server.counters is not None:
         return
     remedy = 'Set counters = "redis://..." in [server], or start one process'
     if counted := _counted(config):
@@ -84,7 +84,7 @@ def check_several(config: Config) -> None:
 
 
 def _counted(config: Config) -> str:
-    counted = {"limits": any(config.limits.named()), "budgets": bool(getattr(config, "budgets", ()))}
+    counted = {"limits": any(config.limits.named()), "budgets": bool(config.budgets)}
     return " and ".join(name for name, is_there in counted.items() if is_there)
 
 

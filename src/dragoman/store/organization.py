@@ -3,7 +3,7 @@
 Times are aware and UTC. Nothing is deleted that a ledger row, a key or another record may name: it gets a time of end.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -96,9 +96,13 @@ class OrganizationStore(Protocol):
     ) -> Sequence[WorkspaceRecord]:
         """Only those of `ids`, where they are given."""
 
-    async def update_workspace(self, record: WorkspaceRecord) -> bool:
-        """Name, colour, residency, tags and tier become the record's. False, and nothing done, when there is none
-        of its id that is not archived, or another one has its name."""
+    async def update_workspace(
+        self, workspace_id: str, change: Callable[[WorkspaceRecord], WorkspaceRecord]
+    ) -> WorkspaceRecord | Literal["name taken"] | None:
+        """Put what `change` makes of it in its place, in one step, and return it; ids and times stay as they are.
+
+        None when there is none of this id that is not archived. What `change` raises is raised, and nothing done.
+        """
 
     async def archive_workspace(self, workspace_id: str, at: datetime) -> WorkspaceRecord | None:
         """None when there is none of this id. A second call keeps the first time."""

@@ -33,6 +33,7 @@ __all__ = ["METADATA", "SQLStore"]
 
 T = TypeVar("T")
 
+ROWS_IN_MEMORY = 10_000  # of the ledger: some 10 MB
 TURN_S = 5.0  # how long a transaction waits for a thread
 
 
@@ -52,7 +53,7 @@ class SQLStore(Store):
         self.credentials = SQLCredentials(self._run)
         self.files = SQLFiles(self._run)
         self.keys = SQLKeys(self._run)
-        self.ledger = SQLLedger(self._run)
+        self.ledger = SQLLedger(self._run, keep_rows=ROWS_IN_MEMORY if is_in_memory(url) else None)
         self.organization = SQLOrganization(self._run)
         self.usage = SQLUsage(self._run)
 

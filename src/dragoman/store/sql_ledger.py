@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import asdict, astuple
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, delete, func, select, tuple_
 
 from .database import Run
 from .ledger import LedgerRow, LedgerStore
@@ -41,10 +41,13 @@ class _Replayed(Exception):
 
 
 class SQLLedger(LedgerStore):
-    """`run` does a piece of work in a transaction (`SQLStore`)."""
+    """`run` does a piece of work in a transaction (`SQLStore`). Above `keep_rows` the oldest go: for a database in
+    memory, which would grow for ever. Sums stay."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *, keep_rows: int | None = None) -> None:
         self._run = run
+        self._keep_rows = keep_rows
+        self._added = 0  # since rows last went
 
     async def add(self, rows: Sequence[LedgerRow]) -> int:
         distinct = list({row.id: row for row in reversed(rows)}.values())[::-1]  # of two with one id, the first
@@ -64,6 +67,10 @@ class SQLLedger(LedgerStore):
             if new:
                 _upsert(connection, USAGE_SUMS.name, KEYS, ADDED, list(_sums(new)))
                 add_spent(connection, new)
+            self._added += len(new)
+            if self._keep_rows is not None and self._added > self._keep_rows // 10:
+                _keep_newest(connection, self._keep_rows)
+                self._added = 0
             return len(new)
 
         try:
@@ -88,6 +95,13 @@ class SQLLedger(LedgerStore):
 
 def _is_sqlite(connection: Connection) -> bool:
     return connection.dialect.name == "sqlite"
+
+
+def _keep_newest(connection: Connection, number: int) -> None:
+    newest_first = LEDGER.c.at_us.desc(), LEDGER.c.id.desc()
+    oldest = connection.execute(select(LEDGER.c.at_us, LEDGER.c.id).order_by(*newest_first).offset(number).limit(1))
+    if (found := oldest.one_or_none()) is not None:
+        connection.execute(delete(LEDGER).where(tuple_(LEDGER.c.at_us, LEDGER.c.id) <= tuple_(*found)))
 
 
 def _unknown(connection: Connection, rows: Sequence[LedgerRow]) -> Sequence[LedgerRow]:

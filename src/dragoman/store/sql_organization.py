@@ -1,8 +1,8 @@
 """The organization in a SQL database. A method is one transaction."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from sqlalchemy import (
@@ -82,18 +82,25 @@ class SQLOrganization(OrganizationStore):
         places = [(each.created_at, each.id) if each else None for each in (after, before)]
         return await self._page(WorkspaceRecord, WORKSPACES, wanted, limit, *places)
 
-    async def update_workspace(self, record: WorkspaceRecord) -> bool:
-        this = and_(WORKSPACES.c.id == record.id, WORKSPACES.c.archived_at.is_(None))
-        others = select(WORKSPACES.c.id).where(_has_name(record.name), WORKSPACES.c.id != record.id)
-        values = {name: value for name, value in _values(record).items() if name not in KEPT}
+    async def update_workspace(
+        self, workspace_id: str, change: Callable[[WorkspaceRecord], WorkspaceRecord]
+    ) -> WorkspaceRecord | Literal["name taken"] | None:
+        this = and_(WORKSPACES.c.id == workspace_id, WORKSPACES.c.archived_at.is_(None))
 
-        def change(connection: Connection) -> bool:
+        def update_it(connection: Connection) -> WorkspaceRecord | Literal["name taken"] | None:
             alone(connection, "workspaces")
-            if _is_there(connection, others):
-                return False
-            return connection.execute(update(WORKSPACES).where(this).values(values)).rowcount == 1
+            found = connection.execute(select(WORKSPACES).where(this)).one_or_none()
+            if found is None:
+                return None
+            before = _record(WorkspaceRecord, found._mapping)
+            kept = {name: getattr(before, name) for name in KEPT}
+            after = msgspec.structs.replace(change(before), **kept)
+            if _is_there(connection, select(WORKSPACES.c.id).where(_has_name(after.name), ~this)):
+                return "name taken"
+            connection.execute(update(WORKSPACES).where(this).values(_values(after)))
+            return after
 
-        return await self._run(change)
+        return await self._run(update_it)
 
     async def archive_workspace(self, workspace_id: str, at: datetime) -> WorkspaceRecord | None:
         this = WORKSPACES.c.id == workspace_id

@@ -212,8 +212,8 @@ def _values(*values: Any) -> ColumnElement[Any]:
 def _without_index(wanted: RequestFilter) -> list[ColumnElement[bool]]:
     """The rest of the filter."""
     rows = LEDGER.c
-    values = {"model": wanted.model, "provider": wanted.provider, "outcome": wanted.outcome}
-    checks = [rows[name] == _plain(value) for name, value in values.items() if value is not None]
+    given = [(name, getattr(wanted, name)) for name in ("model", "provider", "outcome", "upstream_request_id")]
+    checks = [rows[name] == _plain(value) for name, value in given if value is not None]
     if wanted.key_id is not None and wanted.workspace_id is not None:
         checks.append(rows.workspace_id.concat("") == _plain(wanted.workspace_id))  # lest SQLite take its index
     if wanted.status is not None and wanted.status < 10:

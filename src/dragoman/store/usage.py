@@ -72,6 +72,7 @@ class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
     provider: str | None = None
     status: int | None = None  # 429, or a class of them by its first digit: 4
     outcome: str | None = None
+    upstream_request_id: str | None = None
     since_us: int | None = None
     until_us: int | None = None
 
