@@ -167,6 +167,7 @@ def fill_postgres(url: str, count: int) -> None:
                 for row in rows:
                     copy.write_row(row)
             connection.commit()
+        cursor.execute("SET work_mem = '1GB'")  # or it sorts all rows, by the rules of a language
         for width_s in (HOUR_S, DAY_S):
             cursor.execute(sums_statement(width_s))
         connection.commit()

@@ -2,7 +2,10 @@
 
 import json
 import os
+import select
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from dragoman.cli.commands import app
 
 SECRET = {"DRAGOMAN_SECRET": "a secret of sixteen letters or more"}
 KEY = "sk-provider-canary-0123456789abcdef"
+PATIENCE_S = 60.0  # the machine may be busy
 OLD, NEW = "ab" * 32, "cd" * 32
 CONFIG = """
 [providers.cloud]
@@ -168,3 +172,25 @@ def test_the_file_beside_a_database_is_for_its_owner_alone(folder: Path) -> None
     found = {each["subject"]: each for each in json.loads(report.stdout)["findings"]}
     assert found["master key"]["status"] == "warn"
     assert "mode 644" in found["master key"]["text"]
+
+
+def test_in_a_terminal_it_is_asked_for_and_not_echoed(folder: Path) -> None:
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "dragoman", "providers", "add-key", "cloud"],
+        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+    ) as command:  # fmt: skip
+        os.close(theirs)
+        said, is_asked = b"", False
+        try:
+            while select.select([ours], [], [], PATIENCE_S)[0]:
+                said += os.read(ours, 4096)
+                if b"Key for cloud: " in said and not is_asked:  # with the space: before it, what is typed is dropped
+                    os.write(ours, KEY.encode() + b"\n")
+                    is_asked = True
+            command.kill()
+        except OSError:  # its end of the terminal is closed
+            os.close(ours)
+        assert command.wait(PATIENCE_S) == 0, said
+    assert b"Kept cred_" in said
+    assert KEY.encode() not in said

@@ -104,6 +104,7 @@ MAY_NAME_PROVIDERS: Mapping[str, str] = {
     "wire.types": "a skill's `type` is a value of the API (MSG-25)",
     "engines.offline.answer": "the strings that the API documents for testing hold its maker's name",
     "gateway.config": "a key in the environment turns its provider on; the one table of such defaults",
+    "gateway.config_routes": "what is said of a target whose provider is not there: which variable turns it on",
     "gateway.aws": "a signature holds the name of the service, and the extra to install bears it",
     "gateway.google": "the extra to install bears its name",
     "gateway.admin_workspaces": "what the API's maker keeps for itself: names of tags that begin with its own",

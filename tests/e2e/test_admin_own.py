@@ -412,7 +412,7 @@ async def test_reports_and_the_log_of_requests_are_there(admin: Administered) ->
 
 
 async def test_a_database_that_is_away_is_503(admin: Administered) -> None:
-    """ERR-20: not the caller's fault, and nothing of the trouble's text is told."""
+    """ERR-21: not the caller's fault, and nothing of the trouble's text is told."""
     await admin.ask("GET", "/v1/organizations/me")  # the key is known from here on
 
     async def away(work: Any) -> Any:

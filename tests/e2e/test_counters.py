@@ -5,15 +5,20 @@ while they ran; what a budget may be overdrawn by is nothing, as each request re
 """
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pytest
 from rawhttp import KEY, Reply, exchange, post
 from redis_server import ESCAPED, PASSWORD, RedisServer
 from running import Running
+
+from dragoman.store.organization import SettingRecord
+from dragoman.store.sql import SQLStore
 
 SERVERS = 4
 ASKED = 1000
@@ -55,6 +60,7 @@ class Servers(NamedTuple):
 
     running: list[Running]
     redis: RedisServer
+    database: str
 
     async def ask(self, model: str, count: int = ASKED, **fields: Any) -> list[Reply]:
         """Their replies, each of which is an answer or a refusal."""
@@ -73,13 +79,14 @@ class Servers(NamedTuple):
 def servers(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     redis_server.empty()
     folder = tmp_path_factory.mktemp("servers")
-    env = {"DRAGOMAN_DATABASE": f"sqlite:///{folder}/dragoman.db"}
+    database = f"sqlite:///{folder}/dragoman.db"
+    env = {"DRAGOMAN_DATABASE": database}
     config = CONFIG.replace("URL", redis_server.url)
     with ExitStack() as stack:
         running = [
             stack.enter_context(Running(folder / str(number), config, key=KEY, env=env)) for number in range(SERVERS)
         ]
-        yield Servers(running, redis_server)
+        yield Servers(running, redis_server, database)
         logs = [each.log() for each in running]
     assert not any(secret in log for log in logs for secret in (PASSWORD, ESCAPED))
 
@@ -121,6 +128,30 @@ async def test_a_budget_is_not_overdrawn(servers: Servers) -> None:
         spent += (usage["input_tokens"] * 10 + usage["output_tokens"] * 1000) / 1_000_000
     assert spent <= DOLLARS
     assert len(answered) >= int(DOLLARS / 0.055)
+
+
+async def test_what_is_set_while_they_run_reaches_each_of_them(servers: Servers) -> None:
+    """Issue 7: a tier, and who is in it, whichever server it was set through."""
+    store = SQLStore(servers.database)
+    await store.open()
+    try:
+        for kind, name, value in (("tier", "other", {"rpm": 777}), ("assignment", "organization", "other")):
+            text, now = json.dumps(value), datetime.now(UTC)
+            await store.organization.put_setting(SettingRecord(kind=kind, name=name, value=text, updated_at=now))
+        await _until_all_tell(servers, "777")
+    finally:
+        await store.organization.delete_setting("assignment", "organization")
+        await _until_all_tell(servers, "1000000")
+        await store.close()
+
+
+async def _until_all_tell(servers: Servers, limit: str) -> None:
+    for _ in range(2000):
+        replies = await servers.ask(FABLE, count=SERVERS)
+        if {reply.header("anthropic-ratelimit-requests-limit") for reply in replies} == {limit}:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it has not reached all of them")
 
 
 async def test_redis_is_stopped_and_started_under_load(servers: Servers) -> None:

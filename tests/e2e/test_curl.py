@@ -68,8 +68,8 @@ def test_the_first_key_is_shown_at_the_first_start_only(tmp_path: Path) -> None:
         assert post(server, key).status_code == 200
     assert server.log().count(key) == 2  # there and in the line to try: it is not logged
 
-    for file in tmp_path.iterdir():
-        assert file.name == "server.log" or key.encode() not in file.read_bytes()
+    for file in tmp_path.rglob("*"):
+        assert file.is_dir() or file.name == "server.log" or key.encode() not in file.read_bytes()
 
     with Running(tmp_path, key=None) as again:
         assert FIRST_KEY.search(again.log()) is None

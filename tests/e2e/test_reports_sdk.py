@@ -14,6 +14,7 @@ from administering import Administered
 from rawhttp import KEY
 from serving import PATIENCE_S, Serving
 
+from dragoman.store.ledger import LedgerRow
 from dragoman.store.usage import RequestFilter
 
 MODEL = "claude-opus-4-8"
@@ -101,6 +102,36 @@ async def test_the_log_and_the_contents_of_a_request(admin: Administered) -> Non
     assert SECRET not in str(found)
     refused = await admin.ask("GET", f"/v1/dragoman/requests/{request_id}", role="billing", params={"contents": "true"})
     assert refused.status_code == 403
+
+
+async def test_an_admin_key_of_one_workspace_sees_that_one_alone(admin: Administered) -> None:
+    """P6, Pain 82: pages, reports and ids; what is another's is 404."""
+    made = (await admin.ask("POST", "/v1/organizations/workspaces", json={"name": "one"})).json()["id"]
+    now = int(datetime.now(UTC).timestamp() * 1_000_000)
+    of_both = [
+        LedgerRow(
+            id=f"req_{workspace_id}", at_us=now, operation="messages", status=200, workspace_id=workspace_id,
+            input_tokens=number, cost_nano=number, upstream_request_id=f"up_{workspace_id}",
+        )
+        for number, workspace_id in ((1, admin.gateway.auth.workspace_id), (20, made))
+    ]  # fmt: skip
+    await admin.gateway.store.ledger.add(of_both)
+    day = {"starting_at": datetime.now(UTC).strftime("%Y-%m-%dT00:00:00Z")}
+
+    async def told(path: str, workspace_id: str | None = made, **params: Any) -> Any:
+        return (await admin.ask("GET", path, workspace_id=workspace_id, params=params)).json()
+
+    assert [each["id"] for each in (await told("/v1/dragoman/requests"))["data"]] == [f"req_{made}"]
+    other = of_both[0]
+    assert (await told("/v1/dragoman/requests", workspace_id=None))["data"][1:] != []
+    assert (await told("/v1/dragoman/requests", upstream_request_id=other.upstream_request_id))["data"] == []
+    for id_ in (other.id, other.upstream_request_id):
+        refused = await admin.ask("GET", f"/v1/dragoman/requests/{id_}", workspace_id=made, params={"contents": "true"})
+        assert refused.status_code == 404
+    usage = await told("/v1/organizations/usage_report/messages", **day)
+    assert [item["uncached_input_tokens"] for each in usage["data"] for item in each["results"]] == [20]
+    cost = await told("/v1/organizations/cost_report", **day)
+    assert [item["amount"] for each in cost["data"] for item in each["results"]] == ["0.000002"]
 
 
 async def test_errors_are_the_api_s(admin: Administered) -> None:

@@ -244,7 +244,9 @@ class Kept:
 
 CONFIG = load(None, {}, text=TOML.format(url="http://127.0.0.1:9"))
 PRICES = Prices(CONFIG, None)
-ROUTE = Route(provider=CONFIG.providers["up"], model_name="m-1", model=None, name="up/m-1", is_local=False)
+ROUTE = Route(
+    provider=CONFIG.providers["up"], model_name="m-1", model=None, name="up/m-1", target="up/m-1", is_local=False
+)
 WHO = Principal(key_id="k", key_name="key", workspace_id="w", organization_id="o", tags='{"team":"red"}')
 
 

@@ -1,5 +1,6 @@
 """Rate limits: the arithmetic of buckets, who is limited by what, and what callers are told. Time is a number."""
 
+import asyncio
 import json
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
@@ -709,50 +710,80 @@ class Spending:
         self.ended += [purse.budget_id for purse in purses]
 
 
-def spend(server: Limited, *, batched: bool = False, **more: Any) -> Hold:
+async def spend(server: Limited, *, batched: bool = False, **more: Any) -> Hold:
     made = asked(OPUS, ME, **more)
     if batched:
         made = msgspec.structs.replace(made, call=msgspec.structs.replace(made.call, batched_for=ME))
-    return done(server.limits.reserve(made, server.router.route(OPUS)))
+    return await server.limits.reserve(made, server.router.route(OPUS))
 
 
-def test_a_budget_and_limits_are_taken_together_or_not_at_all() -> None:
+async def test_a_budget_and_limits_are_taken_together_or_not_at_all() -> None:
     """LIM-7: what a budget refuses has taken nothing of a limit, and the other way round."""
     spending = Spending(35, None)
     server = Limited(tiers=tier(rpm=5, concurrent=4), organization="t", spending=spending)
-    holds = [spend(server) for _ in range(3)]
+    holds = [await spend(server) for _ in range(3)]
     for _ in range(9):
         with pytest.raises(BillingProblem, match=r"^budget_0: 30$"):
-            spend(server)
+            await spend(server)
     assert spending.asked == 2
     holds[0].release(used(), status=200, cost_nano=4)
     holds[0].release(used(), status=200, cost_nano=4)
     assert list(holds[0].spends) == [("budget_0", 100), ("budget_1", 100)]
     assert spending.ended == ["budget_0", "budget_1"]
-    holds.append(spend(server))  # 34 of 35, the fourth of five
+    holds.append(await spend(server))  # 34 of 35, the fourth of five
     with pytest.raises(BillingProblem, match=r"^budget_0: 34$"):
-        spend(server)
+        await spend(server)
     for hold in holds:
         hold.release(used(), status=200, cost_nano=0)
-    spend(server)
+    await spend(server)
     with pytest.raises(LimitReached):
-        spend(server)
+        await spend(server)
 
 
-def test_what_the_ledger_says_was_spent_counts() -> None:
+async def test_what_the_ledger_says_was_spent_counts() -> None:
     server = Limited(spending=Spending(35, spent=20))
-    spend(server)
+    await spend(server)
     with pytest.raises(BillingProblem, match=r"^budget_0: 30$"):
-        spend(server)
+        await spend(server)
 
 
-def test_budgets_count_for_batches_which_have_no_rate_limits() -> None:
+async def test_the_ledger_is_asked_once_when_all_ask_at_once() -> None:
+    """The first second of a window: and one who hangs up takes nothing from the others."""
+
+    class Slow(Spending):
+        async def spent(self, purse: Purse) -> int:
+            await asyncio.sleep(0.002)
+            return await super().spent(purse)
+
+    spending = Slow(250)
+    server = Limited(spending=spending)
+    asking = [asyncio.create_task(spend(server)) for _ in range(100)]
+    await asyncio.sleep(0)
+    asking[0].cancel()
+    ended = await asyncio.gather(*asking, return_exceptions=True)
+    assert sum(isinstance(each, Hold) for each in ended) == 25
+    assert sum(isinstance(each, BillingProblem) for each in ended) == 74
+    assert (spending.asked, server.limits.running) == (1, 25)
+
+
+async def test_a_ledger_that_is_away_is_told_to_all_who_ask() -> None:
+    class Away(Spending):
+        async def spent(self, purse: Purse) -> int:
+            raise Unavailable("Budgets cannot be checked at the moment.")
+
+    server = Limited(spending=Away(250))
+    ended = await asyncio.gather(*(spend(server) for _ in range(5)), return_exceptions=True)
+    assert [type(each) for each in ended] == [Unavailable] * 5
+    assert server.limits.running == 0
+
+
+async def test_budgets_count_for_batches_which_have_no_rate_limits() -> None:
     """LIM-6."""
     server = Limited(tiers=tier(rpm=1, concurrent=1), organization="t", spending=Spending(35))
-    holds = [spend(server, batched=True) for _ in range(3)]
+    holds = [await spend(server, batched=True) for _ in range(3)]
     assert [hold.tell([], status=200) for hold in holds] == [[]] * 3
     with pytest.raises(BillingProblem):
-        spend(server, batched=True)
+        await spend(server, batched=True)
 
 
 def test_counters_that_are_away_are_503_where_they_must_be_asked() -> None:

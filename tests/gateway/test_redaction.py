@@ -139,6 +139,13 @@ def test_an_envelope_stays_one_whatever_the_key_is(key: str) -> None:
     assert found["error"]["message"] == "<[key]>"
 
 
+def test_a_key_in_the_name_of_a_field_is_hidden_where_it_is_no_word() -> None:
+    told = {"type": "error", "error": {"type": "api_error", KEY: [{f"x {KEY}": 1}], "message": "no"}}
+    clean = Redaction(SENT).envelope(json.dumps(told).encode())
+    assert KEY.encode() not in clean
+    assert json.loads(clean)["error"]["[key]"] == [{"x [key]": 1}]
+
+
 def test_a_key_within_a_key_and_a_body_that_is_nested_deeply() -> None:
     headers = [("x-api-key", "abc"), ("authorization", "Bearer abcdef")]
     assert Redaction(headers).envelope(b'["abcdef abc"]') == b'["[key] [key]"]'

@@ -212,7 +212,7 @@ class Talk:
         )
         asked = Asked.read(call, Principal("key_1", "a", workspace, "org_1"), refuse_unknown_betas=False)
         provider = ProviderConfig(name="up", origin="the test", base_url="http://x", **self.provider)
-        route = Route(provider=provider, model_name=asked.model, model=None, name="x/y", is_local=False)
+        route = Route(provider=provider, model_name=asked.model, model=None, name="x/y", target="x/y", is_local=False)
         seen, turn = await self.threads.begin(asked, route)
         return turn or Turn(seen)
 

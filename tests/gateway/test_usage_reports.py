@@ -127,6 +127,14 @@ async def test_an_item_has_the_api_s_fields_and_null_for_what_was_not_grouped_by
     ]  # fmt: skip
 
 
+async def test_a_long_report_is_made_in_a_thread_and_is_the_same(
+    store: SQLStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = await usage(store, limit=4, group_by__=["model", "speed"])
+    monkeypatch.setattr("dragoman.gateway.usage_reports.LONG_REPORT", 0)
+    assert await usage(store, limit=4, group_by__=["model", "speed"]) == short
+
+
 async def groups(store: SQLStore, *names: str, **query: Any) -> list[tuple[Any, ...]]:
     """The dimensions of all items of four days, and the input of each."""
     report = await usage(store, group_by__=list(names), limit=4, **query)

@@ -144,6 +144,7 @@ def test_a_reply_becomes_a_message_with_usage(dialect: Dialect) -> None:
     assert message["stop_reason"] is not None
     assert answered.usage is not None
     assert answered.usage.output_tokens == message["usage"]["output_tokens"]
+    assert answered.stop_reason == message["stop_reason"]
 
 
 @pytest.mark.parametrize("operation", list(Operation))
@@ -202,6 +203,7 @@ def test_a_stream_comes_out_lawful_whole_and_done(dialect: Dialect) -> None:
         assert reader.has_content
         assert reader.error is None
         assert reader.usage is not None
+        assert reader.stop_reason is not None
         assert reader.feed(b"more") == b""
 
 
@@ -214,6 +216,7 @@ def test_how_a_stream_is_cut_makes_no_difference(dialect: Dialect) -> None:
         reader = dialect.adapter.stream()
         assert b"".join(reader.feed(piece) for piece in chunks(rng, body, most=3)) == expected
         assert (reader.usage, reader.is_done, reader.has_content) == (whole.usage, True, True)
+        assert reader.stop_reason == whole.stop_reason
 
 
 def test_a_stream_that_breaks_off_is_not_done_and_leaves_whole_events(dialect: Dialect) -> None:
@@ -316,6 +319,7 @@ def test_a_recorded_stream_becomes_its_message(dialect: str, case: Recorded) -> 
     assert reader.is_done
     assert reader.has_content
     assert usage_of(reader) == message["usage"]
+    assert reader.stop_reason == message["stop_reason"]
     assert message["usage"]["input_tokens"] >= 0
 
 
@@ -368,6 +372,7 @@ def test_a_recorded_reply_becomes_its_message(dialect: str, case: Recorded) -> N
     assert (message["id"], message["model"], message["type"]) == ("msg_1", "claude-opus-4-8", "message")
     assert answered.usage is not None
     assert plain(answered.usage) == message["usage"]
+    assert answered.stop_reason == message["stop_reason"]
 
 
 @each_reply

@@ -1,6 +1,7 @@
 """`dragoman serve --workers N`: a parent and its workers, as real processes on one address."""
 
 import asyncio
+import io
 import os
 import re
 import signal
@@ -20,7 +21,8 @@ from steady_load import SteadyLoad
 from dragoman.errors import ConfigError
 from dragoman.gateway.config import Config, Listen, load
 from dragoman.server.listening import bind, bind_several
-from dragoman.server.workers import check_several
+from dragoman.server.worker import VARIABLE, Place, Word
+from dragoman.server.workers import Parent, check_several
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
@@ -111,7 +113,7 @@ def test_limits_that_each_process_would_count_for_itself_are_refused() -> None:
 
 
 def test_budgets_that_each_process_would_count_for_itself_are_refused() -> None:
-    text = '[[budgets]]\nscope = "organization"\nperiod = "day"\nlimit_usd = 5\nhard = true\n'
+    text = '[[budgets]]\nscope = "organization"\nperiod = "day"\nusd = 5\n'
     with pytest.raises(ConfigError, match=r"budgets are configured"):
         check_several(config_of(text))
 
@@ -392,16 +394,48 @@ async def test_a_thread_that_another_worker_has_is_not_found(several: Several) -
         assert (reply.status, code) in {(200, None), (404, "thread_not_found"), (400, "thread_already_continued")}
 
 
-def test_a_worker_hands_its_place_to_nobody(several: Several) -> None:
+def test_a_worker_hands_its_place_to_nobody() -> None:
     """What it starts itself must not take it for its parent."""
-    for pid in several.workers:
-        names = {each.partition("=")[0] for each in Path(f"/proc/{pid}/environ").read_text().split("\0")}
-        assert "DRAGOMAN_WORKER" in names  # as it was started; it takes it out for what it starts
-    from dragoman.server.worker import VARIABLE, Place
-
-    env = {VARIABLE: ""}
+    ours, theirs = socket.socketpair()
+    (listening,) = bind_several(Listen("127.0.0.1", 0), 1)
+    env = {VARIABLE: f"0:{theirs.detach()}:{listening.detach()}", "PATH": "/bin"}
+    place = Place.take(env)
+    assert env == {"PATH": "/bin"}
+    assert place is not None
+    assert not any(sock.get_inheritable() for sock in place.sockets)
+    place.tell(Word(state="ready"))
+    assert b'"ready"' in ours.recv(1000)
+    place.close()
+    assert ours.recv(1000) == b""
+    ours.close()
     assert Place.take(env) is None
-    assert env == {}
+
+
+def test_a_worker_that_is_ready_is_not_killed_for_taking_long_to_start(tmp_path: Path) -> None:
+    """While others serve, a start has a limit, which ends with it."""
+    config = config_of("")
+    sockets = bind_several(Listen("127.0.0.1", 0), 2)
+    ready = (
+        "import os, socket; socket.socket(fileno=int(os.environ['%s'].split(':')[1])).send(b'{\"state\":\"ready\"}\\n')"
+    )
+    sleeper = f"{ready % VARIABLE}; import signal; signal.pause()"
+    parent = Parent(config, os.environ, [sys.executable, "-c", sleeper], sockets, out=io.StringIO())
+    try:
+        parent._start(parent._slots[0])
+        (first,) = parent._workers
+        wait_until(lambda: parent._hear(first) or first.state == "serving", "the first is not ready")
+        (other,) = parent._workers - {first}
+        assert other.end_by is not None
+        wait_until(lambda: parent._hear(other) or other.state == "serving", "the other is not ready")
+        assert (first.end_by, other.end_by) == (None, None)
+    finally:
+        for worker in parent._workers:
+            worker.process.kill()
+            worker.process.wait()
+            worker.line.close()
+        parent._selector.close()
+        for sock in sockets:
+            sock.close()
 
 
 def test_lines_of_the_log_are_whole(several: Several) -> None:

@@ -1,7 +1,10 @@
 """The ledger's writing side: the same rules over SQLite and PostgreSQL."""
 
 import asyncio
+import gc
+import threading
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -174,3 +177,26 @@ async def test_a_database_in_memory_keeps_the_newest_rows(monkeypatch: pytest.Mo
     assert 100 <= len(rows) <= 150
     assert sorted(each["id"] for each in rows)[0] == f"req_{1000 - len(rows):06}"
     assert {each["requests"] for each in sums} == {1000}
+
+
+async def test_trouble_whose_caller_has_gone_is_no_fault(tmp_path: Path) -> None:
+    """A request may be cancelled while it waits for a database that then turns out to be away."""
+    store = SQLStore(f"sqlite:///{tmp_path}/dragoman.db")
+    await store.open()
+    told: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    may_fail = threading.Event()
+
+    def fail(_: Any) -> None:
+        may_fail.wait()
+        raise StoreError("away")
+
+    waiting = asyncio.create_task(store._run(fail))
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    may_fail.set()
+    await store.close()
+    del waiting
+    gc.collect()
+    assert told == []

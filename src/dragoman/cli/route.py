@@ -97,48 +97,38 @@ def _looked_up(config: Path | None, request: bytes) -> dict[str, Any]:
     import time
 
     from dragoman.gateway.auth import Principal
-    from dragoman.gateway.call import Asked, Call
     from dragoman.gateway.catalogue import Catalogue
     from dragoman.gateway.config import load
     from dragoman.gateway.dispatch import Dispatch
     from dragoman.gateway.open import caches_itself
     from dragoman.gateway.prices import Prices
-    from dragoman.gateway.route_report import report
+    from dragoman.gateway.route_report import explain as explained
     from dragoman.gateway.routing import Router
-    from dragoman.providers.base import Operation
     from dragoman.wire.headers import Headers
 
     settings: Config = load(config, os.environ)
     prices = Prices.load(settings, today=datetime.datetime.now(datetime.UTC).date())
     router = Router(settings, Catalogue.load())
     dispatch = Dispatch(router, prices=prices, caches=caches_itself, clock=time.monotonic)
-    call = Call(
-        operation=Operation.MESSAGES,
-        headers=Headers([("anthropic-version", "2023-06-01")]),
-        body=request,
-        request_id="",
-        arrived=0.0,
-    )
+    headers = Headers([("anthropic-version", "2023-06-01")])
     try:
-        asked = Asked.read(call, Principal("", "", "", ""), refuse_unknown_betas=False)
-        return report(asked.model, dispatch.explain(asked))
+        return explained(dispatch, Principal("", "", "", ""), headers, request)[1]
     except ApiError as error:
         raise ConfigError(error.message) from error
 
 
 def _asked_there(url: str, key: str | None, request: bytes) -> dict[str, Any]:
-    import httpx2
     import msgspec
+
+    from dragoman import APIError, Client
 
     presented = key or os.environ.get("DRAGOMAN_API_KEY")
     if not presented:
         raise ConfigError("a key is missing: give one with --key, or set DRAGOMAN_API_KEY")
-    headers = {"x-api-key": presented, "anthropic-version": "2023-06-01", "content-type": "application/json"}
     try:
-        reply = httpx2.post(f"{url.rstrip('/')}/v1/dragoman/route", content=request, headers=headers, timeout=30.0)
-        found: dict[str, Any] = msgspec.json.decode(reply.content)
-    except (httpx2.HTTPError, httpx2.InvalidURL, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{url}: no answer of a dragoman: {error}. Is it the address of one?") from error
-    if reply.status_code != 200:
-        raise ConfigError(f"{url}: {found.get('error', {}).get('message', reply.status_code)}")
+        with Client(base_url=url, api_key=presented, max_retries=1) as client:
+            found = client.post("/v1/dragoman/route", body=msgspec.json.decode(request), cast_to=object)
+    except APIError as error:
+        raise ConfigError(f"{url}: {error}") from error
+    assert isinstance(found, dict)
     return found

@@ -137,6 +137,11 @@ class Entry:
             self._first_content = self._clock()
 
     @property
+    def is_counted(self) -> bool:
+        """It has so many attempts and no more: whatever is sent is one of them."""
+        return self.attempt is not None and len(self.attempt.plan.routes) > 1
+
+    @property
     def first_content(self) -> float | None:
         """When it came, in monotonic seconds."""
         return self._first_content

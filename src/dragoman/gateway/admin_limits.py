@@ -4,7 +4,7 @@ What limits do is in `limits.py`; what is set here goes into the store's setting
 seconds (`policies.py`).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -57,7 +57,8 @@ TYPES: Mapping[str, str] = {
     "tpd": "tokens_per_day",
 }
 COUNTS = "token counting"
-NUMBERS = ("rpm", "itpm", "otpm", "tpm", "tpd", "count_rpm", "concurrent")
+RATES = ("rpm", "itpm", "otpm", "tpm", "tpd")
+NUMBERS = (*RATES, "count_rpm", "concurrent")
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -326,12 +327,15 @@ def _group_config(model: str, given: Any) -> GroupConfig:
 
 
 def _tier(tier: TierConfig) -> Tier:
-    read: Callable[[Any], dict[str, Any]] = lambda of: {each: getattr(of, each) for each in NUMBERS[:5]}  # noqa: E731
     return Tier(
         name=tier.name,
         origin=_origin(tier),
         count_rpm=tier.count_rpm,
         concurrent=tier.concurrent,
-        groups={model: GroupLimits(**read(group)) for model, group in tier.groups.items()},
-        **read(tier),
+        groups={model: GroupLimits(**_rates(group)) for model, group in tier.groups.items()},
+        **_rates(tier),
     )
+
+
+def _rates(limits: TierConfig | GroupConfig) -> dict[str, Any]:
+    return {name: getattr(limits, name) for name in RATES}

@@ -92,6 +92,9 @@ class KeyWithSecret(Key, frozen=True, kw_only=True):
 
     key: str
 
+    def __repr__(self) -> str:  # never with the key
+        return f"KeyWithSecret({self.id})"
+
 
 class KeyCreate(Wire, frozen=True, kw_only=True):
     """`expires_at`: RFC 3339. `models`: patterns of names. `addresses`: networks. `role`: makes an admin key."""
@@ -277,6 +280,9 @@ class BudgetCreate(Wire, frozen=True, kw_only=True):
     alerts: list[int] | None = None
     webhook: str | None = None
 
+    def __repr__(self) -> str:  # without the webhook, whose path may be a secret
+        return f"BudgetCreate({self.scope}, {self.limit_usd}, ...)"
+
 
 class BudgetUpdate(Wire, frozen=True, kw_only=True):
     """What is not given stays; a null webhook goes."""
@@ -286,6 +292,9 @@ class BudgetUpdate(Wire, frozen=True, kw_only=True):
     unknown_price: Literal["allow", "refuse"] | None = None
     alerts: list[int] | None = None
     webhook: str | None = None
+
+    def __repr__(self) -> str:  # without the webhook, whose path may be a secret
+        return f"BudgetUpdate({self.limit_usd}, ...)"
 
 
 class BudgetQuery(Struct, frozen=True, kw_only=True):
@@ -322,6 +331,9 @@ class Credential(Struct, frozen=True, kw_only=True):
 class CredentialCreate(Wire, frozen=True, kw_only=True):
     name: Name
     key: Annotated[str, Meta(min_length=1, max_length=10_000)]
+
+    def __repr__(self) -> str:  # never with the key
+        return f"CredentialCreate({self.name})"
 
 
 class CredentialDeleted(Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from dragoman.wire.types import Usage
 
 __all__ = ["Homes", "Warm", "conversation"]
 
-KEPT = 50_000  # conversations, some 200 bytes each
+KEPT = 10_000  # conversations, some 500 bytes each
 SHORT_S = 300.0  # that a cache lives after its last use, unless an hour was asked for
 LONG_S = 3600.0
 LONG_TTL = b'"1h"'

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from dragoman.errors import ApiError, StoreError, Unavailable
@@ -31,6 +32,7 @@ log = logging.getLogger("dragoman.budgets")
 K = TypeVar("K")
 V = TypeVar("V")
 
+CATCH_UP_S = 2.0  # that a first request of a budget waits for the ledger at most
 REFRESH_S = 5.0  # between two readings of the database's budgets
 CALLERS_KEPT = 10_000
 ACTIVES_KEPT = 100_000
@@ -40,7 +42,8 @@ UNPRICED_NANO = 1  # what a request of unknown price takes: it passes while anyt
 class Budgets:
     """The budgets of the file and of the database.
 
-    `wall` gives Unix seconds; `tell` takes alerts; `candidates` says who else may answer a name.
+    `wall` gives Unix seconds; `tell` takes alerts; `candidates` says who else may answer a name; `catch_up` returns
+    when the ledger has all that has ended by now.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Budgets:
         default_workspace_id: str,
         tell: Tell,
         candidates: Callable[[str], Candidates] | None = None,
+        catch_up: Callable[[], Awaitable[None]] | None = None,
         wall: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -61,6 +65,7 @@ class Budgets:
         self._prices = prices
         self._default_workspace_id = default_workspace_id
         self._candidates = candidates
+        self._catch_up = catch_up
         self._wall = wall
         self._sleep = sleep
         self._began = wall()
@@ -116,6 +121,7 @@ class Budgets:
         """
         active = self._by_id[purse.budget_id]
         try:
+            await self._wait_for_ledger()
             return await self._store.first_spent(
                 purse.budget_id, (purse.window_start, purse.window_end), active.record.scope, active.scope_id
             )
@@ -124,6 +130,13 @@ class Budgets:
                 return 0
             log.warning("the budget %s cannot be checked: %s", purse.budget_id, error)
             raise Unavailable("Budgets cannot be checked at the moment. Please try again shortly.") from error
+
+    async def _wait_for_ledger(self) -> None:
+        """Or what a process has spent that was killed a moment ago would be known to the ledger alone."""
+        if self._catch_up is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CATCH_UP_S):
+                    await self._catch_up()
 
     def refusal(self, purse: Purse, spent_nano: int) -> ApiError:
         """The error for a request that `purse` has not enough left for; others have spent or reserved `spent_nano`."""

@@ -203,7 +203,8 @@ def load(
     `listen`, `database` and `workers` come from the command line and win over DRAGOMAN_LISTEN, DRAGOMAN_DATABASE and
     DRAGOMAN_WORKERS, which win over the file. An empty variable counts as unset. `script` is for the offline engine,
     which then answers every model that nothing else is configured for. `text` is what a file would hold, and then
-    none is read; `default_database` takes the place of the default. Raises ConfigError, which lists every problem, one a line.
+    none is read; `default_database` takes the place of the default. Raises ConfigError, which lists every problem, one
+    a line.
     """
     file, content = _read_file(path, env) if text is None else (None, text)
     sheet = Sheet(file, content, env=env, homes=_HOMES)

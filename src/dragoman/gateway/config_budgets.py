@@ -145,6 +145,9 @@ class BudgetConfig(msgspec.Struct, frozen=True, kw_only=True):
     webhook: Annotated[str | None, _webhook] = None
     unknown_price: Annotated[UnknownPrice, choice("allow", "refuse")] = "allow"
 
+    def __repr__(self) -> str:  # without the webhook, whose path may be a secret
+        return f"BudgetConfig({self.scope}, {self.usd}, {self.period})"
+
 
 _NEEDED: Final = {
     "scope": 'Add scope = "organization", or whose budget it is.',

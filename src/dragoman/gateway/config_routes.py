@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from dragoman.gateway.attempts import ATTEMPTS
 from dragoman.gateway.choosing import POLICIES, Policy
 from dragoman.gateway.config_sheet import Readers, Sheet
 from dragoman.gateway.config_text import KeyPath, dotted
@@ -60,12 +61,17 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True):
     targets: Annotated[tuple[TargetName, ...], targets]
     policy: Annotated[Policy, choice(*POLICIES)] = "ordered"
     weights: Annotated[tuple[float, ...] | None, _weights] = None
-    attempts: Annotated[int, whole(1, 10)] = 3
+    attempts: Annotated[int | None, whole(1, 20)] = None
     unpriced: Annotated[str, choice("last", "refuse")] = "last"
     continue_cut: Annotated[bool, yes_or_no] = False
     hedge: Annotated[bool, yes_or_no] = False
     cache_s: Annotated[int, whole(0, 30 * 86_400)] = 0
     when: tuple[ConditionConfig, ...] = ()
+
+    @property
+    def limit(self) -> int:
+        """How many attempts a request has: each target gets one at least."""
+        return self.attempts or max(ATTEMPTS, len(self.targets))
 
     @property
     def is_pattern(self) -> bool:
@@ -190,6 +196,6 @@ def _describe(route: RouteConfig) -> str:
         said = f"answered by {names}"
     else:
         how = {"ordered": "in this order", "least_busy": "the least busy"}.get(route.policy, route.policy)
-        said = f"answered by {names} ({how}, {route.attempts} attempts)"
+        said = f"answered by {names} ({how}, {route.limit} attempts)"
     others = f"; others under {len(route.when)} conditions" if route.when else ""
     return said + others

@@ -166,6 +166,8 @@ class ProviderKeys:
                 if not self._is_store_away:
                     log.warning("keys of providers stay as they are: %s", error)
                 self._is_store_away = True
+            except Exception:
+                log.exception("keys of providers could not be refreshed by a fault of dragoman's")
             else:
                 self._is_store_away = False
 

@@ -136,9 +136,9 @@ class Dispatch:
         self._capacities: dict[str, Capacity] = {}
 
     def breaker(self, route: Route) -> Breaker:
-        found = self._breakers.get(route.name)
+        found = self._breakers.get(route.target)
         if found is None:
-            found = self._breakers[route.name] = Breaker()
+            found = self._breakers[route.target] = Breaker()
         return found
 
     def plan(self, asked: Asked) -> Plan:
@@ -167,7 +167,7 @@ class Dispatch:
         is_lone = len(routes) == 1 and not self._has_several_keys(routes[0])
         attempts = Attempts(
             range(len(routes)),
-            limit=1 if is_lone else plan.rule.attempts,
+            limit=1 if is_lone else plan.rule.limit,
             context_of=lambda at: _context(routes[at]),
             has_other_key=lambda at: self._has_fresh_key(routes[at]),
             random=self._lot,
@@ -178,7 +178,7 @@ class Dispatch:
             if step.pause_s:
                 await self._sleep(step.pause_s)
             error = None
-            other = _other(plan, step.place) if attempts.made == 1 and attempts.made < plan.rule.attempts else None
+            other = _other(plan, step.place) if attempts.made == 1 and attempts.made < plan.rule.limit else None
             try:
                 attempt = await self._begin(routes[step.place], plan, entry)
                 if other is None:
@@ -291,7 +291,7 @@ class Dispatch:
 
     def _patience_s(self, route: Route) -> float:
         """How long its first content nearly always takes at most."""
-        known = self.speeds.expected(route.name, self._clock())
+        known = self.speeds.expected(route.target, self._clock())
         return HEDGE_S if known is None else max(LEAST_HEDGE_S, known.first_p95_s)
 
     def failed(self, attempt: Attempt, failure: Failure) -> None:
@@ -305,7 +305,7 @@ class Dispatch:
             breaker.cool(now, COOLING_S if failure.retry_after_s is None else failure.retry_after_s)
         elif is_upstream_fault(failure.status):
             breaker.failed(now)
-            self.speeds.note_failure(route.name, now, waited_s=now - attempt.began)
+            self.speeds.note_failure(route.target, now, waited_s=now - attempt.began)
             if attempt.plan.key is not None:
                 self.homes.forget(attempt.plan.key, route.name)
         else:
@@ -331,7 +331,7 @@ class Dispatch:
         rest_s = now - first if entry.stream else None
         if outcome == "answered":
             self.speeds.note(
-                route.name, now, first_s=first - attempt.began, output_tokens=usage.output_tokens, rest_s=rest_s
+                route.target, now, first_s=first - attempt.began, output_tokens=usage.output_tokens, rest_s=rest_s
             )
             self.lengths.note(route.model_name, usage.output_tokens)
         if attempt.plan.key is not None:
@@ -343,13 +343,13 @@ class Dispatch:
         await capacity.enter()
         now = self._clock()
         self.breaker(route).begun(now)
-        self._running[route.name] = self._running.get(route.name, 0) + 1
+        self._running[route.target] = self._running.get(route.target, 0) + 1
         attempt = Attempt(self, route, plan, now)
         entry.attempted(attempt, queued_s=now - came)
         return attempt
 
     def _leave(self, attempt: Attempt) -> None:
-        self._running[attempt.route.name] -= 1
+        self._running[attempt.route.target] -= 1
         self._capacity(attempt.route).leave(self._clock() - attempt.began)
 
     def _capacity(self, route: Route) -> Capacity:
@@ -407,14 +407,14 @@ class Dispatch:
             weight=weight,
             is_well=breaker.allows(now),
             wait_s=breaker.wait_s(now),
-            running=self._running.get(route.name, 0),
+            running=self._running.get(route.target, 0),
             room=self._capacity(route).room,
             context_tokens=_context(route),
             images=_can(route, "image_input"),
             documents=_can(route, "pdf_input"),
             is_home=is_home,
             cost_nano=self._cost(route, asked, need, warm, expected),
-            speed=self.speeds.expected(route.name, now),
+            speed=self.speeds.expected(route.target, now),
         )
 
     def _cost(self, route: Route, asked: Asked, need: Need, warm: Warm | None, output_tokens: float) -> int | None:

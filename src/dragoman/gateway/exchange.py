@@ -134,7 +134,7 @@ class Exchange:
             self.redaction = Redaction(signed.headers)
             self.entry.route = self._route
             self.entry.note_sent()
-            response = self._response = await provider.send(signed)
+            response = self._response = await provider.send(signed, is_sent_once=self.entry.is_counted)
             if provider.has_several_keys:
                 after = next((value for name, value in response.headers if name == "retry-after"), None)
                 provider.told(target, response.status, after)

@@ -139,6 +139,7 @@ class Journal:
         self._is_asleep = False  # until the next row
         self._flusher: asyncio.Task[None] | None = None
         self._storing = asyncio.Lock()
+        self._has_looked = asyncio.Event()  # once at what others left
         self._is_store_away = False
         self._is_childs = False
 
@@ -158,8 +159,7 @@ class Journal:
         """Store what is left, within bounds. What cannot be stored now the next process finds."""
         if self._flusher is not None:
             self._flusher.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._flusher
+            await asyncio.wait({self._flusher})
             self._flusher = None
         try:
             async with asyncio.timeout(self._close_s):
@@ -175,6 +175,11 @@ class Journal:
         async with self._storing:
             while self.waiting:
                 await self._store_some()
+
+    async def catch_up(self) -> None:
+        """Until what waits is stored, here and of processes that had died when this one began. Raises StoreError."""
+        await self._has_looked.wait()
+        await self.flush()
 
     # -- notes: on the request's path --
 
@@ -316,6 +321,7 @@ class Journal:
                 if (now := self._clock()) >= look_at:
                     look_at = now  # in vain while the store is away
                     await self._take_over()
+                    self._has_looked.set()
                     look_at = now + TAKE_OVER_S
                 if not self.waiting:
                     self._wake.clear()

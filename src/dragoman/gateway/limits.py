@@ -6,26 +6,28 @@ budgets. It takes all of them in one step of the counters, or nothing. Who is in
 an administrator sets while the server runs (`policies.py`); the arithmetic is in `store/buckets.py`.
 """
 
+import asyncio
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Literal, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 
 from dragoman.errors import ApiError, ConfigError, Overloaded, RateLimited, StoreError, Unavailable
 from dragoman.providers.base import Operation
-from dragoman.store.buckets import DAY_S, MINUTE_S, ROUNDING_S
-from dragoman.store.counters import Counters, Demand, Gate, Order, Purse, Taking
+from dragoman.store.buckets import ROUNDING_S
+from dragoman.store.counters import Counters, Demand, Order, Purse, Taking
 from dragoman.store.memory import MemoryCounters
-from dragoman.wire.ratelimits import FAMILY, Window, rate_limit_headers
+from dragoman.wire.ratelimits import FAMILY, rate_limit_headers
 from dragoman.wire.types import Usage
 
 from .auth import Principal
 from .call import Asked
 from .config_limits import EVERY, GroupConfig, LimitsConfig, TierConfig
 from .input_estimate import DELTA, estimate_input_tokens, estimate_output_tokens
+from .limit_plans import KINDS, NO_PLAN, Kind, Line, Plan, Scope, windows
 from .model_groups import LINES, OTHER, Group, ModelGroups
 from .routing import Route
 
@@ -36,17 +38,8 @@ TOKENS_LIMIT = 10_000_000  # of one request, whatever an upstream says
 PLANS_KEPT = 10_000
 NAME_SHOWN = 256  # characters of a model's name
 AWAY = "The limits of this request cannot be looked up right now. Please try again shortly."
-
 ASKED_AGAIN = 3  # times, when the counters do not know yet what was spent of a budget
 
-Kind = Literal["requests", "input", "output", "tokens", "day"]
-_FAMILIES: Mapping[Kind, Literal["requests", "input-tokens", "output-tokens", "tokens"]] = {
-    "requests": "requests",
-    "input": "input-tokens",
-    "output": "output-tokens",
-    "tokens": "tokens",
-    "day": "tokens",  # of all that is in force the one that has the least left
-}
 _UNITS: Mapping[Kind, str] = {
     "requests": "requests per minute",
     "input": "input tokens per minute",
@@ -54,13 +47,7 @@ _UNITS: Mapping[Kind, str] = {
     "tokens": "tokens per minute",
     "day": "tokens per day",
 }
-_KINDS: Mapping[str, Kind] = {"rpm": "requests", "itpm": "input", "otpm": "output", "tpm": "tokens", "tpd": "day"}
 _WHOSE = {"organization": "your organization's", "workspace": "your workspace's", "key": "your API key's"}
-
-
-# Of a limit: what is left, of how much a period, its place among the lines, when it is full (monotonic seconds).
-State = tuple[float, int, int, float]
-AFTER_LINES = 1000
 
 
 class Spending(Protocol):
@@ -90,80 +77,6 @@ class LimitReached(RateLimited):
 
     def headers(self) -> list[tuple[str, str]]:
         return [*super().headers(), *self._told]
-
-
-class Scope(Struct, frozen=True, cache_hash=True):
-    """Whose limits: what it is, its id, the name of its tier, and how many requests it may have at once."""
-
-    kind: str  # of _WHOSE
-    id: str
-    tier: str
-    concurrent: int | None
-
-
-class Line(Struct, frozen=True):
-    """One limit that is in force for a caller: so many a period, in the bucket `key`."""
-
-    scope: Scope
-    kind: Kind
-    limit: int
-    period_s: int
-    key: str
-    fixed: Demand | None  # what any request wants of it, unless its input counts
-
-    @classmethod
-    def of(cls, scope: Scope, kind: Kind, limit: int, *, part: str) -> "Line":
-        """`part` names the models that share it. A request needs itself, and room for any output (LIM-3, LIM-4)."""
-        key = f"{scope.kind}\n{scope.id}\n{part}\n{kind}"  # a text keeps its hash
-        period_s = DAY_S if kind == "day" else MINUTE_S
-        cost = {"requests": 1, "output": 0}.get(kind)
-        fixed = None if cost is None else Demand(key, limit, 1, cost, period_s)
-        return cls(scope, kind, limit, period_s, key, fixed)
-
-    @property
-    def is_output(self) -> bool:
-        """Output counts towards it."""
-        return self.kind in ("output", "tokens", "day")
-
-
-class Plan(Struct, frozen=True):
-    """What limits a caller's requests to a group of models: which limits, and what a caller is told of them.
-
-    `families`: of each the places of its limits among `lines`. `sums`: those of input and output of one scope.
-    """
-
-    lines: tuple[Line, ...] = ()
-    gates: tuple[Gate, ...] = ()
-    demands: tuple[Demand, ...] | None = None  # of any request, where they do not depend on its input
-    counts_cache_reads: bool = False
-    refills: tuple[tuple[int, float], ...] = ()  # of each limit how much it is, and how much of it comes in a second
-    families: tuple[tuple[Kind, tuple[int, ...]], ...] = ()
-    sums: tuple[tuple[int, ...], ...] = ()
-
-    @classmethod
-    def of(cls, scopes: Iterable[Scope], lines: tuple[Line, ...], group: Group | None) -> "Plan":
-        families: dict[str, tuple[Kind, list[int]]] = {}
-        sums: dict[Scope, list[int]] = {}
-        for at, line in enumerate(lines):
-            families.setdefault(_FAMILIES[line.kind], (line.kind, []))[1].append(at)
-            if line.kind in ("input", "output"):
-                sums.setdefault(line.scope, []).append(at)
-        if sums:
-            families.setdefault("tokens", ("tokens", []))
-        fixed = [line.fixed for line in lines if line.fixed is not None]
-        return cls(
-            lines,
-            tuple(Gate(f"{each.kind}\n{each.id}", each.concurrent) for each in scopes if each.concurrent is not None),
-            tuple(fixed) if len(fixed) == len(lines) else None,
-            group is not None and group.counts_cache_reads,
-            tuple((line.limit, line.limit / line.period_s) for line in lines),
-            tuple((families[name][0], tuple(families[name][1])) for name in _TOLD if name in families),
-            tuple(map(tuple, sums.values())),
-        )
-
-
-NO_PLAN = Plan()
-_TOLD = tuple(dict.fromkeys(_FAMILIES.values()))  # in this order
 
 
 class Held(Struct):
@@ -253,6 +166,7 @@ class Limits:
         self._max_running = max_running
         self._clock = clock
         self._wall = wall
+        self._learning: dict[str, asyncio.Future[None]] = {}  # by the key of a purse
         self.use(config or LimitsConfig())
 
     def use(self, config: LimitsConfig) -> None:
@@ -289,7 +203,7 @@ class Limits:
     def told(self, held: Held) -> list[tuple[str, str]]:
         """The headers that tell the state of these limits."""
         offset = self._wall() - held.now
-        return rate_limit_headers(_windows(held.plan, held.taking.full_at, held.now, offset))
+        return rate_limit_headers(windows(held.plan, held.taking.full_at, held.now, offset))
 
     def settle(
         self, held: Held, usage: Usage | None, *, status: int, output_seen: int, cost_nano: int | None = None
@@ -333,16 +247,30 @@ class Limits:
             for _ in range(ASKED_AGAIN):
                 if not taking.unknown:
                     return taking
-                assert self._spending is not None
                 for place in taking.unknown:
-                    purse = order.purses[place]
-                    await self.counters.set_spent(purse, await self._spending.spent(purse))
+                    await self._learn(order.purses[place])
                 taking = await self.counters.take(order, now)
         except StoreError as error:
             raise Unavailable(AWAY) from error
         if taking.unknown:
             raise Unavailable(AWAY)
         return taking
+
+    async def _learn(self, purse: Purse) -> None:
+        """Have the counters told what was spent. When a window begins, all requests ask: the ledger is asked once."""
+        learning = self._learning.get(purse.key)
+        if learning is None:
+            learning = asyncio.ensure_future(self._tell_spent(purse))
+            learning.add_done_callback(lambda done: done.cancelled() or done.exception())  # also if nobody waits for it
+            self._learning[purse.key] = learning
+        await asyncio.shield(learning)
+
+    async def _tell_spent(self, purse: Purse) -> None:
+        assert self._spending is not None
+        try:
+            await self.counters.set_spent(purse, await self._spending.spent(purse))
+        finally:
+            del self._learning[purse.key]
 
     def _refusal(self, held: Held, asked: Asked) -> ApiError:
         """What a budget refuses no waiting helps, so it is told first."""
@@ -405,7 +333,7 @@ class Limits:
         """Counting tokens has its own, independent of Messages, and one for all models (LIM-6)."""
         part = "counts" if group is None else group.name
         return tuple(
-            Line.of(scope, _KINDS[name], limit, part=part)
+            Line.of(scope, KINDS[name], limit, part=part)
             for scope in scopes
             for name, limit in self.rates(scope.tier, group).items()
         )
@@ -420,7 +348,7 @@ class Limits:
             return {} if own.count_rpm is None else {"rpm": own.count_rpm}
         special = self._special[tier]
         of_group = special.get(group.name) or special.get(group.line or "")
-        given = {name: (of_group and getattr(of_group, name)) or getattr(own, name) for name in _KINDS}
+        given = {name: (of_group and getattr(of_group, name)) or getattr(own, name) for name in KINDS}
         return {name: limit for name, limit in given.items() if limit is not None}
 
     def check(self, tier: TierConfig) -> None:
@@ -475,30 +403,3 @@ def _actual(held: Held, usage: Usage | None, status: int, output_seen: int) -> l
 
 def _bounded(tokens: int) -> int:
     return max(0, min(tokens, TOKENS_LIMIT))
-
-
-def _windows(plan: Plan, full_at: Sequence[float], now: float, offset: float) -> list[Window]:
-    """One window a family, of the limit that has the least left. `offset`: from monotonic seconds to Unix'."""
-    states: list[State] = []
-    for place, (limit, a_second) in enumerate(plan.refills):
-        at = full_at[place]
-        is_full = at <= now
-        states.append((limit if is_full else limit - (at - now) * a_second, limit, place, now if is_full else at))
-    windows = []
-    for kind, places in plan.families:
-        family = [states[place] for place in places]
-        if _FAMILIES[kind] == "tokens":  # HDR-35: input and output of one scope together, unless something is tighter
-            family += [_sum([states[place] for place in together]) for together in plan.sums]
-        left, limit, _, at = min(family)
-        windows.append(Window(_FAMILIES[kind], limit, left, at + offset))
-    return windows
-
-
-def _sum(states: Sequence[State]) -> State:
-    """Of one limit or of two; of equals a sum is told last."""
-    if len(states) == 1:
-        left, limit, place, at = states[0]
-        return left, limit, AFTER_LINES + place, at
-    one, other = states
-    left = max(0.0, one[0]) + max(0.0, other[0])
-    return left, one[1] + other[1], AFTER_LINES + one[2], max(one[3], other[3])

@@ -115,6 +115,7 @@ class Gateway:
             default_workspace_id=auth.workspace_id,
             tell=webhooks.tell,
             candidates=self.router.candidates,
+            catch_up=None if journal is None else journal.catch_up,
         )
         groups = ModelGroups(self.router, config)
         self.limits = Limits(

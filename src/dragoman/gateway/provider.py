@@ -76,9 +76,11 @@ class Provider:
         """As it is to be sent. Raises UpstreamFailed where there are no credentials to sign it."""
         return prepared if self.signer is None else await self.signer.signed(prepared)
 
-    async def send(self, signed: UpstreamRequest, timeouts: Timeouts | None = None) -> Response:
+    async def send(
+        self, signed: UpstreamRequest, timeouts: Timeouts | None = None, *, is_sent_once: bool = False
+    ) -> Response:
         """Raises TransportError."""
-        request = Request("POST", signed.url, signed.headers, signed.body, timeouts or self.timeouts)
+        request = Request("POST", signed.url, signed.headers, signed.body, timeouts or self.timeouts, is_sent_once)
         response = await self.transport.send(request)
         if response.status == REFUSED and isinstance(self.signer, Renewable):
             self.signer.discard(signed)

@@ -2,11 +2,23 @@
 
 from typing import Any
 
-from .dispatch import Explained
+from dragoman.providers.base import Operation
+from dragoman.wire.headers import Headers
 
-__all__ = ["report"]
+from .auth import Principal
+from .call import Asked, Call
+from .dispatch import Dispatch, Explained
+
+__all__ = ["explain", "report"]
 
 NANO = 1_000_000_000
+
+
+def explain(dispatch: Dispatch, principal: Principal, headers: Headers, body: bytes) -> tuple[str, dict[str, Any]]:
+    """Of a request to a model, that is not sent: the model's name, and the report. Raises ApiError."""
+    call = Call(operation=Operation.MESSAGES, headers=headers, body=body, request_id="", arrived=0.0)
+    asked = Asked.read(call, principal, refuse_unknown_betas=False)
+    return asked.model, report(asked.model, dispatch.explain(asked))
 
 
 def report(model: str, explained: Explained) -> dict[str, Any]:

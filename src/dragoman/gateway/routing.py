@@ -31,6 +31,7 @@ class Route(Struct, frozen=True, kw_only=True):
     model_name: str  # as the provider calls it
     model: Model | None  # what the catalogue knows of it; never None for our own engine
     name: str  # provider/model
+    target: str  # as it is configured, so there are only so many of them: provider/model, or provider/* for any model
     is_local: bool  # an engine of ours answers
 
     def __str__(self) -> str:
@@ -92,7 +93,8 @@ class Router:
     def _find(self, name: str) -> Candidates:
         rule = self._rule(name)
         if rule is None:
-            return Candidates(routes=(self._route(self._said(name), name),))
+            said = self._said(name)
+            return Candidates(routes=(self._route(said, name, target=f"{said.provider}/{ANY_NAME}"),))
         return Candidates(
             routes=self._routes(rule.targets, name),
             rule=rule,
@@ -112,25 +114,26 @@ class Router:
         found, missing = [], None
         for target in targets:
             try:
-                found.append(self._route(_filled(target, name), name))
+                found.append(self._route(_filled(target, name), name, target=str(target)))
             except NotFound as error:
                 missing = error
         if missing is not None and not found:
             raise missing
         return tuple(found)
 
-    def _route(self, target: TargetName, name: str) -> Route:
-        provider = self._providers[target.provider]
-        model = self._catalogue.resolve(target.model)
+    def _route(self, named: TargetName, name: str, *, target: str) -> Route:
+        provider = self._providers[named.provider]
+        model = self._catalogue.resolve(named.model)
         if provider.dialect == OFFLINE and model is None:
             raise NotFound(f"model: {name}")
         if self._refuses_retired and model is not None and model.lifecycle == "retired":
             raise NotFound(f"model: {name}")
         return Route(
             provider=provider,
-            model_name=target.model,
+            model_name=named.model,
             model=model,
-            name=str(target),
+            name=str(named),
+            target=target,
             is_local=provider.dialect == OFFLINE,
         )
 

@@ -6,6 +6,7 @@ What is said otherwise than there, because the ledger keeps other things: there 
 cost is not split by the type of its tokens. Groups that used nothing are left out.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
@@ -29,6 +30,7 @@ class Width(NamedTuple):
 
 
 WIDTHS: Final = {"1d": Width(DAY_S, 7, 31), "1h": Width(HOUR_S, 24, 168), "1m": Width(MINUTE_S, 60, 1440)}
+LONG_REPORT: Final = 500  # sums: 5 ms
 NOT_AVAILABLE: Final = "not_available"  # the place of a model that lets nobody choose one
 GEOS: Final = ("global", "us", NOT_AVAILABLE)
 SPEEDS: Final = ("standard", "fast")
@@ -81,7 +83,7 @@ async def usage_report(
             if _has_usage(each)
         ]
 
-    return _report(span, sums, items)
+    return await _report(span, sums, items)
 
 
 async def cost_report(
@@ -107,7 +109,7 @@ async def cost_report(
             if each.cost_nano or each.unpriced
         ]
 
-    return _report(span, sums, items)
+    return await _report(span, sums, items)
 
 
 def _span(query: Query, width: Width, now: float) -> _Span:
@@ -163,7 +165,14 @@ async def _sums(
     return await store.sums(width_s=span.width.seconds, start=span.start, end=span.end, by=by, where=where)
 
 
-def _report(span: _Span, sums: Sequence[UsageSum], items: Callable[[Iterable[UsageSum]], list[I]]) -> Report[I]:
+async def _report(span: _Span, sums: Sequence[UsageSum], items: Callable[[Iterable[UsageSum]], list[I]]) -> Report[I]:
+    """A long one, of many groups, takes a second to make: in a thread, so that nobody waits for that."""
+    if len(sums) > LONG_REPORT:
+        return await asyncio.to_thread(_filled, span, sums, items)
+    return _filled(span, sums, items)
+
+
+def _filled(span: _Span, sums: Sequence[UsageSum], items: Callable[[Iterable[UsageSum]], list[I]]) -> Report[I]:
     found: dict[int, list[UsageSum]] = {start: [] for start in range(span.start, span.end, span.width.seconds)}
     for each in sums:
         assert each.start is not None

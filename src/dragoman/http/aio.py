@@ -105,7 +105,7 @@ class FastTransport:
             except BaseException as exc:
                 is_stale = link.is_reused and not link.connection.received and isinstance(exc, ReplyBroken)
                 link.abort()
-                if not is_stale:
+                if not is_stale or request.is_sent_once:
                     raise
             # A server may close an idle connection while a request is on its way there; see foreign.py for why a POST
             # is sent again too. Not on another kept connection, which may be as dead: so this happens once.

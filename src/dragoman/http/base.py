@@ -137,6 +137,7 @@ class Request(msgspec.Struct, frozen=True):
     headers: list[tuple[str, str]] = []
     body: bytes = b""
     timeouts: Timeouts = Timeouts()
+    is_sent_once: bool = False  # never again, not even on a new connection (see Transport.send)
 
     def __repr__(self) -> str:
         """Without headers: tools that report an error show what its frames hold, and the key is not theirs."""

@@ -115,7 +115,7 @@ class HttpxTransport:
         try:
             return await self._attempt(exchange, self._pooled)
         except ReplyBroken:
-            if not exchange.is_stale:
+            if not exchange.is_stale or request.is_sent_once:
                 raise
         # A server may close an idle connection while a request is on its way there: nothing was read, and no byte
         # comes back. Every browser sends again then, a POST too. RFC 9110, section 9.2.2 would rather not, because a

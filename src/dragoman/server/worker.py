@@ -16,7 +16,7 @@ import msgspec
 
 __all__ = ["VARIABLE", "Place", "Word"]
 
-VARIABLE = "DRAGOMAN_WORKER"  # set by the parent: number, line, sockets, as descriptors
+VARIABLE = "DRAGOMAN_WORKER_PLACE"  # set by the parent: number, line, sockets, as descriptors
 READ_BYTES = 4096
 
 
@@ -27,6 +27,9 @@ class Word(msgspec.Struct, frozen=True, kw_only=True):
     first_key: str | None = None
     failed: str | None = None
     is_config: bool = False  # the reason is the configuration's
+
+    def __repr__(self) -> str:  # never with the key
+        return f"Word({self.state})"
 
 
 class Place:

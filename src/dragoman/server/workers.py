@@ -115,12 +115,18 @@ class Worker:
         with suppress(OSError):  # it is gone, or hears nothing any more
             self.line.send(word.encode() + b"\n")
 
-    def words(self) -> Iterator[Word]:
-        """What it has told since. Nothing: its line has ended."""
-        with suppress(OSError):
-            *lines, self._unread = (self._unread + self.line.recv(READ_BYTES)).split(b"\n")
-            for line in lines:
-                yield msgspec.json.decode(line, type=Word)
+    def words(self) -> list[Word] | None:
+        """What it has told since. None: its line has ended."""
+        try:
+            data = self.line.recv(READ_BYTES)
+        except BlockingIOError:
+            return []
+        except OSError:
+            data = b""
+        if not data:
+            return None
+        *lines, self._unread = (self._unread + data).split(b"\n")
+        return [msgspec.json.decode(line, type=Word) for line in lines]
 
     def signal(self, number: int) -> None:
         with suppress(ProcessLookupError):
@@ -196,10 +202,10 @@ class Parent:
                 self._stop()
 
     def _hear(self, worker: Worker) -> None:
-        words = list(worker.words())
-        if not words:
+        words = worker.words()
+        if words is None:
             self._selector.unregister(worker.line)
-        for word in words:
+        for word in words or ():
             if word.state == "failed":
                 worker.failed = word
             elif word.state == "leaving" and worker.state == "serving" and not self._is_stopping:
@@ -210,7 +216,7 @@ class Parent:
 
     def _take_over(self, worker: Worker, word: Word) -> None:
         slot = self._slots[worker.number]
-        worker.state = "serving"
+        worker.state, worker.end_by = "serving", None
         before, slot.has, slot.next = slot.has, worker, None
         if not self._is_up:
             self._is_up = True

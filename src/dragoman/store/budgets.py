@@ -55,6 +55,9 @@ class BudgetChanges(msgspec.Struct, frozen=True, kw_only=True):
     webhook: str | UnsetType | None = UNSET
     unknown_price: UnknownPrice | UnsetType = UNSET
 
+    def __repr__(self) -> str:  # as BudgetRecord
+        return f"BudgetChanges(limit_nano={self.limit_nano!r}, ...)"
+
 
 class Spending(msgspec.Struct, frozen=True):
     """What there is to know of one window of a budget."""

@@ -40,6 +40,9 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     workspace_tier: str | None = None
     workspace_archived_at: datetime | None = None
 
+    def __repr__(self) -> str:  # without the hashes
+        return f"KeyRecord({self.id}, {self.hint})"
+
     def status(self, now: datetime) -> KeyStatus:
         """Archived counts before expired, and that before inactive."""
         if self.revoked_at is not None:

@@ -42,8 +42,10 @@ def check_redis(url: str) -> str | None:
     port = found.groupdict().get("port")
     if port is not None and not (len(port) <= 5 and 0 < int(port) < 65_536):
         return "has no port from 1 to 65535 after its host"
-    if any("=" not in setting for setting in (found["query"] or "x=").split("&")):
-        return "has no name=value behind its ?"
+    for setting in (found["query"] or "db=").split("&"):  # others would change what is answered, or when
+        name, equals, _ = setting.partition("=")
+        if not equals or not (name == "db" or name.startswith("ssl_")):
+            return "has something behind its ? that is neither db=NUMBER nor ssl_...="
     return None
 
 

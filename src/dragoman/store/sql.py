@@ -115,11 +115,17 @@ class SQLStore(Store):
         loop = asyncio.get_running_loop()
         running = loop.run_in_executor(self._threads, self._translate, work, deadline)
         self._running.add(running)
-        running.add_done_callback(self._running.discard)
+        running.add_done_callback(self._note_end)
         if deadline is not None and self._database.deadline_s is not None:
             end = loop.call_later(self._database.deadline_s, deadline.pass_by)
             running.add_done_callback(lambda _: end.cancel())
         return await asyncio.shield(running)
+
+    def _note_end(self, running: "asyncio.Future[Any]") -> None:
+        """Whoever waited may have gone; then nobody else asks how it ended, and asyncio would complain of that."""
+        self._running.discard(running)
+        if not running.cancelled():
+            running.exception()
 
     def _translate(self, work: Callable[[], T], deadline: Deadline | None) -> T:
         """SQLAlchemy's and the driver's exceptions become StoreError, without the statement and its values."""
