@@ -32,9 +32,11 @@ from dragoman.gateway.config import (
     why_no_start,
 )
 from dragoman.gateway.config_budgets import BudgetConfig
+from dragoman.gateway.config_ledger import LedgerConfig
 from dragoman.gateway.config_limits import GroupConfig, LimitsConfig, TierConfig
 from dragoman.gateway.config_prices import PriceConfig, PriceTier
 from dragoman.gateway.config_routes import ConditionConfig
+from dragoman.gateway.hosts import known_hosts
 from dragoman.gateway.open import _transport as open_transport
 from dragoman.store.urls import database_file
 
@@ -591,6 +593,7 @@ DOCUMENTS = st.recursive(
 @given(st.dictionaries(NAMES, DOCUMENTS, max_size=4))
 @hypothesis.settings(max_examples=300, deadline=None)
 def test_whatever_the_values_the_file_loads_or_each_problem_is_one_line(document: dict[str, object]) -> None:
+    known_hosts()  # reads a file of ours, once
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(config_text.tomllib, "loads", lambda _text: document)
         try:
@@ -755,6 +758,7 @@ SECTIONS = {
     '`[tiers.NAME.groups."MODEL"]`': GroupConfig,
     "`[limits]`": LimitsConfig,
     "`[[budgets]]`": BudgetConfig,
+    "`[ledger]`": LedgerConfig,
     '`[prices."PROVIDER/MODEL"]`': PriceConfig,
     '`[[prices."PROVIDER/MODEL".tiers]]`': PriceTier,
 }
@@ -808,7 +812,7 @@ def test_every_field_of_a_table_is_a_setting_or_set_by_the_loader() -> None:
         (RouteConfig, "when"), (ConditionConfig, "origin"),
         (FaultConfig, "origin"), (Config, "limits"), (Config, "budgets"), (TierConfig, "name"), (TierConfig, "origin"),
         (TierConfig, "groups"), (GroupConfig, "origin"), (LimitsConfig, "tiers"),
-        (Config, "prices"), (PriceConfig, "origin"), (PriceConfig, "tiers"),
+        (Config, "prices"), (Config, "ledger"), (PriceConfig, "origin"), (PriceConfig, "tiers"),
     }  # fmt: skip
 
 

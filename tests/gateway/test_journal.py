@@ -17,8 +17,10 @@ from msgspec.structs import astuple
 from dragoman.errors import StoreError
 from dragoman.gateway import journal as journals
 from dragoman.gateway import journal_files
+from dragoman.gateway.config import load
 from dragoman.gateway.journal import Journal, Tokens
 from dragoman.gateway.journal_files import Segment, Writer, dead_writers, read_notes
+from dragoman.gateway.open import open_gateway
 from dragoman.store.ledger import LedgerRow
 from dragoman.store.sql import SQLStore
 
@@ -457,3 +459,25 @@ def test_the_form_of_notes_is_known() -> None:
     assert len(msgspec.structs.fields(LedgerRow)) == 36
     assert len(msgspec.structs.fields(journals.Begun)) == 13
     assert len(msgspec.structs.fields(Tokens)) == 9
+
+
+@pytest.mark.parametrize(
+    ("database", "named", "expected"),
+    [
+        ("sqlite:///{here}/my.db", None, "my.db.journal"),
+        ("sqlite:///{here}/my.db", "elsewhere", "elsewhere"),
+        ("sqlite://", None, None),
+        ("sqlite://", "elsewhere", "elsewhere"),
+        ("postgresql://somebody@127.0.0.1/x", None, "dragoman.journal"),
+    ],
+    ids=["file", "file, named", "memory", "memory, named", "postgresql"],
+)
+def test_where_the_journal_is(
+    database: str, named: str | None, expected: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = f'[ledger]\njournal_folder = "{named}"\n' if named else ""
+    config = load(None, {}, text=text, database=database.format(here=tmp_path))
+    gateway = open_gateway(config, {"DRAGOMAN_SECRET": "a secret of sixteen letters or more"})
+    assert gateway.journal is not None
+    assert gateway.journal._folder == (None if expected is None else tmp_path / expected)

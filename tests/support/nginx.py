@@ -54,6 +54,8 @@ class Nginx:
         temporary = "".join(
             f"    {name}_temp_path {folder}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
+        if os.geteuid() == 0:  # its workers are to write in our folder
+            text = f"user root;\n{text}"
         self._file.write_text(text.replace("http {\n", f"http {{\n{temporary}", 1))
 
     def check(self) -> str:

@@ -3,7 +3,8 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["echo_json", "grid", "show", "table_of"]
+__all__ = ["echo_json", "grid", "printable", "show", "table_of"]
 
 NUMBERS = ("context", "max output")  # headings of columns
 UNLIMITED_WIDTH = 10_000  # characters, where no terminal sets a limit: one row, one line, for grep
@@ -27,16 +28,32 @@ def echo_json(value: object) -> None:
 def table_of(*headings: str, numbers: Sequence[str] = NUMBERS) -> "Table":
     """Rows below their headings. What is too long for a narrow terminal goes on in the next line, here and below."""
     from rich.box import SIMPLE_HEAD
-    from rich.table import Column, Table
+    from rich.table import Column
 
     columns = [Column(each, overflow="fold", justify="right" if each in numbers else "left") for each in headings]
-    return Table(*columns, box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    return _plain_table()(*columns, box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
 
 
 def grid(columns: int) -> "Table":
-    from rich.table import Column, Table
+    from rich.table import Column
 
-    return Table.grid(*(Column(overflow="fold") for _ in range(columns)), padding=(0, 2, 0, 0))
+    return _plain_table().grid(*(Column(overflow="fold") for _ in range(columns)), padding=(0, 2, 0, 0))
+
+
+def printable(text: str) -> str:
+    """A text that does nothing to a terminal: callers name models, and others things, with whatever they like."""
+    return text if text.isprintable() else "".join(each if each.isprintable() or each == "\n" else "?" for each in text)
+
+
+@cache
+def _plain_table() -> "type[Table]":
+    from rich.table import Table
+
+    class Plain(Table):
+        def add_row(self, *cells: Any, **more: Any) -> None:
+            super().add_row(*(printable(each) if isinstance(each, str) else each for each in cells), **more)
+
+    return Plain
 
 
 def show(rows: "Table") -> None:

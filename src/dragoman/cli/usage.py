@@ -17,7 +17,7 @@ import typer
 from dragoman.errors import ConfigError
 
 from .options import AsJSON, ConfigPath, DatabaseURL, absent_database, option, with_database
-from .output import echo_json, show, table_of
+from .output import echo_json, printable, show, table_of
 
 if TYPE_CHECKING:
     from dragoman.store.ledger import LedgerRow
@@ -341,8 +341,10 @@ def _usd(amount: Decimal) -> str:
 
 
 def _harmless(value: object) -> object:
-    """A text that a spreadsheet would take for a formula: models are named by callers."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    """No text that a spreadsheet would take for a formula, or a terminal for a command: models are named by callers."""
+    if not isinstance(value, str):
+        return value
+    return f"'{printable(value)}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else printable(value)
 
 
 def _write_parquet(rows: Sequence[Row], names: Sequence[str], output: Path) -> None:

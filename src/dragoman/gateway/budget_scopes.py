@@ -1,6 +1,6 @@
 """Which budgets hold for a caller. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from dragoman.store.budgets import EVERY, BudgetRecord, ScopeKind
 from dragoman.store.counters import Purse
@@ -8,7 +8,7 @@ from dragoman.store.counters import Purse
 from .auth import Principal
 from .budget_windows import window_of
 
-__all__ = ["DEFAULT_WORKSPACE", "Active", "actives_of"]
+__all__ = ["DEFAULT_WORKSPACE", "Active", "Scopes", "actives_of"]
 
 DEFAULT_WORKSPACE = "default"  # as a workspace's id: the one of keys that are in none of their own
 
@@ -37,6 +37,30 @@ class Active:
         if record.period != "total" and not self._start <= now < self._end:
             self._start, self._end = window_of(record.period, record.zone, now)
         return Purse(self.id, self._start, self._end, record.limit_nano if record.is_hard else None, cost_nano)
+
+
+class Scopes:
+    """Budgets by whose they are: there may be as many as keys."""
+
+    def __init__(self, budgets: Sequence[BudgetRecord]) -> None:
+        self._budgets = budgets
+        self._places: dict[tuple[ScopeKind, str], list[int]] = {}
+        for place, record in enumerate(budgets):
+            self._places.setdefault(_place(record.scope, record.scope_id), []).append(place)
+
+    def near(self, principal: Principal) -> list[BudgetRecord]:
+        """Those that may hold for a caller, in their order."""
+        names = {
+            _place("organization", ""),
+            *(("workspace", each) for each in (principal.workspace_id, DEFAULT_WORKSPACE, EVERY)),
+            *(("key", each) for each in (principal.key_id, principal.key_name, EVERY)),
+        }
+        places = sorted(place for name in names for place in self._places.get(name, ()))
+        return [self._budgets[place] for place in places]
+
+
+def _place(scope: ScopeKind, scope_id: str) -> tuple[ScopeKind, str]:
+    return scope, "" if scope == "organization" else scope_id  # there is one
 
 
 def actives_of(principal: Principal, budgets: Iterable[BudgetRecord], default_workspace_id: str) -> tuple[Active, ...]:

@@ -19,7 +19,7 @@ from dragoman.store.counters import Purse
 from .auth import Principal
 from .budget_alerts import Alerts, Tell
 from .budget_costs import highest_cost
-from .budget_scopes import Active, actives_of
+from .budget_scopes import Active, Scopes, actives_of
 from .budget_words import price_refusal, refusal
 from .call import Asked
 from .prices import Prices
@@ -70,6 +70,7 @@ class Budgets:
         self._sleep = sleep
         self._began = wall()
         self._recorded: tuple[BudgetRecord, ...] = ()  # of the database
+        self._scopes = Scopes(self._configured)
         self._alerts = Alerts(store, tell, wall=wall)
         self._actives: dict[Principal, tuple[Active, ...]] = {}
         self._by_id: dict[str, Active] = {}
@@ -155,6 +156,7 @@ class Budgets:
         recorded = tuple(await self._store.list())
         if recorded != self._recorded:
             self._recorded = recorded
+            self._scopes = Scopes([*self._configured, *recorded])
             self.is_on = bool(self._configured or recorded)
             self._actives.clear()  # `_by_id` stays: requests are under way that took of them
 
@@ -172,7 +174,7 @@ class Budgets:
     def _actives_of(self, principal: Principal) -> tuple[Active, ...]:
         if (known := self._actives.get(principal)) is not None:
             return known
-        found = actives_of(principal, [*self._configured, *self._recorded], self._default_workspace_id)
+        found = actives_of(principal, self._scopes.near(principal), self._default_workspace_id)
         _keep(self._actives, principal, found, CALLERS_KEPT)
         for each in found:
             _keep(self._by_id, each.id, each, ACTIVES_KEPT)

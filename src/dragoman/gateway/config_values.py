@@ -352,8 +352,8 @@ def readable_file(value: object) -> str:
     try:
         with open(value, "rb"):
             return value
-    except OSError as error:
-        raise Refused(f"cannot be used ({error.strerror or error})", remedy) from error
+    except (OSError, ValueError) as error:  # ValueError: letters that no file system takes
+        raise Refused(f"cannot be used ({getattr(error, 'strerror', None) or error})", remedy) from error
 
 
 def why_no_identity(cert_file: str, key_file: str | None) -> str | None:
