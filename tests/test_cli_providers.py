@@ -6,6 +6,8 @@ import select
 import stat
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -194,3 +196,22 @@ def test_in_a_terminal_it_is_asked_for_and_not_echoed(folder: Path) -> None:
         assert command.wait(PATIENCE_S) == 0, said
     assert b"Kept cred_" in said
     assert KEY.encode() not in said
+
+
+def test_killed_at_any_moment_a_rotation_loses_nothing_and_goes_on(folder: Path) -> None:
+    """Pain 65. Some of the kills come before it has begun, some while it works, some after its end."""
+    for number in range(3):
+        output("providers", "add-key", "cloud", stdin=f"{KEY}-{number}")
+    command = [sys.executable, "-m", "dragoman", "rotate-master-key"]
+    began = time.monotonic()
+    subprocess.run(command, check=True, capture_output=True)
+    took_s = time.monotonic() - began
+    for part in (0.5, 0.7, 0.8, 0.9, 0.95):
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as rotating:
+            with suppress(subprocess.TimeoutExpired):
+                rotating.wait(took_s * part)
+            rotating.kill()
+        kept = json.loads(output("providers", "list", "--json"))["keys"]
+        assert [each["state"] for each in kept] == ["live"] * 3
+    assert "No other master key is needed any more." in output("rotate-master-key")
+    assert len((folder / "dragoman.db.master-key").read_text().split()) == 1

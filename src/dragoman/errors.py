@@ -3,7 +3,8 @@
     DragomanError
     ├── ApiError                     answered to the caller in the API's envelope
     │   ├── InvalidRequest      400  the request is wrong; the message names the field
-    │   │   └── BodyTimedOut         its body stood still
+    │   │   ├── BodyTimedOut         its body stood still
+    │   │   └── CannotCarry          all of it is wanted, and this provider would not get all of it
     │   ├── Unauthenticated     401  no key, or not one of ours
     │   ├── BillingProblem      402
     │   ├── PermissionDenied    403
@@ -33,6 +34,7 @@ __all__ = [
     "ApiError",
     "BillingProblem",
     "BodyTimedOut",
+    "CannotCarry",
     "ConfigError",
     "Conflict",
     "CutOff",
@@ -102,6 +104,10 @@ class BodyTimedOut(InvalidRequest):
     def headers(self) -> list[tuple[str, str]]:
         # The rest of the body may still be on its way; sent anew, it may arrive.
         return [("connection", "close"), ("x-should-retry", "true")]
+
+
+class CannotCarry(InvalidRequest):
+    """The caller wants all of the request carried, and this provider's dialect has no word for some of it."""
 
 
 class Unauthenticated(ApiError):

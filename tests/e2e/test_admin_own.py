@@ -383,7 +383,7 @@ async def test_routes_tell_what_answers_what() -> None:
         targets = ["one/claude-haiku-4-5", "one/claude-opus-4-8"]
     """
     async with Administered(toml=toml) as admin:
-        route = admin.gateway.router.route("one/claude-opus-4-8")
+        route = admin.gateway.router.candidates("nick").routes[1]
         for _ in range(5):
             admin.gateway.dispatch.breaker(route).failed(admin.gateway.clock())
         named, default = (await asked(admin, "GET", "routes"))["data"]

@@ -283,10 +283,10 @@ async def test_several_keys_take_turns_and_a_refused_one_rests() -> None:
 
 
 def known_as_quick(server: Serving, name: str) -> None:
-    for _ in range(5):
-        server.gateway.dispatch.speeds.note(
-            f"{name}/claude-opus-4-8", server.gateway.clock(), first_s=0.01, output_tokens=1, rest_s=None
-        )
+    now = server.gateway.clock()
+    for stream in (False, True) * 5:
+        pace = f"{name}/claude-opus-4-8", stream
+        server.gateway.dispatch.speeds.note(pace, now, first_s=0.01, output_tokens=1, rest_s=None)
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
@@ -424,7 +424,7 @@ async def test_never_inside_a_tool_input_or_a_thinking_block(block: dict[str, An
 
 
 async def test_when_nobody_can_go_on_the_error_is_told() -> None:
-    async with routed(CONTINUED, a=breaks_off("One"), b=FAILURES["529"]) as (server, _):
+    async with routed(f"{CONTINUED}\nattempts = 2", a=breaks_off("One"), b=FAILURES["529"]) as (server, _):
         answered = await ask(server, stream=True)
         assert (text_of(answered), events(answered.body)[-1][0]) == ("One", "error")
         outcomes = {row["outcome"] for row in server.rows if "." not in row["request_id"]}

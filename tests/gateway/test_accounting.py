@@ -333,3 +333,9 @@ def test_the_price_of_a_request_whose_process_died(told: bool) -> None:
     whole = 10 * 1000 + 100 * 1250 + 200 * 2000 + 4000 * 100 + 5 * 5000 + 2 * 10_000_000
     assert row.cost_nano == (whole if told else None)
     assert row.price_source == ("configuration" if told else "unknown")
+
+
+def test_a_count_whose_process_died_costs_nothing() -> None:
+    row = LedgerRow(id="req_1", at_us=1, operation="/v1/messages/count_tokens", provider="up", is_estimated=True)
+    price_row(PRICES, row)
+    assert (row.cost_nano, row.is_estimated) == (0, False)

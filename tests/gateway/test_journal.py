@@ -50,11 +50,10 @@ def row(number: int, **changes: Any) -> LedgerRow:
     return LedgerRow(id=f"req_{number}", at_us=number, operation="/v1/messages", **values)
 
 
-def begin(journal: Journal, number: int, **changes: Any) -> None:
-    values = {"spent": (), **changes}
-    journal.begin(
-        (f"req_{number}", number, "o", "w", "k", "/v1/messages", "mine", "up", "m-1", 1, True, None, values["spent"])
-    )
+def begin(journal: Journal, number: int, *, spent: Any = (), attempts: int = 1) -> None:
+    who = ("o", "w", "k")
+    what = ("/v1/messages", "mine", "up", "m-1", attempts, True, None, spent)
+    journal.begin((f"req_{number}", number, *who, *what))
 
 
 def end(journal: Journal, number: int, **changes: Any) -> None:
@@ -144,6 +143,7 @@ async def test_a_long_request_keeps_no_old_segment(folder: Path, small: None) ->
     store = Rows()
     async with opened(store, folder) as journal:
         begin(journal, 1)
+        journal.seen(("req_1", Tokens(77), None, False))
         for number in range(1000, 2000):
             end(journal, number)
         await until(lambda: len(store.rows) == 1000 and len(listed(folder)) <= 3)
@@ -151,6 +151,7 @@ async def test_a_long_request_keeps_no_old_segment(folder: Path, small: None) ->
         async with opened(store, folder):
             await until(lambda: "req_1" in store.rows)
     assert store.rows["req_1"].outcome == "interrupted"
+    assert store.rows["req_1"].input_tokens == 77
 
 
 async def test_while_the_store_is_away_rows_wait_on_the_disk(
@@ -240,6 +241,18 @@ async def test_a_dead_process_is_taken_over(folder: Path) -> None:
     assert (second.cost_nano, second.stop_reason) == (30, "end_turn")
     assert (told["req_4"].output_tokens, told["req_4"].stop_reason) == (99, "max_tokens")
     assert told["req_5"].input_tokens == 0
+
+
+async def test_what_an_earlier_attempt_told_is_not_of_the_last(folder: Path) -> None:
+    store = Rows()
+    dead = made(store, folder)
+    begin(dead, 1)
+    dead.seen(("req_1", Tokens(10), None, False))
+    begin(dead, 1, attempts=2)
+    die(dead)
+    async with opened(store, folder):
+        await until(lambda: bool(store.rows))
+    assert (store.rows["req_1"].input_tokens, store.rows["req_1"].attempts) == (0, 2)
 
 
 async def test_a_process_that_lives_is_left_alone(folder: Path) -> None:

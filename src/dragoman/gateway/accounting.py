@@ -74,9 +74,11 @@ class Entry:
         "attempt",
         "attempts",
         "error",
+        "is_spoilt",
         "lost",
         "model",
         "operation",
+        "others_nano",
         "outcome",
         "principal",
         "request_id",
@@ -85,6 +87,7 @@ class Entry:
         "status",
         "stop_reason",
         "stream",
+        "tries",
         "upstream_request_id",
         "usage",
     )  # fmt: skip
@@ -111,6 +114,9 @@ class Entry:
         self.status = 0
         self.attempts = 0  # requests that were sent to providers
         self.attempt: Attempt | None = None  # of a route with several targets, the one under way
+        self.tries: int | None = None  # that a route with several targets has made of them all, in vain
+        self.others_nano: int | None = 0  # what the rows beside this one cost; None where that is not known
+        self.is_spoilt = False  # a fault was injected: what becomes of it says nothing of its target
         self.usage: Usage | None = None
         self.stop_reason: str | None = None
         self.outcome: Outcome = "answered"
@@ -146,8 +152,15 @@ class Entry:
         """When it came, in monotonic seconds."""
         return self._first_content
 
-    def attempted(self, attempt: "Attempt", *, queued_s: float) -> None:
+    def attempted(self, attempt: "Attempt", *, queued_s: float = 0.0) -> None:
         """A target is asked, after a wait for a place: what one before it told of itself counts no more."""
+        self.note_received()
+        if (source := self._source) is not None:  # it has failed
+            source.note_received()
+            self.attempts += source.attempts
+            self._is_in_doubt |= source._is_in_doubt
+            self._waited = source._waited
+            self._source = None
         self._queued_s += queued_s
         self.attempt, self.route = attempt, attempt.route
         self.outcome, self.error, self.status = "answered", None, 0
@@ -167,7 +180,8 @@ class Entry:
             ledger=self._ledger,
         )
         forked.principal, forked.model, forked.stream = self.principal, self.model, self.stream
-        forked.spends = self.spends
+        forked.spends, forked._queued_s, forked._waited = self.spends, self._queued_s, self._waited
+        forked._is_in_doubt = self._is_in_doubt
         return forked
 
     def follow(self, fork: "Entry") -> None:
@@ -179,12 +193,16 @@ class Entry:
     def followed(self) -> "Entry | None":
         return self._source
 
-    def lose(self, request_id: str, error: str, outcome: Outcome = "abandoned", *, seen_tokens: int = 0) -> None:
-        """Another one is the answer, or the rest of it: this one gets a row of its own, as it has its cost."""
+    def lose(
+        self, of: "Entry", request_id: str, error: str, outcome: Outcome = "abandoned", *, seen_tokens: int = 0
+    ) -> None:
+        """Another one is the answer to the request `of`, or the rest of it: this one gets a row of its own, as it has
+        its cost."""
         self.request_id, self.error = request_id, error
         if self.attempt is not None:
             self.attempt.ended(self, outcome)
-        self.settle(outcome, seen_tokens=seen_tokens)
+        cost_nano = self.settle(outcome, seen_tokens=seen_tokens)
+        of.others_nano = None if cost_nano is None or of.others_nano is None else of.others_nano + cost_nano
 
     def gather(self) -> None:
         """Take over what the one that is followed tells."""
@@ -297,7 +315,7 @@ class Entry:
         if principal is not None:
             organization, workspace, key = principal.organization_id, principal.workspace_id, principal.key_id
             tags = principal.tags
-        overhead: int | None = int((total - (self._waited or 0.0)) * 1_000_000)
+        overhead: int | None = int((total - (self._waited or 0.0) - self._queued_s) * 1_000_000)
         if route is not None:
             provider, model = route.provider.name, _text(route.model_name)
             overhead = None if route.is_local else overhead
@@ -309,7 +327,7 @@ class Entry:
             tokens.input, tokens.cache_write_5m, tokens.cache_write_1h, tokens.cache_read, tokens.output,
             tokens.web_searches, is_estimated, tokens.service_tier, tokens.inference_geo, tokens.speed,
             cost.nano_usd, cost.source or None, cost.date or None,
-            None,  # nothing waits in a queue of ours
+            int(self._queued_s * 1_000_000) or None,
             None if first is None else int((first - self._arrived) * 1_000_000),
             int(total * 1_000_000), overhead,
             _word_or_none(self.upstream_request_id), _text(",".join(self.lost), LOST_CHARS) if self.lost else None,
@@ -451,6 +469,9 @@ def cost_of(prices: Prices | None, provider: str, model: str, usage: Usage, at_u
 
 def price_row(prices: Prices, row: LedgerRow) -> None:
     """Fill in the cost of a request that a process was answering when it died."""
+    if row.operation == Operation.COUNT_TOKENS.value:
+        row.cost_nano, row.is_estimated = 0, False
+        return
     usage = Usage(
         input_tokens=row.input_tokens,
         cache_creation_input_tokens=row.cache_write_5m_tokens + row.cache_write_1h_tokens,

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from msgspec import UNSET
 
-from dragoman.errors import InvalidRequest, NotFound
+from dragoman.errors import InvalidRequest, NotFound, PermissionDenied
 from dragoman.store.budgets import EVERY, BudgetChanges, BudgetRecord
 
 from . import config_budgets as readers
@@ -35,6 +35,9 @@ async def retrieve_budget(asking: Asking) -> Budget:
     return await _one(asking, await _find(asking))
 
 
+MAY_SET_WEBHOOKS = frozenset({"owner", "admin"})
+
+
 async def create_budget(asking: Asking) -> Budget:
     body = asking.body
     record = BudgetRecord(
@@ -46,7 +49,7 @@ async def create_budget(asking: Asking) -> Budget:
         zone="UTC" if body.zone is None else _read("zone", readers.zone, body.zone),
         is_hard=True if body.is_hard is None else body.is_hard,
         alerts=ALERTS if body.alerts is None else _read("alerts", readers.alerts, body.alerts),
-        webhook=None if body.webhook is None else _read("webhook", readers.webhook, body.webhook),
+        webhook=None if body.webhook is None else _url(asking),
         unknown_price=body.unknown_price or "allow",
         created_at=asking.now,
     )
@@ -121,8 +124,14 @@ async def _scope_id(asking: Asking) -> str:
 def _webhook(asking: Asking) -> Any:
     if "webhook" not in asking.given:
         return UNSET
-    given = asking.body.webhook
-    return None if given is None else _read("webhook", readers.webhook, given)
+    return None if asking.body.webhook is None else _url(asking)
+
+
+def _url(asking: Asking) -> str:
+    """The server will post to it, from where it stands: so it is not for everybody who may set budgets to choose."""
+    if asking.principal.role not in MAY_SET_WEBHOOKS:
+        raise PermissionDenied("webhook: Your role may set budgets, but not where their alerts are sent.")
+    return _read("webhook", readers.webhook, asking.body.webhook)
 
 
 def _read(field: str, reader: Callable[[object], T], value: object) -> T:

@@ -68,12 +68,7 @@ async def list_routes(asking: Asking) -> List[Route]:
 
 
 def _target(asking: Asking, name: str) -> RouteTarget:
-    gateway = asking.gateway
-    try:
-        breaker = gateway.dispatch.breaker(gateway.router.route(name))
-    except NotFound:  # a retired model, where those are refused
-        return RouteTarget(target=name, breaker="open")
-    return RouteTarget(target=name, breaker=breaker.state(gateway.clock()))
+    return RouteTarget(target=name, breaker=asking.gateway.dispatch.state(name))
 
 
 def _credentials(asking: Asking) -> Credentials:

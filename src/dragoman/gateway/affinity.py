@@ -70,11 +70,11 @@ def conversation(messages: bytes | None, *, workspace_id: str, model: str) -> by
         return None
     try:
         first = _decode_first(messages)[0]
-        message = msgspec.json.decode(first)
+        texts = _texts(msgspec.json.decode(first))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, IndexError):
         return None  # whoever answers says what is wrong with them
     digest = blake2b(digest_size=16)
-    for part in (workspace_id, model, *_texts(message)):
+    for part in (workspace_id, model, *texts):
         digest.update(part.encode("utf-8", "surrogatepass") + b"\0")
     return digest.digest()
 

@@ -11,9 +11,10 @@ from msgspec import Struct
 
 from .health import is_upstream_fault
 
-__all__ = ["ATTEMPTS", "Attempts", "Failure", "Step", "Verdict", "verdict"]
+__all__ = ["ATTEMPTS", "TOO_LONG", "Attempts", "Failure", "Step", "Verdict", "verdict"]
 
 ATTEMPTS = 3
+TOO_LONG = "prompt is too long"
 BACKOFF_S = 0.2  # before the second attempt at one target; doubled each time, and then by lot between half and all
 LONGEST_BACKOFF_S = 2.0
 PATIENCE_S = 5.0  # how long a provider's `retry-after` is waited for; beyond, the caller is told it
@@ -33,6 +34,7 @@ class Failure(Struct, frozen=True, kw_only=True):
     message: str = ""
     retry_after_s: float | None = None
     is_of_caller: bool = False  # the request was refused before it was sent
+    is_of_target: bool = False  # likewise, but another target may take it
 
 
 class Step(Struct, frozen=True):
@@ -46,7 +48,9 @@ def verdict(failure: Failure) -> Verdict:
     """What a failure says about trying again."""
     if failure.is_of_caller:
         return "none"
-    if failure.status == 400 and "prompt is too long" in failure.message:
+    if failure.is_of_target:
+        return "another"
+    if failure.status == 400 and TOO_LONG in failure.message:
         return "larger"
     if failure.status == 429 or failure.status in OPERATORS or is_upstream_fault(failure.status):
         return "another"
@@ -90,7 +94,7 @@ class Attempts:
             self._left.insert(0, place)
         elif said == "larger":
             self._keep_larger_than(self._context_of(place))
-        elif failure.status not in OPERATORS:  # there it would fail again
+        elif failure.status not in OPERATORS and not failure.is_of_target:  # there it would fail again
             self._tried.append(place)
             self._ready_at[place] = now + max(self._backoff_s(place), failure.retry_after_s or 0.0)
         if self._left:

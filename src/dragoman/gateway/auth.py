@@ -317,6 +317,7 @@ class Auth:
     def _forget(self, key_id: str) -> None:
         self._changes += 1
         self._known.drop_where(lambda known: known.principal.key_id == key_id)
+        self._unknown.drop_where(lambda _: True)  # it may be among them, by its digest alone
 
     def _fingerprint(self, key: str) -> bytes:
         """By what a key is remembered here: as safe as the store's hash, and three times as quick."""

@@ -40,10 +40,15 @@ class Capacity:
         """How many more may come, those that would wait included; None: any number."""
         return None if self._limit is None else max(0, self._limit - self.running) + self._queue - len(self._waiting)
 
+    def enter_at_once(self) -> bool:
+        """As `enter`, without a wait; False: there is no place now."""
+        is_free = self._limit is None or (self.running < self._limit and not self._waiting)
+        self.running += is_free
+        return is_free
+
     async def enter(self) -> None:
         """Returns with a place; `leave` gives it back. Raises Shed."""
-        if self._limit is None or (self.running < self._limit and not self._waiting):
-            self.running += 1
+        if self.enter_at_once():
             return
         if len(self._waiting) >= self._queue:
             raise self._shed()

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from dragoman.errors import UpstreamFailed
 from dragoman.wire.envelope import Envelope
 from dragoman.wire.sse import SSEDecoder, encode_sse
 
@@ -21,6 +22,7 @@ ASK = (
     "Your reply was cut off by a fault of the network. Go on exactly where it ends, in the middle of the word if need "
     "be. Repeat nothing of it and do not mention the interruption."
 )
+NONSENSE = "The upstream sent events that cannot be read. Please try again."
 CHARS_A_TOKEN = 4
 
 _decode = msgspec.json.Decoder().decode
@@ -30,7 +32,9 @@ class Progress:
     """What has come out of a stream so far: fed with whole events."""
 
     def __init__(self) -> None:
-        self.text = ""
+        self._texts: list[str] = []
+        self._chars = 0
+        self._is_strange = False  # it says what no stream says
         self.next_index = 0
         self.open_index: int | None = None  # of a text block
         self.is_over = False
@@ -40,13 +44,18 @@ class Progress:
         self._fed = 0
 
     @property
+    def text(self) -> str:
+        return "".join(self._texts)
+
+    @property
     def can_continue(self) -> bool:
-        return bool(self.text.strip()) and not (self._is_other_open or self._has_tools or self.is_over)
+        is_open = not (self._is_other_open or self._has_tools or self.is_over or self._is_strange)
+        return is_open and bool(self.text.strip())
 
     @property
     def tokens(self) -> int:
         """About so many."""
-        return len(self.text) // CHARS_A_TOKEN
+        return self._chars // CHARS_A_TOKEN
 
     def feed(self, piece: bytes) -> int | None:
         """Returns where in these whole events an `error` event begins, which is the last; None: there is none."""
@@ -54,9 +63,16 @@ class Progress:
         for event in self._decoder.feed(piece):
             if event.name == "error":
                 return event.start - before
-            if event.name != "ping":
-                self._note(event.name, _decode(event.data))
+            if event.name != "ping" and not self._is_strange:
+                try:
+                    self._note(event.name, _decode(event.data))
+                except (KeyError, TypeError, msgspec.DecodeError):
+                    self._is_strange = True
         return None
+
+    def _add(self, text: str) -> None:
+        self._chars += len(text)
+        self._texts.append(text)
 
     def _note(self, name: str, data: Any) -> None:
         if name == "content_block_start":
@@ -66,9 +82,9 @@ class Progress:
             self._is_other_open = kind != "text"
             self._has_tools = self._has_tools or kind not in ("text", "thinking", "redacted_thinking")
             if kind == "text":
-                self.text += data["content_block"].get("text") or ""
+                self._add(data["content_block"].get("text") or "")
         elif name == "content_block_delta" and data["delta"]["type"] == "text_delta":
-            self.text += data["delta"]["text"]
+            self._add(data["delta"]["text"])
         elif name == "content_block_stop":
             self.open_index, self._is_other_open = None, False
         elif name in ("message_delta", "message_stop"):
@@ -155,7 +171,7 @@ def continued_body(envelope: Envelope, progress: Progress, *, can_prefill: bool)
 
 
 async def continued(
-    stream: Stream, go_on: Callable[[Progress], Awaitable[Stream | None]]
+    stream: Stream, go_on: Callable[[Progress], Awaitable[Stream | None]], *, request_id: str
 ) -> AsyncGenerator[bytes, None]:
     """An empty piece, then the stream, and those that follow where it breaks off.
 
@@ -169,7 +185,10 @@ async def continued(
         while current is not None:
             broken: bytes | None = None
             async for piece in current:
-                ready = piece if join is None else join.feed(piece)
+                try:
+                    ready = piece if join is None else join.feed(piece)
+                except (KeyError, TypeError, msgspec.DecodeError):
+                    ready = encode_sse("error", msgspec.json.encode(UpstreamFailed(NONSENSE).body(request_id)))
                 at = progress.feed(ready)
                 if at is not None:
                     ready, broken = ready[:at], ready[at:]

@@ -8,27 +8,26 @@ name that one target alone answers passes through untouched.
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from msgspec import Struct
 
-from dragoman.errors import ApiError, InvalidRequest
-from dragoman.providers.base import Operation
+from dragoman.errors import ApiError, CannotCarry, InvalidRequest, NotFound
 from dragoman.wire.envelope import Envelope
 from dragoman.wire.types import Usage
 
-from .affinity import Homes, Warm, conversation
-from .attempts import Attempts, Failure
+from .affinity import Homes, Warm
+from .attempts import TOO_LONG, Attempts, Failure
 from .call import Answer, Asked, Stream
-from .capacity import Capacity
+from .capacity import Capacity, Shed
 from .choosing import Need, Reason, Standing, choose
-from .config_routes import ConditionConfig, RouteConfig
+from .config_routes import RouteConfig
 from .continuing import Progress, continued, continued_body
-from .health import Breaker, is_upstream_fault
-from .input_estimate import estimate_input_tokens
+from .health import Breaker, State, is_upstream_fault
+from .needs import conversation_of, expected_usage, holds, is_long, max_tokens_of, need_of
+from .racing import raced
 from .routing import Candidates, Route, Router
 from .speeds import Lengths, Speeds
 
@@ -36,16 +35,19 @@ if TYPE_CHECKING:
     from .accounting import Entry, Outcome
     from .prices import Prices
 
-__all__ = ["Attempt", "Dispatch", "Explained", "Plan"]
+__all__ = ["ATTEMPTS_HEADER", "Attempt", "Dispatch", "Explained", "Plan"]
 
 # Of names that one target alone answers, where more is to be done than to ask it.
 ONCE = RouteConfig(name="", origin="", targets=(), attempts=1)
 SEVERAL_KEYS = RouteConfig(name="", origin="", targets=(), attempts=3)
 
+ATTEMPTS_HEADER = "dragoman-attempts"
 COOLING_S = 1.0  # after a 429 that does not say for how long
 HEDGE_S = 5.0  # until a second target is asked as well, where nothing is known of the first
 LEAST_HEDGE_S = 0.05
-LONG_TTL = b'"1h"'
+TIMED_OUT = frozenset({408, 504})
+CONTINUED = "continued"  # the ledger's `error` of what others went on from
+MOST_TOKENS = 10_000_000  # that a reply is believed to have
 
 
 class Ask(Protocol):
@@ -67,6 +69,11 @@ class Plan(Struct, frozen=True, kw_only=True):
     def first(self) -> Route:
         return self.routes[0]
 
+    @property
+    def scope(self) -> str:
+        """The same for requests that the same ones may answer."""
+        return " ".join(sorted(route.name for route in self.routes))
+
 
 class Explained(Struct, frozen=True, kw_only=True):
     """What would be done with a request, and why: for `dragoman route explain`."""
@@ -82,13 +89,14 @@ class Explained(Struct, frozen=True, kw_only=True):
 class Attempt:
     """One request under way at one target. Whoever began it says how it ended, once."""
 
-    __slots__ = ("_dispatch", "began", "plan", "route")
+    __slots__ = ("_dispatch", "began", "plan", "route", "stream")
 
-    def __init__(self, dispatch: "Dispatch", route: Route, plan: Plan, began: float) -> None:
+    def __init__(self, dispatch: "Dispatch", route: Route, plan: Plan, began: float, *, stream: bool) -> None:
         self._dispatch: Dispatch | None = dispatch
         self.route = route
         self.plan = plan
         self.began = began
+        self.stream = stream
 
     def failed(self, failure: Failure) -> None:
         dispatch, self._dispatch = self._dispatch, None
@@ -135,6 +143,11 @@ class Dispatch:
         self._running: dict[str, int] = {}
         self._capacities: dict[str, Capacity] = {}
 
+    def state(self, target: str) -> State:
+        """How a target is, by its name in the configuration."""
+        breaker = self._breakers.get(target)
+        return "closed" if breaker is None else breaker.state(self._clock())
+
     def breaker(self, route: Route) -> Breaker:
         found = self._breakers.get(route.target)
         if found is None:
@@ -177,16 +190,14 @@ class Dispatch:
         while True:
             if step.pause_s:
                 await self._sleep(step.pause_s)
-            error = None
+            error, attempt = None, None
             other = _other(plan, step.place) if attempts.made == 1 and attempts.made < plan.rule.limit else None
             try:
-                attempt = await self._begin(routes[step.place], plan, entry)
+                attempt = await self._begin(routes[step.place], plan, entry, paused_s=step.pause_s)
                 if other is None:
                     answered = await ask(asked, attempt.route, self._account(entry, attempt, plan.rule))
                 else:
-                    answered = await self._hedged(
-                        asked, attempt, routes[other], entry, ask, partial(attempts.also, other, self._clock())
-                    )
+                    answered = await self._hedged(asked, attempt, other, entry, ask, attempts)
                 if answered.status < 400:
                     if plan.rule.continue_cut and answered.stream is not None:
                         await self._continue(answered, asked, plan, entry, ask, attempts)
@@ -194,61 +205,50 @@ class Dispatch:
                 failure = _failure(answered)
             except ApiError as raised:
                 error, failure = raised, _failure_of(raised)
-            next_step = attempts.after(step.place, failure, self._clock())
-            if next_step is None:
-                if error is not None:
-                    raise error
-                return answered if is_lone else _counted(answered, attempts.made)
-            if entry.attempt is not None:
+            if attempt is not None and entry.attempt is not None:
                 entry.attempt.failed(failure)
-            step = next_step
+            next_step = attempts.after(step.place, failure, self._clock())
+            if next_step is not None:
+                step = next_step
+            elif error is not None:
+                if not is_lone:
+                    entry.tries = attempts.made
+                raise error
+            else:
+                return answered if is_lone else _counted(answered, attempts.made)
 
     async def _hedged(
-        self, asked: Asked, attempt: Attempt, other: Route, entry: "Entry", ask: Ask, count: Callable[[], None]
+        self, asked: Asked, attempt: Attempt, place: int, entry: "Entry", ask: Ask, attempts: Attempts
     ) -> Answer:
-        """The answer of an attempt or, when that takes its time to begin, of `other`: of whichever begins first. The
-        one that loses is stopped, and accounted for. `count` is called when `other` is asked. Raises ApiError when
-        both fail."""
-        first = entry.fork("")
-        first.attempted(attempt, queued_s=0.0)
-        entry.follow(first)
-        racing = {asyncio.ensure_future(ask(asked, attempt.route, first)): first}
-        try:
-            await asyncio.wait(racing, timeout=self._patience_s(attempt.route))
-            if not any(task.done() for task in racing):
-                second = entry.fork(".2")
-                try:
-                    await self._begin(other, attempt.plan, second)
-                except ApiError:  # it has no place: the race is not run
-                    return await next(iter(racing))
-                count()
-                racing[asyncio.ensure_future(ask(asked, other, second))] = second
-            while True:
-                done, _ = await asyncio.wait(racing, return_when=asyncio.FIRST_COMPLETED)
-                task = next(iter(done))
-                failed = task.exception() is not None or task.result().status >= 400
-                if not failed or len(racing) == 1:
-                    winner = racing.pop(task)
-                    entry.follow(winner)
-                    return task.result()
-                loser = racing.pop(task)
-                failure = _failure(task.result()) if task.exception() is None else Failure(status=502)
-                assert loser.attempt is not None
-                loser.attempt.failed(failure)
-                entry.follow(next(iter(racing.values())))
-                loser.lose(f"{entry.request_id}.2", "hedged")
-        finally:
-            for task, fork in racing.items():
-                await _stop(task)
-                if entry.followed is not fork:
-                    fork.lose(f"{entry.request_id}.2", "hedged")
+        """The answer of an attempt or, when that takes its time to begin, of the target at `place`. Raises ApiError
+        when both fail."""
+        plan = attempt.plan
+        first, other = entry.fork(""), plan.routes[place]
+        first.attempted(attempt)
+
+        def second() -> "tuple[Entry, Awaitable[Answer]] | None":
+            now = self._clock()
+            if not (self.breaker(other).allows(now) and self._capacity(other).enter_at_once()):
+                return None
+            attempts.also(place, now)
+            fork = entry.fork(".2")
+            self._started(other, plan, fork)
+            return fork, ask(asked, other, fork)
+
+        def failed(fork: "Entry", how: Answer | ApiError) -> None:
+            assert fork.attempt is not None
+            fork.attempt.failed(_failure(how) if isinstance(how, Answer) else _failure_of(how))
+
+        racing = first, ask(asked, attempt.route, first)
+        patience_s = self._patience_s(attempt.route, stream=asked.stream)
+        return await raced(entry, racing, within_s=patience_s, second=second, failed=failed)
 
     def _account(self, entry: "Entry", attempt: Attempt, rule: RouteConfig) -> "Entry":
         """Where an attempt is accounted for: apart, if another one may follow in the same answer."""
         if not rule.continue_cut:
             return entry
         fork = entry.fork("")
-        fork.attempted(attempt, queued_s=0.0)
+        fork.attempted(attempt)
         entry.follow(fork)
         return fork
 
@@ -262,36 +262,44 @@ class Dispatch:
             assert broken is not None
             assert broken.attempt is not None
             failure, route = Failure(status=502), broken.attempt.route
+            broken.attempt.failed(failure)  # its place is free
             while (step := attempts.after(plan.routes.index(route), failure, self._clock())) is not None:
                 await self._sleep(step.pause_s)
                 route = plan.routes[step.place]
-                part = entry.fork(f".{attempts.made}")
                 rest = _rest(asked, progress, can_prefill=self._prefills(route))
+                if rest is None:
+                    return None
+                part = entry.fork(f".{attempts.made}")
                 try:
-                    await self._begin(route, plan, part)
+                    await self._begin(route, plan, part, paused_s=step.pause_s)
                     following = await ask(rest, route, part)
                 except ApiError as error:
                     failure = _failure_of(error)
+                except BaseException:  # the caller has left
+                    part.lose(entry, part.request_id, CONTINUED)
+                    raise
                 else:
                     if following.stream is not None and following.status < 400:
                         entry.follow(part)
-                        broken.lose(part.request_id, "continued", "cut", seen_tokens=progress.tokens)
+                        broken.lose(entry, part.request_id, CONTINUED, "cut", seen_tokens=progress.tokens)
                         return following.stream
                     failure = _failure(following)
-                part.lose(part.request_id, "continued", "refused")
+                if part.attempt is not None:
+                    part.attempt.failed(failure)
+                    part.lose(entry, part.request_id, CONTINUED, "refused")
             return None
 
         assert answered.stream is not None
-        stream = answered.stream = continued(answered.stream, go_on)
+        stream = answered.stream = continued(answered.stream, go_on, request_id=answered.request_id or entry.request_id)
         await anext(stream)  # now it has begun, and closing it closes what is behind it
 
     def _prefills(self, route: Route) -> bool:
         """Whether it goes on from an assistant's last turn, as far as is known."""
         return route.model is not None and route.model.prefill and not self._caches(route)
 
-    def _patience_s(self, route: Route) -> float:
+    def _patience_s(self, route: Route, *, stream: bool) -> float:
         """How long its first content nearly always takes at most."""
-        known = self.speeds.expected(route.target, self._clock())
+        known = self.speeds.expected((route.target, stream), self._clock())
         return HEDGE_S if known is None else max(LEAST_HEDGE_S, known.first_p95_s)
 
     def failed(self, attempt: Attempt, failure: Failure) -> None:
@@ -299,13 +307,17 @@ class Dispatch:
         now = self._clock()
         route, breaker = attempt.route, self.breaker(attempt.route)
         self._leave(attempt)
-        if failure.is_of_caller:
+        if failure.is_of_caller or failure.is_of_target:
             breaker.dismissed(now)
         elif failure.status == 429:
-            breaker.cool(now, COOLING_S if failure.retry_after_s is None else failure.retry_after_s)
+            if self._has_fresh_key(route):  # then it is that key's limit alone
+                breaker.dismissed(now)
+            else:
+                breaker.cool(now, COOLING_S if failure.retry_after_s is None else failure.retry_after_s)
         elif is_upstream_fault(failure.status):
             breaker.failed(now)
-            self.speeds.note_failure(route.target, now, waited_s=now - attempt.began)
+            if failure.status in TIMED_OUT:  # to fail at once is not to be quick
+                self.speeds.note_failure((route.target, attempt.stream), now, waited_s=now - attempt.began)
             if attempt.plan.key is not None:
                 self.homes.forget(attempt.plan.key, route.name)
         else:
@@ -314,11 +326,8 @@ class Dispatch:
     def ended(self, attempt: Attempt, entry: "Entry", outcome: str) -> None:
         now = self._clock()
         route, usage = attempt.route, entry.usage
-        if outcome == "cut":  # in mid-stream
-            self.failed(attempt, Failure(status=502))
-            return
-        if outcome == "refused":
-            self.failed(attempt, Failure(status=entry.status))
+        if outcome in ("cut", "refused"):  # cut: in mid-stream
+            self.failed(attempt, Failure(status=502 if outcome == "cut" else entry.status))
             return
         self._leave(attempt)
         if outcome == "abandoned":
@@ -326,26 +335,33 @@ class Dispatch:
         else:
             self.breaker(route).succeeded(now)
         first = entry.first_content
-        if usage is None or first is None:
+        if usage is None or first is None or not _is_sane(usage):
             return
-        rest_s = now - first if entry.stream else None
         if outcome == "answered":
             self.speeds.note(
-                route.target, now, first_s=first - attempt.began, output_tokens=usage.output_tokens, rest_s=rest_s
+                (route.target, attempt.stream),
+                now,
+                first_s=first - attempt.began,
+                output_tokens=usage.output_tokens,
+                rest_s=now - first if attempt.stream else None,
             )
             self.lengths.note(route.model_name, usage.output_tokens)
         if attempt.plan.key is not None:
             self.homes.note(attempt.plan.key, route.name, usage, now, is_long=attempt.plan.is_long)
 
-    async def _begin(self, route: Route, plan: Plan, entry: "Entry") -> Attempt:
+    async def _begin(self, route: Route, plan: Plan, entry: "Entry", *, paused_s: float = 0.0) -> Attempt:
         """Raises Shed where there is no place."""
-        capacity, came = self._capacity(route), self._clock()
-        await capacity.enter()
+        came = self._clock()
+        await self._capacity(route).enter()
+        return self._started(route, plan, entry, queued_s=self._clock() - came + paused_s)
+
+    def _started(self, route: Route, plan: Plan, entry: "Entry", *, queued_s: float = 0.0) -> Attempt:
+        """It has its place."""
         now = self._clock()
         self.breaker(route).begun(now)
         self._running[route.target] = self._running.get(route.target, 0) + 1
-        attempt = Attempt(self, route, plan, now)
-        entry.attempted(attempt, queued_s=now - came)
+        attempt = Attempt(self, route, plan, now, stream=entry.stream)
+        entry.attempted(attempt, queued_s=queued_s)
         return attempt
 
     def _leave(self, attempt: Attempt) -> None:
@@ -368,17 +384,21 @@ class Dispatch:
         rule = candidates.rule
         if rule is None:
             rule = RouteConfig(name=asked.model, origin="", targets=())
-        body, now = asked.call.body, self._clock()
-        need = _need(asked)
-        held = next((at for at, (each, _) in enumerate(candidates.conditions) if _holds(each, need, asked)), None)
+        now, need = self._clock(), need_of(asked)
+        held = next((at for at, (each, _) in enumerate(candidates.conditions) if holds(each, need, asked)), None)
         routes = candidates.routes if held is None else candidates.conditions[held][1]
-        key = _key(asked)
+        if not routes:
+            raise NotFound(f"model: {asked.model}")
+        max_tokens = max_tokens_of(asked)
+        lengths = [self.lengths.expected(each.model_name, max_tokens) for each in routes]
+        need = msgspec.structs.replace(need, output_tokens=sum(lengths) / len(lengths))
+        key = conversation_of(asked)
         warm = {each.target: each for each in self.homes.warm(key, now)} if key is not None else {}
         home = next(iter(warm), None)
-        weights = rule.weights if held is None and rule.weights else (1.0,) * len(routes)
+        weights = candidates.weights if held is None and candidates.weights else (1.0,) * len(routes)
         standings = tuple(
-            self._standing(route, weight, asked, need, warm.get(route.name), is_home=route.name == home)
-            for route, weight in zip(routes, weights, strict=True)
+            self._standing(route, weight, asked, need, warm.get(route.name), length, is_home=route.name == home)
+            for route, weight, length in zip(routes, weights, lengths, strict=True)
         )
         chosen = choose(rule.policy, need, standings, random=self._lot, refuse_unpriced=rule.unpriced == "refuse")
         names = tuple(routes[at].name for at in chosen.order)
@@ -392,16 +412,15 @@ class Dispatch:
             routes=tuple(routes[at] for at in chosen.order),
             rule=rule,
             key=key,
-            is_long=LONG_TTL in body,
+            is_long=is_long(asked),
             reasons=chosen.reasons,
         )
         return plan, explained
 
     def _standing(
-        self, route: Route, weight: float, asked: Asked, need: Need, warm: Warm | None, *, is_home: bool
+        self, route: Route, weight: float, asked: Asked, need: Need, warm: Warm | None, length: float, *, is_home: bool
     ) -> Standing:
         now, breaker = self._clock(), self.breaker(route)
-        expected = self.lengths.expected(route.model_name, _max_tokens(asked))
         return Standing(
             name=route.name,
             weight=weight,
@@ -413,30 +432,23 @@ class Dispatch:
             images=_can(route, "image_input"),
             documents=_can(route, "pdf_input"),
             is_home=is_home,
-            cost_nano=self._cost(route, asked, need, warm, expected),
-            speed=self.speeds.expected(route.target, now),
+            cost_nano=self._cost(route, asked, need, warm, length),
+            speed=self.speeds.expected((route.target, asked.stream), now),
         )
 
     def _cost(self, route: Route, asked: Asked, need: Need, warm: Warm | None, output_tokens: float) -> int | None:
-        """In nano-dollars, as expected: what is cached there is read, what is to be cached is written."""
+        """In nano-dollars, as expected."""
         if self._prices is None:
             return None
-        read = min(warm.tokens, need.tokens) if warm is not None else 0
-        rest = need.tokens - read
-        is_marked = b'"cache_control"' in asked.call.body
-        is_written = is_marked and not self._caches(route)
-        if warm is not None and not is_marked and not self._caches(route):
-            read, rest = 0, need.tokens
-        usage = Usage(
-            input_tokens=0 if is_written else rest,
-            cache_creation_input_tokens=rest if is_written else 0,
-            cache_read_input_tokens=read,
-            output_tokens=round(output_tokens),
-        )
+        warm_tokens = None if warm is None else warm.tokens
+        usage = expected_usage(asked, need, output_tokens, warm_tokens=warm_tokens, caches=self._caches(route))
         return self._prices.cost(route.provider.name, route.model_name, usage, at=self._wall()).nano_usd
 
 
-def _rest(asked: Asked, progress: Progress, *, can_prefill: bool) -> Asked:
+def _rest(asked: Asked, progress: Progress, *, can_prefill: bool) -> Asked | None:
+    """The request for what is missing; None where the upstream has taken what cannot be told apart."""
+    if not isinstance(asked.envelope.value("messages"), list):
+        return None
     body = continued_body(asked.envelope, progress, can_prefill=can_prefill)
     call = msgspec.structs.replace(asked.call, body=body)
     return msgspec.structs.replace(asked, call=call, envelope=Envelope(body))
@@ -449,57 +461,15 @@ def _other(plan: Plan, place: int) -> int | None:
     return next((at for at in range(len(plan.routes)) if at != place), None)
 
 
-async def _stop(task: "asyncio.Task[Answer]") -> None:
-    """It lost, or its caller has gone: what it began is closed."""
-    task.cancel()
-    (answered,) = await asyncio.gather(task, return_exceptions=True)
-    if isinstance(answered, Answer) and answered.stream is not None:
-        await answered.stream.aclose()
-
-
-def _need(asked: Asked) -> Need:
-    body = asked.call.body
-    tools = asked.envelope.fields.get("tools")
-    return Need(
-        tokens=estimate_input_tokens(body),
-        images=b'"image"' in body,
-        documents=b'"document"' in body,
-        tools=tools is not None and bytes(tools) not in (b"[]", b"null"),
+def _is_sane(usage: Usage) -> bool:
+    """An upstream may have told anything."""
+    told = (
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cache_read_input_tokens or 0,
+        usage.cache_creation_input_tokens or 0,
     )
-
-
-def _holds(condition: ConditionConfig, need: Need, asked: Asked) -> bool:
-    """All that it says is true of the request."""
-    if condition.over_tokens is not None and need.tokens <= condition.over_tokens:
-        return False
-    for said, is_so in (
-        (condition.images, need.images),
-        (condition.documents, need.documents),
-        (condition.tools, need.tools),
-    ):
-        if said is not None and said != is_so:
-            return False
-    if condition.tag is None:
-        return True
-    name, wanted = condition.tag
-    tags = msgspec.json.decode(asked.principal.tags) if asked.principal.tags else {}
-    return isinstance(tags, Mapping) and tags.get(name) == wanted
-
-
-def _key(asked: Asked) -> bytes | None:
-    if asked.call.operation is not Operation.MESSAGES:
-        return None
-    messages = asked.envelope.fields.get("messages")
-    workspace_id = asked.principal.workspace_id
-    return None if messages is None else conversation(bytes(messages), workspace_id=workspace_id, model=asked.model)
-
-
-def _max_tokens(asked: Asked) -> int:
-    try:
-        value = asked.envelope.value("max_tokens")
-    except InvalidRequest:  # said by whoever answers
-        return 0
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    return all(type(each) is int and 0 <= each <= MOST_TOKENS for each in told)
 
 
 def _context(route: Route) -> int | None:
@@ -515,17 +485,20 @@ def _failure(answered: Answer) -> Failure:
     """Of an error that a provider answered."""
     after = next((value for name, value in answered.headers if name == "retry-after"), "")
     message = ""
-    if answered.status == 400 and b"prompt is too long" in answered.body:
+    if answered.status == 400 and TOO_LONG.encode() in answered.body:
         message = str(msgspec.json.decode(answered.body)["error"]["message"])
     return Failure(status=answered.status, message=message, retry_after_s=float(after) if after.isdecimal() else None)
 
 
 def _failure_of(error: ApiError) -> Failure:
     """Of one that is ours to tell: nobody answered, or the request cannot go there."""
-    is_of_caller = error.status < 500 and error.status not in (408, 429)
-    return Failure(status=error.status, message=error.message, is_of_caller=is_of_caller)
+    if isinstance(error, CannotCarry):
+        return Failure(status=error.status, is_of_target=True)
+    is_of_caller = error.status < 500 and error.status not in (408, 429) and TOO_LONG not in error.message
+    retry_after_s = float(error.retry_after) if isinstance(error, Shed) else None
+    return Failure(status=error.status, message=error.message, is_of_caller=is_of_caller, retry_after_s=retry_after_s)
 
 
 def _counted(answered: Answer, made: int) -> Answer:
-    answered.headers = [*answered.headers, ("dragoman-attempts", str(made))]
+    answered.headers = [*answered.headers, (ATTEMPTS_HEADER, str(made))]
     return answered

@@ -7,7 +7,7 @@ from functools import lru_cache, partial
 
 import msgspec
 
-from dragoman.errors import ApiError, InvalidRequest, UpstreamFailed, UpstreamTimeout
+from dragoman.errors import ApiError, CannotCarry, InvalidRequest, UpstreamFailed, UpstreamTimeout
 from dragoman.http.base import ConnectFailed, ConnectTimeout, RequestInvalid, Response, TimedOut, TransportError
 from dragoman.providers.base import (
     Question,
@@ -188,7 +188,7 @@ class Exchange:
         names = ", ".join(lost)
         self.entry.lost = lost
         if self._provider.is_strict or _is_strict(self.asked.call.headers.get("dragoman-strict")):
-            raise InvalidRequest(f"dragoman-strict: {self._route.provider.name} cannot carry: {names}")
+            raise CannotCarry(f"dragoman-strict: {self._route.provider.name} cannot carry: {names}")
         self.headers.append(("dragoman-lost", names))
 
     def refused(self, status: int, envelope: bytes) -> Answer:

@@ -131,7 +131,8 @@ class Journal:
         self._segments: deque[Segment] = deque()  # the last is written to, the first is the next to be stored
         self._last: Segment | None = None  # of them
         self._spare: Segment | None = None
-        self._begun: dict[str, tuple[Segment, bytes]] = {}  # requests that have not ended
+        # Requests that have not ended: in which segment that begins, and what was noted of them last.
+        self._begun: dict[str, tuple[Segment, bytes, bytes | None]] = {}
         self._loose: deque[LedgerRow] = deque()  # rows that are in no file
         self._rows = 0  # in the segments, and not stored
         self._broken_until: float | None = None  # when to try again to make a file
@@ -187,12 +188,14 @@ class Journal:
         """`begun` has the fields of a Begun: a tuple is made more quickly."""
         data = _encode(begun)
         if (segment := self._append(BEGIN, data)) is not None:
-            self._begun[begun[0]] = segment, data
+            self._begun[begun[0]] = segment, data, None
 
     def seen(self, seen: "tuple[str, Tokens, str | None, bool]") -> None:
         """Of a request that has begun here; the fields of a Seen."""
-        if seen[0] in self._begun:
-            self._append(USAGE, _encode(seen))
+        if (begun := self._begun.get(seen[0])) is not None:
+            data = _encode(seen)
+            self._append(USAGE, data)
+            self._begun[seen[0]] = begun[0], begun[1], data
 
     def end(self, request_id: str, values: tuple[object, ...]) -> None:
         """A request has ended; `values` are of its LedgerRow."""
@@ -260,9 +263,9 @@ class Journal:
         """Let go of segments in which nothing is left to do, and have another ready before this one is full."""
         while len(self._segments) > 1 and self._segments[0].stored == self._segments[0].end:
             first = self._segments[0]
-            for id_ in [id_ for id_, (segment, _) in self._begun.items() if segment is first]:
+            for id_ in [id_ for id_, (segment, *_) in self._begun.items() if segment is first]:
                 self._begin_again(id_)
-            if any(segment is first for segment, _ in self._begun.values()):
+            if any(segment is first for segment, *_ in self._begun.values()):
                 return  # there was no room
             self._segments.popleft().remove()
         last = self._last
@@ -270,11 +273,12 @@ class Journal:
             self._spare = self._new_segment(self._folder)
 
     def _begin_again(self, id_: str) -> None:
-        """A request that takes long is noted again, so that it need not keep a whole file. What was seen of its usage
-        goes: it is a stream, whose end tells all of it."""
-        _, data = self._begun[id_]
-        if (segment := self._append(BEGIN, data)) is not None:
-            self._begun[id_] = segment, data
+        """A request that takes long is noted again, so that it need not keep a whole file."""
+        _, data, seen = self._begun[id_]
+        if (segment := self._append(BEGIN, data)) is not None and (
+            seen is None or self._append(USAGE, seen) is not None
+        ):
+            self._begun[id_] = segment, data, seen
 
     def _close_files(self) -> None:
         is_empty = not self._rows and not self._begun
@@ -424,6 +428,8 @@ class Journal:
             for note in notes:
                 if note.kind == BEGIN:
                     begin = _decode_begun(note.data)
+                    if begin.id in begun and begun[begin.id].attempts < begin.attempts:
+                        seen.pop(begin.id, None)  # of the attempt before
                     begun[begin.id] = begin
                 elif note.kind == USAGE:
                     usage = _decode_seen(note.data)

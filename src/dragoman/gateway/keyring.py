@@ -54,6 +54,8 @@ class Keyring:
         slot = next((slot for slot in self._slots if slot.key.reveal() == key), None)
         if slot is None:  # it was taken off the ring meanwhile
             return
+        if status in (401, 403) and slot.bench_s and now < slot.ready_at:
+            return  # one of several requests that were under way with it
         if status in (401, 403):
             slot.bench_s = min(LONGEST_BENCH_S, slot.bench_s * 2 or BENCH_S)
             slot.ready_at = now + slot.bench_s

@@ -37,7 +37,7 @@ from .config import OFFLINE, Config, ProviderConfig
 from .contents import Contents, Recording
 from .credentials import Signer
 from .credentials_store import ProviderKeys
-from .dispatch import Dispatch, Plan
+from .dispatch import ATTEMPTS_HEADER, Dispatch, Plan
 from .faults import Faults
 from .files import Files
 from .holding import held
@@ -255,13 +255,14 @@ async def answer(gateway: Gateway, call: Call) -> "Reply":
 
         # Is anything to go wrong on purpose? An error does so here, what befalls a reply below.
         injected = await gateway.faults.plan(asked)
+        entry.is_spoilt = injected is not None
 
         # Does it go on from an earlier reply? Then what is asked from here on holds the whole conversation.
         asked, thread = await gateway.threads.begin(asked, plan.first)
 
         # The answer, noted if it is one to go on from. A stream has begun when this returns: what fails from here on
         # is an event of it.
-        answering = _ask(gateway, asked, plan, entry)
+        answering = _ask(gateway, asked, plan, entry, may_keep=thread is None)
         answered = await (answering if thread is None else thread.note(answering))
         answered = await injected.apply(answered, entry) if injected else answered
         entry.status = answered.status
@@ -279,15 +280,24 @@ async def answer(gateway: Gateway, call: Call) -> "Reply":
         raise
 
 
-async def _ask(gateway: Gateway, asked: Asked, plan: Plan, entry: Entry) -> Answer:
-    """The answer of whoever answers: of the only one, or of the first of several that gives one; or the answer that
-    the very same request got before, where the route says so. Raises ApiError."""
+async def _ask(gateway: Gateway, asked: Asked, plan: Plan, entry: Entry, *, may_keep: bool) -> Answer:
+    """The answer of whoever answers. Where there is a choice, or something to wait for, a stream is held back until it
+    begins, but not for ever. Raises ApiError."""
     rule = plan.rule
     if rule is None:
         return await _ask_one(gateway, asked, plan.first, entry)
-    if not rule.cache_s or not is_cacheable(asked):
-        return await _ask_some(gateway, asked, plan, entry)
-    found = await gateway.replies.find(asked, rule.cache_s)
+    if rule.cache_s and may_keep and is_cacheable(asked):
+        answering = _ask_or_remember(gateway, asked, plan, rule.cache_s, entry)
+    else:
+        answering = _ask_some(gateway, asked, plan, entry)
+    if not asked.stream:
+        return await answering
+    return await held(answering, within_s=gateway.config.server.ping_after_s, entry=entry)
+
+
+async def _ask_or_remember(gateway: Gateway, asked: Asked, plan: Plan, ttl_s: int, entry: Entry) -> Answer:
+    """The answer that the very same request got before, or that one under way gets."""
+    found = await gateway.replies.find(asked, ttl_s, scope=plan.scope)
     if isinstance(found, Answer):
         entry.note_cached()
         return found
@@ -295,15 +305,12 @@ async def _ask(gateway: Gateway, asked: Asked, plan: Plan, entry: Entry) -> Answ
 
 
 async def _ask_some(gateway: Gateway, asked: Asked, plan: Plan, entry: Entry) -> Answer:
-    """A stream is held back until one of them has begun to answer, but not for ever."""
+    """The answer of the only one, or of the first of several that gives one."""
 
     async def ask(asked: Asked, route: Route, entry: Entry) -> Answer:
         return await _ask_one(gateway, asked, route, entry, hold_s=LONG_S)
 
-    answering = gateway.dispatch.ask(asked, plan, entry, ask)
-    if not asked.stream:
-        return await answering
-    return await held(answering, within_s=gateway.config.server.ping_after_s, entry=entry)
+    return await gateway.dispatch.ask(asked, plan, entry, ask)
 
 
 async def _ask_one(
@@ -458,11 +465,12 @@ class Reply:
 def _end(entry: Entry, hold: Hold | None, outcome: Outcome | None) -> None:
     entry.gather()
     if entry.attempt is not None:
-        entry.attempt.ended(entry, outcome)
+        entry.attempt.ended(entry, "abandoned" if entry.is_spoilt else outcome)
     seen = hold.seen_tokens() if hold is not None else 0
     cost_nano = entry.settle(outcome, seen_tokens=seen)
     if hold is not None:
         is_whole = outcome is None and entry.outcome == "answered"
+        cost_nano = None if cost_nano is None or entry.others_nano is None else cost_nano + entry.others_nano
         hold.release(entry.usage, status=entry.status, is_whole=is_whole, cost_nano=cost_nano)
 
 
@@ -476,6 +484,8 @@ def _refusal(
 ) -> Reply:
     entry.status, entry.outcome, entry.error = error.status, "refused", error.kind
     answered = error_answer(error, entry.request_id)
+    if entry.tries is not None:
+        answered.headers.append((ATTEMPTS_HEADER, str(entry.tries)))
     return Reply(entry.request_id, answered, principal=principal, entry=entry, hold=hold, recording=recording)
 
 

@@ -17,6 +17,7 @@ from msgspec import Struct
 from dragoman.providers.base import Operation
 
 from .call import Answer, Asked, Stream
+from .needs import brings_tools
 
 __all__ = ["Flight", "Kept", "ResponseCache", "is_cacheable"]
 
@@ -24,8 +25,12 @@ TOTAL_LIMIT_BYTES = 64 * 1024 * 1024
 REPLY_LIMIT_BYTES = 2 * 1024 * 1024
 HEADER = "dragoman-cache"
 LAST_EVENT = b'"message_stop"'
+LAST_BYTES = 200  # of a stream, in which that stands
+
+LOST = "dragoman-lost"  # a header that is true of the reply, whoever gets it
 
 CacheKey = bytes
+Headers = tuple[tuple[str, str], ...]
 
 
 class Kept(Struct, frozen=True):
@@ -34,6 +39,7 @@ class Kept(Struct, frozen=True):
     message_id: bytes  # as it stands in them
     body: bytes
     pieces: Sequence[bytes]
+    headers: Headers
     until: float
 
     @property
@@ -48,48 +54,54 @@ class Flight:
         self._cache = cache
         self._key = key
         self._ttl_s = ttl_s
-        self.landed = asyncio.get_running_loop().create_future()
+        self._headers: Headers = ()
+        # True: the reply is kept, or its caller has left; False: who waits for the same need wait no longer.
+        self.landed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     async def note(self, answering: Awaitable[Answer]) -> Answer:
         """The answer, which is kept when it has come whole. Raises what `answering` raises."""
         try:
             answered = await answering
+            self._headers = tuple(each for each in answered.headers if each[0] == LOST)
             if answered.status != 200:
-                self.give_up()
+                self._land(is_worth_waiting=False)
             elif answered.stream is not None:
                 stream = answered.stream = self._gathered(answered.stream)
                 await anext(stream)  # now it has begun, and closing it closes what is behind it
             else:
                 self._keep(answered.body, ())
-        except BaseException:
-            self.give_up()
+        except BaseException as error:
+            self._land(is_worth_waiting=not isinstance(error, Exception))
             raise
         answered.headers = [*answered.headers, (HEADER, "miss")]
         return answered
 
-    def give_up(self) -> None:
-        self._cache.landed(self._key, self)
+    def _land(self, *, is_worth_waiting: bool) -> None:
+        self._cache.landed(self._key, self, is_worth_waiting=is_worth_waiting)
 
     async def _gathered(self, stream: Stream) -> AsyncGenerator[bytes, None]:
         pieces: list[bytes] = []
-        size, is_whole = 0, False
+        size = 0
         try:
             async with aclosing(stream):
                 yield b""
                 async for piece in stream:
                     size += len(piece)
-                    if size <= REPLY_LIMIT_BYTES:
+                    if size > REPLY_LIMIT_BYTES:
+                        pieces.clear()
+                        self._land(is_worth_waiting=False)
+                    else:
                         pieces.append(piece)
-                    is_whole = LAST_EVENT in piece[-200:]
-                    if is_whole and size <= REPLY_LIMIT_BYTES:
-                        self._keep(b"", pieces)
+                        if LAST_EVENT in piece[-LAST_BYTES:]:
+                            self._keep(b"", pieces)
                     yield piece
+            self._land(is_worth_waiting=False)  # it broke off
         finally:
-            self.give_up()
+            self._land(is_worth_waiting=True)
 
     def _keep(self, body: bytes, pieces: Sequence[bytes]) -> None:
-        self._cache.keep(self._key, body, tuple(pieces), ttl_s=self._ttl_s)
-        self.give_up()
+        is_kept = self._cache.keep(self._key, body, tuple(pieces), self._headers, ttl_s=self._ttl_s)
+        self._land(is_worth_waiting=is_kept)
 
 
 class ResponseCache:
@@ -105,9 +117,12 @@ class ResponseCache:
         self._size = 0
         self._flights: dict[CacheKey, Flight] = {}
 
-    async def find(self, asked: Asked, ttl_s: float) -> Answer | Flight:
-        """The answer, if it is known or comes while this waits; else it is the caller's part to ask for it."""
-        key = cache_key(asked)
+    async def find(self, asked: Asked, ttl_s: float, *, scope: str = "") -> Answer | Flight:
+        """The answer, if it is known or comes while this waits; else it is the caller's part to ask for it.
+
+        `scope` tells apart who may answer it.
+        """
+        key = cache_key(asked, scope)
         while True:
             kept = self._kept.get(key)
             if kept is not None and self._clock() < kept.until:
@@ -117,24 +132,27 @@ class ResponseCache:
             if flight is None:
                 flight = self._flights[key] = Flight(self, key, ttl_s)
                 return flight
-            await asyncio.shield(flight.landed)
+            if not await asyncio.shield(flight.landed):  # then all who waited ask, or they would do so in a row
+                return Flight(self, key, ttl_s)
 
-    def keep(self, key: CacheKey, body: bytes, pieces: Sequence[bytes], *, ttl_s: float) -> None:
+    def keep(self, key: CacheKey, body: bytes, pieces: Sequence[bytes], headers: Headers, *, ttl_s: float) -> bool:
+        """False: it cannot be kept."""
         message_id = _message_id(body or pieces[0])
-        kept = Kept(message_id, body, pieces, self._clock() + ttl_s)
+        kept = Kept(message_id, body, pieces, headers, self._clock() + ttl_s)
         if message_id == b"" or kept.size > REPLY_LIMIT_BYTES:
-            return
+            return False
         self._drop(key)
         self._kept[key] = kept
         self._size += kept.size
         while self._size > self._limit_bytes:
             self._drop(next(iter(self._kept)))
+        return True
 
-    def landed(self, key: CacheKey, flight: Flight) -> None:
+    def landed(self, key: CacheKey, flight: Flight, *, is_worth_waiting: bool) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
         if not flight.landed.done():
-            flight.landed.set_result(None)
+            flight.landed.set_result(is_worth_waiting)
 
     def _drop(self, key: CacheKey) -> None:
         kept = self._kept.pop(key, None)
@@ -142,7 +160,7 @@ class ResponseCache:
             self._size -= kept.size
 
     def _again(self, kept: Kept) -> Answer:
-        headers = [(HEADER, "hit")]
+        headers = [*kept.headers, (HEADER, "hit")]
         new = self._new_id("msg").encode()
         if kept.body:
             return Answer(headers=headers, body=kept.body.replace(kept.message_id, new, 1))
@@ -151,17 +169,16 @@ class ResponseCache:
 
 def is_cacheable(asked: Asked) -> bool:
     """What brings tools is about the world, which changes; a thread has a place in a conversation."""
-    fields = asked.envelope.fields
-    tools = fields.get("tools")
-    has_tools = tools is not None and bytes(tools) not in (b"[]", b"null")
-    return asked.call.operation is Operation.MESSAGES and not has_tools and "thread" not in fields
+    is_message = asked.call.operation is Operation.MESSAGES
+    return is_message and not brings_tools(asked) and "thread" not in asked.envelope.fields
 
 
-def cache_key(asked: Asked) -> CacheKey:
-    """Equal for equal requests of one workspace, and for no others."""
+def cache_key(asked: Asked, scope: str = "") -> CacheKey:
+    """Equal for equal requests of one workspace and scope, and for no others."""
     call = asked.call
+    strict = call.headers.get("dragoman-strict") or ""
     digest = blake2b(digest_size=32)
-    parts = (call.operation.value, asked.principal.workspace_id, asked.version, *sorted(asked.betas))
+    parts = (call.operation.value, asked.principal.workspace_id, scope, strict, asked.version, *sorted(asked.betas))
     for part in parts:
         digest.update(str(part).encode() + b"\0")
     digest.update(call.body)
@@ -180,15 +197,14 @@ class _Message(Struct, frozen=True):
 
 class _Start(Struct, frozen=True):
     message: _Message = _Message()
-    id: str = ""
 
 
 def _message_id(said: bytes) -> bytes:
     """Of a body, or of a stream's first piece; empty where there is none."""
-    if said.startswith(b"{"):
-        return msgspec.json.decode(said, type=_Message).id.encode()
-    data = said.partition(b"data: ")[2].partition(b"\n")[0]
     try:
+        if said.startswith(b"{"):
+            return msgspec.json.decode(said, type=_Message).id.encode()
+        data = said.partition(b"data: ")[2].partition(b"\n")[0]
         return msgspec.json.decode(data, type=_Start).message.id.encode()
     except msgspec.DecodeError:
         return b""

@@ -5,6 +5,7 @@ Which of several is asked first is for `choosing.py`. Names no provider.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from fnmatch import translate
 from functools import lru_cache
 from itertools import chain
@@ -43,6 +44,7 @@ class Candidates(Struct, frozen=True, kw_only=True):
 
     routes: tuple[Route, ...]
     rule: RouteConfig | None = None
+    weights: tuple[float, ...] | None = None  # of the routes, where the rule has some
     conditions: tuple[tuple[ConditionConfig, tuple[Route, ...]], ...] = ()
 
     @property
@@ -95,10 +97,17 @@ class Router:
         if rule is None:
             said = self._said(name)
             return Candidates(routes=(self._route(said, name, target=f"{said.provider}/{ANY_NAME}"),))
+        weights = rule.weights or (1.0,) * len(rule.targets)
+        answering = self._routes(rule.targets, name)
+        if not answering:
+            raise NotFound(f"model: {name}")
         return Candidates(
-            routes=self._routes(rule.targets, name),
+            routes=tuple(route for _, route in answering),
             rule=rule,
-            conditions=tuple((each, self._routes(each.targets, name)) for each in rule.when),
+            weights=tuple(weights[at] for at, _ in answering),
+            conditions=tuple(
+                (each, tuple(route for _, route in self._routes(each.targets, name))) for each in rule.when
+            ),
         )
 
     def _rule(self, name: str) -> RouteConfig | None:
@@ -109,17 +118,13 @@ class Router:
             return None
         return next((rule for pattern, rule in self._patterns if pattern.match(name)), None)
 
-    def _routes(self, targets: Sequence[TargetName], name: str) -> tuple[Route, ...]:
-        """Those of targets. Raises NotFound when nobody of them answers the name."""
-        found, missing = [], None
-        for target in targets:
-            try:
-                found.append(self._route(_filled(target, name), name, target=str(target)))
-            except NotFound as error:
-                missing = error
-        if missing is not None and not found:
-            raise missing
-        return tuple(found)
+    def _routes(self, targets: Sequence[TargetName], name: str) -> list[tuple[int, Route]]:
+        """Those of targets that answer the name, with their places."""
+        found = []
+        for at, target in enumerate(targets):
+            with suppress(NotFound):
+                found.append((at, self._route(_filled(target, name), name, target=str(target))))
+        return found
 
     def _route(self, named: TargetName, name: str, *, target: str) -> Route:
         provider = self._providers[named.provider]

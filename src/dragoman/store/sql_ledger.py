@@ -34,6 +34,8 @@ FAILED = frozenset({"cut", "interrupted"})  # outcomes that count as errors what
 KEYS = [column.name for column in USAGE_SUMS.primary_key]
 ADDED = [column.name for column in USAGE_SUMS.c if column.name not in KEYS]
 _alike = attrgetter("workspace_id", "key_id", "operation", "model", "provider", "answered_model")
+UNKNOWN = 404  # status of requests for models that there are not
+_unnamed = attrgetter("workspace_id", "key_id", "operation")
 
 
 class _Replayed(Exception):
@@ -147,7 +149,9 @@ def _sums(rows: Iterable[LedgerRow]) -> Iterator[tuple[object, ...]]:
     for row in rows:
         start = row.at_us // 1_000_000 // HOUR_S * HOUR_S
         served = (row.service_tier or "", row.inference_geo or "", row.speed or "", context_window(row))
-        key = (start, *_alike(row), *served)
+        # A name that nobody knows is the caller's invention, of which there may be any number.
+        alike = (*_unnamed(row), "", row.provider, "") if row.status == UNKNOWN else _alike(row)
+        key = (start, *alike, *served)
         cost_nano = row.cost_nano
         sums = hours.get(key)
         if sums is None:
