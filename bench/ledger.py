@@ -23,6 +23,7 @@ from typing import Any
 from dragoman.store.sql import SQLStore
 from dragoman.store.tables import LEDGER, USAGE_SUMS
 from dragoman.store.usage import (
+    DAY_OF_ALL_S,
     DAY_S,
     DIMENSIONS,
     HOUR_S,
@@ -125,10 +126,11 @@ def _kind(chance: random.Random) -> Row:
 
 def sums_statement(width_s: int) -> str:
     """The sums of all rows, as `SQLLedger.add` keeps them."""
-    start = f"at_us / 1000000 - at_us / 1000000 % {width_s}"
+    start = f"at_us / 1000000 - at_us / 1000000 % {abs(width_s)}"
     read = "input_tokens + cache_write_5m_tokens + cache_write_1h_tokens + cache_read_tokens"
     window = f"CASE WHEN {read} > {LONG_CONTEXT} THEN '{LONG}' ELSE '{SHORT}' END"
-    keys = [window if name == "context_window" else f"coalesce({name}, '')" for name in DIMENSIONS]
+    special = {"context_window": window, **({"key_id": "''"} if width_s == DAY_OF_ALL_S else {})}
+    keys = [special.get(name, f"coalesce({name}, '')") for name in DIMENSIONS]
     own = {
         "requests": "count(*)",
         "errors": "sum(CASE WHEN status >= 400 OR outcome = 'cut' THEN 1 ELSE 0 END)",
@@ -151,7 +153,7 @@ def fill_sqlite(file: Path, count: int) -> None:
         for rows in _portions(count):
             connection.executemany(f"INSERT INTO ledger ({', '.join(COLUMNS)}) VALUES ({marks})", rows)  # noqa: S608
             connection.commit()
-        for width_s in (HOUR_S, DAY_S):
+        for width_s in (HOUR_S, DAY_S, DAY_OF_ALL_S):
             connection.execute(sums_statement(width_s))
         connection.commit()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -168,7 +170,7 @@ def fill_postgres(url: str, count: int) -> None:
                     copy.write_row(row)
             connection.commit()
         cursor.execute("SET work_mem = '1GB'")  # or it sorts all rows, by the rules of a language
-        for width_s in (HOUR_S, DAY_S):
+        for width_s in (HOUR_S, DAY_S, DAY_OF_ALL_S):
             cursor.execute(sums_statement(width_s))
         connection.commit()
         connection.autocommit = True

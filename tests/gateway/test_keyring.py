@@ -16,13 +16,23 @@ def test_they_take_turns() -> None:
 
 def test_a_refused_key_is_benched_longer_each_time() -> None:
     ring = Keyring([A, B])
+    now = 0.0
     for wait in (BENCH_S, BENCH_S * 2, BENCH_S * 4):
-        ring.answered("a", 0.0, status=401)
-        assert shown(ring, wait - 1, 3) == "bbb"
-        assert "a" in shown(ring, wait, 2)
+        ring.answered("a", now, status=401)
+        assert shown(ring, now + wait - 1, 3) == "bbb"
+        now += wait
+        assert "a" in shown(ring, now, 2)
     for _ in range(20):
-        ring.answered("a", 0.0, status=403)
-    assert "a" in shown(ring, LONGEST_BENCH_S, 2)
+        ring.answered("a", now, status=403)
+        now += LONGEST_BENCH_S
+    assert "a" in shown(ring, now, 2)
+
+
+def test_many_requests_that_are_refused_at_once_bench_a_key_once() -> None:
+    ring = Keyring([A, B])
+    for _ in range(64):
+        ring.answered("a", 0.0, status=401)
+    assert "a" in shown(ring, BENCH_S, 2)
 
 
 def test_a_key_that_works_again_is_as_new() -> None:

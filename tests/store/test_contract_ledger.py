@@ -86,8 +86,10 @@ async def test_rows_are_added_up_by_hour_and_by_day(sql_store: SQLStore) -> None
     assert await sql_store.ledger.add(rows[60:]) == len(rows) - 60
     sums = {(each["width_s"], each["start"]): each for each in await all_of(sql_store, USAGE_SUMS)}
     noon = NOON_US // 1_000_000
-    assert set(sums) == {(3600, noon), (3600, noon + 3600), (86_400, noon - 12 * 3600)}
-    day = sums[86_400, noon - 12 * 3600]
+    midnight = noon - 12 * 3600
+    assert set(sums) == {(3600, noon), (3600, noon + 3600), (86_400, midnight), (-86_400, midnight)}
+    day = sums[86_400, midnight]
+    assert {**sums[-86_400, midnight], "width_s": 86_400, "key_id": day["key_id"]} == day, "all keys together"
     assert day["requests"] == len(rows)
     assert day["errors"] == 3
     assert day["unpriced"] == 1

@@ -175,7 +175,8 @@ async def continued(
 ) -> AsyncGenerator[bytes, None]:
     """An empty piece, then the stream, and those that follow where it breaks off.
 
-    `go_on` returns the next one, which has begun; None: nobody goes on, and the error is the end.
+    `go_on` returns the next one, which has begun; None: nobody goes on, and the error is the end. It asks
+    `Progress.can_continue`.
     """
     current: Stream | None = stream
     join: Join | None = None
@@ -199,7 +200,7 @@ async def continued(
             if broken is None:
                 return
             await current.aclose()
-            current = await go_on(progress) if progress.can_continue else None
+            current = await go_on(progress)
             if current is None:
                 yield broken
                 return

@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 from msgspec import Struct
 
-from dragoman.errors import ApiError, CannotCarry, InvalidRequest, NotFound
+from dragoman.errors import ApiError, InvalidRequest, NotFound
 from dragoman.wire.envelope import Envelope
 from dragoman.wire.types import Usage
 
 from .affinity import Homes, Warm
-from .attempts import TOO_LONG, Attempts, Failure
+from .attempts import Attempts, Failure
 from .call import Answer, Asked, Stream
-from .capacity import Capacity, Shed
+from .capacity import Capacity
 from .choosing import Need, Reason, Standing, choose
 from .config_routes import RouteConfig
 from .continuing import Progress, continued, continued_body
+from .failures import failure_of
 from .health import Breaker, State, is_upstream_fault
 from .needs import conversation_of, expected_usage, holds, is_long, max_tokens_of, need_of
 from .racing import raced
@@ -202,9 +203,9 @@ class Dispatch:
                     if plan.rule.continue_cut and answered.stream is not None:
                         await self._continue(answered, asked, plan, entry, ask, attempts)
                     return answered if is_lone else _counted(answered, attempts.made)
-                failure = _failure(answered)
+                failure = failure_of(answered)
             except ApiError as raised:
-                error, failure = raised, _failure_of(raised)
+                error, failure = raised, failure_of(raised)
             if attempt is not None and entry.attempt is not None:
                 entry.attempt.failed(failure)
             next_step = attempts.after(step.place, failure, self._clock())
@@ -237,7 +238,7 @@ class Dispatch:
 
         def failed(fork: "Entry", how: Answer | ApiError) -> None:
             assert fork.attempt is not None
-            fork.attempt.failed(_failure(how) if isinstance(how, Answer) else _failure_of(how))
+            fork.attempt.failed(failure_of(how))
 
         racing = first, ask(asked, attempt.route, first)
         patience_s = self._patience_s(attempt.route, stream=asked.stream)
@@ -263,6 +264,10 @@ class Dispatch:
             assert broken.attempt is not None
             failure, route = Failure(status=502), broken.attempt.route
             broken.attempt.failed(failure)  # its place is free
+            if broken.outcome == "answered":  # what it sent could not be read
+                broken.outcome, broken.error = "cut", "api_error"
+            if not progress.can_continue:
+                return None
             while (step := attempts.after(plan.routes.index(route), failure, self._clock())) is not None:
                 await self._sleep(step.pause_s)
                 route = plan.routes[step.place]
@@ -274,7 +279,7 @@ class Dispatch:
                     await self._begin(route, plan, part, paused_s=step.pause_s)
                     following = await ask(rest, route, part)
                 except ApiError as error:
-                    failure = _failure_of(error)
+                    failure = failure_of(error)
                 except BaseException:  # the caller has left
                     part.lose(entry, part.request_id, CONTINUED)
                     raise
@@ -283,7 +288,7 @@ class Dispatch:
                         entry.follow(part)
                         broken.lose(entry, part.request_id, CONTINUED, "cut", seen_tokens=progress.tokens)
                         return following.stream
-                    failure = _failure(following)
+                    failure = failure_of(following)
                 if part.attempt is not None:
                     part.attempt.failed(failure)
                     part.lose(entry, part.request_id, CONTINUED, "refused")
@@ -479,24 +484,6 @@ def _context(route: Route) -> int | None:
 def _can(route: Route, capability: str) -> bool | None:
     """What the catalogue knows."""
     return None if route.model is None else capability in route.model.capabilities
-
-
-def _failure(answered: Answer) -> Failure:
-    """Of an error that a provider answered."""
-    after = next((value for name, value in answered.headers if name == "retry-after"), "")
-    message = ""
-    if answered.status == 400 and TOO_LONG.encode() in answered.body:
-        message = str(msgspec.json.decode(answered.body)["error"]["message"])
-    return Failure(status=answered.status, message=message, retry_after_s=float(after) if after.isdecimal() else None)
-
-
-def _failure_of(error: ApiError) -> Failure:
-    """Of one that is ours to tell: nobody answered, or the request cannot go there."""
-    if isinstance(error, CannotCarry):
-        return Failure(status=error.status, is_of_target=True)
-    is_of_caller = error.status < 500 and error.status not in (408, 429) and TOO_LONG not in error.message
-    retry_after_s = float(error.retry_after) if isinstance(error, Shed) else None
-    return Failure(status=error.status, message=error.message, is_of_caller=is_of_caller, retry_after_s=retry_after_s)
 
 
 def _counted(answered: Answer, made: int) -> Answer:

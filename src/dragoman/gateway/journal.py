@@ -267,7 +267,12 @@ class Journal:
                 self._begin_again(id_)
             if any(segment is first for segment, *_ in self._begun.values()):
                 return  # there was no room
-            self._segments.popleft().remove()
+            self._segments.popleft()
+            if self._spare is None and self._writer is not None:
+                first.begin(self._writer.next_number())
+                self._spare = first
+            else:
+                first.remove()
         last = self._last
         if last is not None and self._spare is None and self._folder is not None and last.share_used > 1 / 2:
             self._spare = self._new_segment(self._folder)
@@ -422,9 +427,7 @@ class Journal:
         rows: list[LedgerRow] = []
         stored = 0
         for path in left.segments():
-            notes, stored_until, is_broken = read_notes(path)
-            if is_broken:
-                log.warning("%s ends in a note that is not whole", path)
+            notes, stored_until = read_notes(path)
             for note in notes:
                 if note.kind == BEGIN:
                     begin = _decode_begun(note.data)

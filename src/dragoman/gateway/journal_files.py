@@ -28,9 +28,13 @@ CAN_LOCK = fcntl is not None  # where not, there is no journal
 
 SEGMENT_BYTES = 1024 * 1024  # 3,000 requests or so
 MAGIC = b"dragoman1\0\0\0\0\0\0\0"  # the 1 is the version of all that follows
-_STORED = struct.Struct("<Q")  # behind MAGIC: up to where the notes are stored
-FIRST = len(MAGIC) + _STORED.size
-_HEAD = struct.Struct("<IIB")  # bytes of the note, their CRC-32, what kind of note. No bytes: there are no more notes
+_BEGINNING = struct.Struct("<QQ")  # behind MAGIC: the segment's number, and up to where its notes are stored
+_STORED = struct.Struct("<Q")
+FIRST = len(MAGIC) + _BEGINNING.size
+STORED_AT = FIRST - _STORED.size
+# Bytes of the note, their CRC-32, what kind of note. The sum begins with the segment's number: so what stands there
+# from an earlier use is no note, and ends the notes.
+_HEAD = struct.Struct("<IIB")
 LOCK = ".lock"
 
 
@@ -42,12 +46,14 @@ class Note(NamedTuple):
 
 class Segment:
     """One file, as large as it will ever be. Its space is taken beforehand: else a disk that is full would kill the
-    process when it writes to a page (SIGBUS). Raises OSError."""
+    process when it writes to a page (SIGBUS). Raises OSError.
 
-    def __init__(self, path: Path, size: int = SEGMENT_BYTES) -> None:
+    It is used again when all in it is stored: a page that is written to for the first time costs more than all the
+    notes that it takes (40 us, on ext4).
+    """
+
+    def __init__(self, path: Path, number: int, size: int = SEGMENT_BYTES) -> None:
         self.path = path
-        self.end = FIRST
-        self.stored = FIRST
         self._size = size
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
@@ -59,7 +65,13 @@ class Segment:
             raise
         finally:
             os.close(descriptor)
-        self._bytes[: len(MAGIC)] = MAGIC
+        self.begin(number)
+
+    def begin(self, number: int) -> None:
+        """Empty, from here on. Of one process' segments a later one has a higher number."""
+        self.end = self.stored = FIRST
+        self._seed = number & 0xFFFFFFFF
+        self._bytes[:FIRST] = MAGIC + _BEGINNING.pack(number, FIRST)
 
     def append(self, kind: int, data: bytes) -> bool:
         """False: there is no room."""
@@ -68,7 +80,7 @@ class Segment:
         if end > self._size:
             return False
         # The head is part of the copy: where that is broken off the sum is wrong, and there was no note.
-        self._bytes[start:end] = _HEAD.pack(len(data), zlib.crc32(data), kind) + data
+        self._bytes[start:end] = _HEAD.pack(len(data), zlib.crc32(data, self._seed), kind) + data
         self.end = end
         return True
 
@@ -85,7 +97,7 @@ class Segment:
 
     def mark_stored(self, end: int) -> None:
         self.stored = end
-        self._bytes[len(MAGIC) : FIRST] = _STORED.pack(end)
+        self._bytes[STORED_AT:FIRST] = _STORED.pack(end)
 
     @property
     def share_used(self) -> float:
@@ -128,8 +140,12 @@ class Writer:
             os.close(descriptor)  # somebody took it for that of a dead process, in the moment before it was locked
 
     def new_segment(self) -> Segment:
+        number = self.next_number()
+        return Segment(self._folder / f"{self.name}.{number}", number)
+
+    def next_number(self) -> int:
         self._made += 1
-        return Segment(self._folder / f"{self.name}.{self._made}")
+        return self._made
 
     def close(self, *, is_empty: bool) -> None:
         """`is_empty`: nothing is left for others to take over."""
@@ -152,9 +168,9 @@ class Left:
         self._descriptor = descriptor
 
     def segments(self) -> list[Path]:
-        """The oldest first."""
+        """The oldest first. Raises OSError."""
         found = [path for path in self._folder.glob(self.name + ".*") if path.suffix[1:].isdecimal()]
-        return sorted(found, key=lambda path: int(path.suffix[1:]))
+        return sorted(found, key=_number)
 
     def remove(self) -> None:
         """All is stored. The oldest go first: a note that ends a request must not go before the one that begins it."""
@@ -197,20 +213,26 @@ def _is_same(descriptor: int, path: Path) -> bool:
         return False
 
 
-def read_notes(path: Path) -> tuple[list[Note], int, bool]:
-    """The notes of a segment of a dead process; up to where they are stored; whether it ends in a note that is broken,
-    which a process leaves that died while it wrote. Raises OSError."""
+def _number(path: Path) -> int:
+    with path.open("rb") as file:
+        beginning = file.read(FIRST)
+    return _BEGINNING.unpack_from(beginning, len(MAGIC))[0] if len(beginning) == FIRST else 0
+
+
+def read_notes(path: Path) -> tuple[list[Note], int]:
+    """The notes of a segment of a dead process, and up to where they are stored. One that was not written to its end is
+    none. Raises OSError."""
     held = path.read_bytes()
     notes: list[Note] = []
     if not held.startswith(MAGIC) or len(held) < FIRST:  # not begun, or of another version
-        return notes, FIRST, any(held)
-    (stored,) = _STORED.unpack_from(held, len(MAGIC))
+        return notes, FIRST
+    number, stored = _BEGINNING.unpack_from(held, len(MAGIC))
     at = FIRST
     while at + _HEAD.size <= len(held):
         size, checksum, kind = _HEAD.unpack_from(held, at)
         data = held[at + _HEAD.size : at + _HEAD.size + size]
-        if not size or len(data) < size or zlib.crc32(data) != checksum:
+        if not size or len(data) < size or zlib.crc32(data, number & 0xFFFFFFFF) != checksum:
             break
         at += _HEAD.size + size
         notes.append(Note(kind, data, at))
-    return notes, stored, any(held[at : at + _HEAD.size])
+    return notes, stored

@@ -20,7 +20,7 @@ from .ledger import LedgerRow, LedgerStore
 from .locks import alone, beside_each_other
 from .sql_spending import SPENDING, add_spent
 from .tables import BUDGET_SPENDING, LEDGER, USAGE_SUMS
-from .usage import context_window
+from .usage import DAY_OF_ALL_S, context_window
 
 __all__ = ["SQLLedger"]
 
@@ -173,7 +173,12 @@ def _sums(rows: Iterable[LedgerRow]) -> Iterator[tuple[object, ...]]:
     for (start, *rest), sums in hours.items():
         day = (start // DAY_S * DAY_S, *rest)
         days[day] = [one + other for one, other in zip(days[day], sums, strict=True)] if day in days else sums
-    for width_s, widths in ((HOUR_S, hours), (DAY_S, days)):
+    together: dict[tuple[Any, ...], list[int]] = {}
+    for (start, workspace_id, _, *rest), sums in days.items():
+        day = (start, workspace_id, "", *rest)
+        there = together.get(day)
+        together[day] = sums if there is None else [one + other for one, other in zip(there, sums, strict=True)]
+    for width_s, widths in ((HOUR_S, hours), (DAY_S, days), (DAY_OF_ALL_S, together)):
         for each in sorted(widths, key=lambda key: tuple(map(str, key))):
             yield (width_s, *each, *widths[each])
 

@@ -30,6 +30,8 @@ from .ledger import LedgerRow
 from .sql_ledger import FAILED, FIRST_ERROR_STATUS
 from .tables import CONTENTS, LEDGER, USAGE_SUMS
 from .usage import (
+    DAY_OF_ALL_S,
+    DAY_S,
     DIMENSIONS,
     LONG,
     LONG_CONTEXT,
@@ -101,7 +103,9 @@ class SQLUsage(UsageStore):
             wanted = _minute_sums(start, end, by, in_buckets=in_buckets)
             wanted = wanted.where(*_only(_value_in_row, where))
         else:
-            wanted = _kept_sums(width_s, start, end, by, in_buckets=in_buckets)
+            is_of_all = width_s == DAY_S and "key_id" not in (*by, *(where or ()))
+            kept_s = DAY_OF_ALL_S if is_of_all else width_s
+            wanted = _kept_sums(kept_s, start, end, by, in_buckets=in_buckets)
             wanted = wanted.where(*_only(lambda name: USAGE_SUMS.c[name], where))
 
         unit = US if width_s == MINUTE_S else 1

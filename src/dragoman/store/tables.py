@@ -252,7 +252,7 @@ LEDGER = Table(  # a row a request; see store/ledger.py. Many and quickly writte
 USAGE_SUMS = Table(  # of the ledger, so that nobody need scan it
     "usage_sums",
     METADATA,
-    Column("width_s", Integer, nullable=False),  # 3600 or 86400
+    Column("width_s", Integer, nullable=False),  # 3600 or 86400; -86400: a day of all keys together
     Column("start", BigInteger, nullable=False),  # Unix seconds, a multiple of the width
     Column("workspace_id", Text, nullable=False),
     Column("key_id", Text, nullable=False),

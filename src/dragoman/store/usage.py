@@ -11,6 +11,7 @@ import msgspec
 from .ledger import LedgerRow
 
 __all__ = [
+    "DAY_OF_ALL_S",
     "DAY_S",
     "DIMENSIONS",
     "HOUR_S",
@@ -31,6 +32,7 @@ __all__ = [
 MINUTE_S: Final = 60
 HOUR_S: Final = 3600
 DAY_S: Final = 86_400
+DAY_OF_ALL_S: Final = -DAY_S  # as a width: a day of all keys together, which is a small part of the rows
 MAX_MINUTES: Final = 1440  # that one question may ask by the minute, which reads the ledger itself
 
 # What sums can be split by: columns of `usage_sums`, and of `ledger`.
