@@ -105,9 +105,7 @@ if TYPE_CHECKING:
     from .client.uploads import (
         file_from_path,
     )
-    from .gateway.pipeline import (
-        Gateway,
-    )
+    from .gateway.gateway import Gateway
     from .types.beta.events import (
         BetaContentBlockStopEvent,
         BetaInputJsonEvent,
@@ -180,7 +178,7 @@ _HOMES = {
     "client.timeouts": "DEFAULT_TIMEOUT Timeout",
     "client.tools.functions": "ToolError beta_async_tool beta_tool",
     "client.uploads": "file_from_path",
-    "gateway.pipeline": "Gateway",
+    "gateway.gateway": "Gateway",
     "types.beta.events": """
         BetaContentBlockStopEvent BetaInputJsonEvent BetaMessageStopEvent BetaMessageStreamEvent BetaTextEvent
         ParsedBetaContentBlockStopEvent ParsedBetaMessageStopEvent ParsedBetaMessageStreamEvent

@@ -23,8 +23,8 @@ from dragoman.client.home import Home, Tenancy
 from dragoman.client.local import BASE_URL, offline, open_async, open_sync
 from dragoman.errors import ConfigError, StoreError
 from dragoman.gateway.config import Config, load
+from dragoman.gateway.gateway import Gateway
 from dragoman.gateway.handle import OFFLINE_SECRET, GatewayHandle
-from dragoman.gateway.pipeline import Gateway
 from dragoman.http.aio import FastTransport
 from dragoman.http.base import (
     ConnectFailed,

@@ -15,8 +15,9 @@ from dragoman.gateway.config import Config, load
 from dragoman.gateway.config_ledger import LedgerConfig
 from dragoman.gateway.contents import Contents
 from dragoman.gateway.contents_text import HIDDEN
+from dragoman.gateway.gateway import Gateway
 from dragoman.gateway.open import open_gateway
-from dragoman.gateway.pipeline import Gateway, answer
+from dragoman.gateway.pipeline import answer
 from dragoman.gateway.retention import Retention
 from dragoman.providers.base import Operation
 from dragoman.store.ledger import LedgerRow

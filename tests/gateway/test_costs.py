@@ -18,8 +18,10 @@ from sqlalchemy import Connection, select
 
 from dragoman.gateway.call import Call
 from dragoman.gateway.config import load
+from dragoman.gateway.gateway import Gateway
+from dragoman.gateway.ids import new_id
 from dragoman.gateway.open import open_gateway
-from dragoman.gateway.pipeline import Gateway, answer, new_id
+from dragoman.gateway.pipeline import answer
 from dragoman.providers.base import Operation
 from dragoman.store.sql import SQLStore
 from dragoman.store.tables import LEDGER

@@ -22,7 +22,7 @@ from dragoman.gateway.config import settings
 from dragoman.gateway.config_faults import CALLERS, ERROR_KINDS, KIND_NAMES, FaultConfig, describe_fault, model_fits
 from dragoman.gateway.faults import COUNTED_LIMIT, FOREVER_S, Faults, chance
 from dragoman.gateway.faults_header import HEADER, parse_header
-from dragoman.gateway.pipeline import error_answer
+from dragoman.gateway.reply import error_answer
 from dragoman.providers.base import Operation
 from dragoman.wire.headers import Headers
 

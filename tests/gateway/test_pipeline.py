@@ -29,9 +29,12 @@ from dragoman.errors import (
 from dragoman.gateway.accounting import Entry
 from dragoman.gateway.call import Answer, Asked, Call
 from dragoman.gateway.config import load
+from dragoman.gateway.gateway import Gateway
+from dragoman.gateway.ids import new_id
 from dragoman.gateway.limits import Limits
 from dragoman.gateway.open import open_gateway
-from dragoman.gateway.pipeline import Gateway, Reply, answer, error_answer, new_id, refuse
+from dragoman.gateway.pipeline import answer, refuse
+from dragoman.gateway.reply import Reply, error_answer
 from dragoman.gateway.routing import Route
 from dragoman.providers.base import Operation
 from dragoman.wire.headers import Headers

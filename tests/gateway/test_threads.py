@@ -18,8 +18,9 @@ from dragoman.gateway.accounting import Outcome
 from dragoman.gateway.auth import Principal
 from dragoman.gateway.call import Answer, Asked, Call
 from dragoman.gateway.config import ProviderConfig, load
+from dragoman.gateway.gateway import Gateway
 from dragoman.gateway.open import open_gateway
-from dragoman.gateway.pipeline import Gateway, answer
+from dragoman.gateway.pipeline import answer
 from dragoman.gateway.routing import Route
 from dragoman.gateway.thread_store import OVERHEAD_BYTES, Conversation, ThreadStore
 from dragoman.gateway.threads import Threads, Turn

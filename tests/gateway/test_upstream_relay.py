@@ -18,7 +18,8 @@ from relaying import ASKING, relay
 from serving import Serving, ledger_rows
 
 from dragoman.gateway.call import Call
-from dragoman.gateway.pipeline import Gateway, answer
+from dragoman.gateway.gateway import Gateway
+from dragoman.gateway.pipeline import answer
 from dragoman.http.base import IdleTimeout, ReplyBroken, Request
 from dragoman.providers.base import Operation
 from dragoman.wire.headers import Headers

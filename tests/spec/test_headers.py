@@ -14,7 +14,7 @@ from serving import Serving
 
 from dragoman import errors
 from dragoman.errors import ApiError
-from dragoman.gateway.pipeline import error_answer
+from dragoman.gateway.reply import error_answer
 from dragoman.server.app import ROUTES
 
 JSON_TYPE = ("content-type", "application/json")

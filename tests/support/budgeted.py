@@ -15,8 +15,11 @@ from serving import wait_until
 
 from dragoman.gateway.call import Asked, Call
 from dragoman.gateway.config import load
+from dragoman.gateway.gateway import Gateway
+from dragoman.gateway.ids import new_id
 from dragoman.gateway.open import open_gateway
-from dragoman.gateway.pipeline import Gateway, Reply, answer, new_id
+from dragoman.gateway.pipeline import answer
+from dragoman.gateway.reply import Reply
 from dragoman.providers.base import Operation
 from dragoman.wire.headers import Headers
 

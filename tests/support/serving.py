@@ -20,8 +20,8 @@ from unittest.mock import patch
 from rawhttp import KEY
 
 from dragoman.gateway.config import OFFLINE, Config, Listen, ProviderConfig, Secret, ServerConfig, load
+from dragoman.gateway.gateway import Gateway
 from dragoman.gateway.open import open_gateway
-from dragoman.gateway.pipeline import Gateway
 from dragoman.server.app import App
 from dragoman.server.listening import bind
 from dragoman.server.protocol import Connections

@@ -101,7 +101,7 @@ def create_budget(
     """
     from dragoman.gateway import config_budgets as read
     from dragoman.gateway.config_values import choice
-    from dragoman.gateway.pipeline import new_id
+    from dragoman.gateway.ids import new_id
     from dragoman.store.budgets import BudgetRecord
 
     settings = with_database(config, database)

@@ -85,7 +85,7 @@ def _request(model: str, body: Path | None) -> bytes:
         request: Any = msgspec.json.decode(text)
     except OSError as error:
         raise ConfigError(f"{body}: cannot be read: {error.strerror}. Give the path of a request as JSON.") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{body}: this is not JSON ({error}). Give a request as it would be sent.") from error
     if not isinstance(request, dict):
         raise ConfigError(f"{body}: this is no request. Give a JSON object as it would be sent.")
@@ -112,7 +112,7 @@ def _looked_up(config: Path | None, request: bytes) -> dict[str, Any]:
     dispatch = Dispatch(router, prices=prices, caches=caches_itself, clock=time.monotonic)
     headers = Headers([("anthropic-version", "2023-06-01")])
     try:
-        return explained(dispatch, Principal("", "", "", ""), headers, request)[1]
+        return explained(dispatch, Principal("", "", "", ""), headers, request)
     except ApiError as error:
         raise ConfigError(error.message) from error
 

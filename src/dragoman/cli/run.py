@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from dragoman.errors import ConfigError, DragomanError
 
 if TYPE_CHECKING:
-    from dragoman.gateway.pipeline import Gateway
+    from dragoman.gateway.gateway import Gateway
 
 __all__ = ["program_environment", "run_with_server", "run_with_url"]
 

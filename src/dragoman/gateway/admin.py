@@ -18,7 +18,7 @@ from .admin_types import OrganizationInfo, Page
 from .auth import Principal
 
 if TYPE_CHECKING:
-    from .pipeline import Gateway
+    from .gateway import Gateway
 
 __all__ = [
     "Asking",

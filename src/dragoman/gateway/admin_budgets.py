@@ -16,7 +16,7 @@ from .budget_scopes import DEFAULT_WORKSPACE
 from .budget_windows import window_of
 from .budget_words import usd
 from .config_values import Refused
-from .pipeline import new_id
+from .ids import new_id
 
 __all__ = ["create_budget", "end_budget", "list_budgets", "retrieve_budget", "update_budget"]
 

@@ -12,7 +12,7 @@ from .admin import Asking, cursors, must_be_above, page_of
 from .admin_own_types import Member
 from .admin_roles import our_role, wire_role
 from .admin_types import InviteDeleted, OrganizationInvite, OrganizationUser, Page, UserDeleted
-from .pipeline import new_id
+from .ids import new_id
 
 __all__ = [
     "accept_invite",

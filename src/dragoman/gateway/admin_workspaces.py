@@ -16,7 +16,7 @@ from .admin_types import (
     WorkspaceMemberDeleted,
     WorkspaceObject,
 )
-from .pipeline import new_id
+from .ids import new_id
 
 __all__ = [
     "add_workspace_member",

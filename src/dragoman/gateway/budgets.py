@@ -105,14 +105,15 @@ class Budgets:
     def _highest_cost(self, asked: Asked, route: Route, now: float, actives: Iterable[Active]) -> int:
         """Of the dearest one that may answer. Raises BillingProblem."""
         routes: Sequence[Route] = (route,)
+        times = 1
         if self._candidates is not None and (all_of_them := self._candidates(asked.model)).only is None:
-            routes = all_of_them.every
+            routes, times = all_of_them.every, _times(all_of_them, asked)
         costs = [highest_cost(self._prices, asked, each, at=now) for each in routes]
         if None not in costs:
-            return max(cost or 0 for cost in costs)
+            return times * max(cost or 0 for cost in costs)
         if (strict := next((each for each in actives if each.refuses_unpriced), None)) is not None:
             raise price_refusal(strict.record, asked.model)
-        return max(UNPRICED_NANO, *(cost or 0 for cost in costs))
+        return max(UNPRICED_NANO, *(times * (cost or 0) for cost in costs))
 
     async def spent(self, purse: Purse) -> int:
         """Nano-dollars, as the ledger has it: for a purse that the counters do not know yet (Counters.set_spent).
@@ -179,6 +180,16 @@ class Budgets:
         for each in found:
             _keep(self._by_id, each.id, each, ACTIVES_KEPT)
         return found
+
+
+def _times(candidates: Candidates, asked: Asked) -> int:
+    """How many of them one request may pay: those that run at once, and those that go on where another broke off."""
+    rule = candidates.rule
+    if rule is None:
+        return 1
+    if rule.continue_cut and asked.stream:
+        return rule.limit
+    return min(2, rule.limit) if rule.hedge else 1
 
 
 def _keep(kept: dict[K, V], key: K, value: V, limit: int) -> None:

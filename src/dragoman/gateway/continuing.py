@@ -15,6 +15,7 @@ from dragoman.wire.envelope import Envelope
 from dragoman.wire.sse import SSEDecoder, encode_sse
 
 from .call import Stream
+from .error_events import renamed
 
 __all__ = ["Join", "Progress", "continued", "continued_body"]
 
@@ -202,7 +203,7 @@ async def continued(
             await current.aclose()
             current = await go_on(progress)
             if current is None:
-                yield broken
+                yield renamed(broken, request_id)
                 return
             text = progress.text
             join = Join(progress, skip=text[len(text.rstrip()) :])

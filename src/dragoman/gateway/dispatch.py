@@ -22,7 +22,7 @@ from .affinity import Homes, Warm
 from .attempts import Attempts, Failure
 from .call import Answer, Asked, Stream
 from .capacity import Capacity
-from .choosing import Need, Reason, Standing, choose
+from .choosing import Choice, Need, Reason, Standing, choose
 from .config_routes import RouteConfig
 from .continuing import Progress, continued, continued_body
 from .failures import failure_of
@@ -69,6 +69,11 @@ class Plan(Struct, frozen=True, kw_only=True):
     @property
     def first(self) -> Route:
         return self.routes[0]
+
+    @property
+    def for_threads(self) -> Route:
+        """One that keeps no threads itself, if there is one: then they are kept here, whoever answers."""
+        return next((each for each in self.routes if each.provider.threads != "upstream"), self.first)
 
     @property
     def scope(self) -> str:
@@ -406,6 +411,8 @@ class Dispatch:
             for route, weight, length in zip(routes, weights, lengths, strict=True)
         )
         chosen = choose(rule.policy, need, standings, random=self._lot, refuse_unpriced=rule.unpriced == "refuse")
+        if (only := candidates.only) is not None:  # it is asked whatever is known of it
+            chosen = Choice((0,), (Reason(name=only.name, place=0, why="the only one that answers this name"),))
         names = tuple(routes[at].name for at in chosen.order)
         explained = Explained(
             policy=rule.policy, condition=held, need=need, standings=standings, reasons=chosen.reasons, order=names

@@ -16,7 +16,7 @@ from .toml_text import toml_text
 if TYPE_CHECKING:
     from dragoman.engines.offline.scripts import Script
 
-    from .pipeline import Gateway
+    from .gateway import Gateway
 
 __all__ = ["GatewayHandle", "open_handle", "open_offline"]
 

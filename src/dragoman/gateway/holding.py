@@ -15,6 +15,7 @@ from dragoman.wire.sse import encode_sse
 
 from .accounting import Entry
 from .call import Answer, Stream, Write
+from .error_events import renamed
 from .exchange import kind_of
 
 __all__ = ["held"]
@@ -73,12 +74,12 @@ class _Late:
             self._stream = answered.stream
             if self._write is not None:
                 self.write = self._write
-        return await anext(self._stream)
+        return renamed(await anext(self._stream), self._entry.request_id)
 
     def _failed(self, envelope: bytes) -> bytes:
         self._is_over = True
         self._entry.outcome, self._entry.error = "cut", kind_of(envelope)
-        return encode_sse("error", envelope)
+        return renamed(encode_sse("error", envelope), self._entry.request_id)
 
     async def aclose(self) -> None:
         self._is_over = True

@@ -22,6 +22,18 @@ from dragoman.errors import StoreError
 from dragoman.store.ledger import LedgerRow, LedgerStore
 
 from .journal_files import CAN_LOCK, SEGMENT_BYTES, Left, Segment, Writer, dead_writers, read_notes
+from .journal_notes import (
+    BEGIN,
+    ROW,
+    USAGE,
+    Begun,
+    Seen,
+    Tokens,
+    decode_begun,
+    decode_row,
+    decode_seen,
+    encode,
+)
 
 __all__ = ["Counts", "Journal", "Tokens"]
 
@@ -38,8 +50,6 @@ DISK_PAUSE_S = 5.0  # between attempts to make a file
 TAKE_OVER_S = 60.0  # how often dead processes are looked for
 CLOSE_S = 5.0  # for what is left at the end
 
-BEGIN, USAGE, ROW = 1, 2, 3  # kinds of notes
-
 Spends = Sequence[tuple[str, int]]
 
 
@@ -51,57 +61,6 @@ class Counts(msgspec.Struct):
     interrupted: int = 0  # of those, requests that had not ended
     without_file: int = 0  # rows that were in memory alone, as there was trouble with the disk
     lost: int = 0  # rows for which there was no room any more
-
-
-class Tokens(msgspec.Struct, frozen=True, array_like=True):
-    """Of a usage, in disjoint buckets, and what else it tells of the price."""
-
-    input: int = 0
-    cache_write_5m: int = 0
-    cache_write_1h: int = 0
-    cache_read: int = 0
-    output: int = 0
-    web_searches: int = 0
-    service_tier: str | None = None
-    inference_geo: str | None = None
-    speed: str | None = None
-
-
-class Begun(msgspec.Struct, frozen=True, array_like=True):
-    """A request that is sent to a provider, and may cost something from here on."""
-
-    id: str
-    at_us: int
-    organization_id: str
-    workspace_id: str
-    key_id: str
-    operation: str
-    model: str
-    provider: str
-    answered_model: str
-    attempts: int
-    is_stream: bool
-    tags: str | None
-    spent: tuple[tuple[str, int], ...]
-
-
-class Seen(msgspec.Struct, frozen=True, array_like=True):
-    """What a provider has told of a request's usage. Of a stream first the input, at its end all of it."""
-
-    id: str
-    tokens: Tokens
-    stop_reason: str | None
-    is_whole: bool
-
-
-class _Row(LedgerRow, array_like=True):
-    """As it lies in the journal."""
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode_begun = msgspec.msgpack.Decoder(Begun).decode
-_decode_seen = msgspec.msgpack.Decoder(Seen).decode
-_decode_row = msgspec.msgpack.Decoder(_Row).decode
 
 
 class Journal:
@@ -186,14 +145,14 @@ class Journal:
 
     def begin(self, begun: "tuple[str, *tuple[object, ...]]") -> None:
         """`begun` has the fields of a Begun: a tuple is made more quickly."""
-        data = _encode(begun)
+        data = encode(begun)
         if (segment := self._append(BEGIN, data)) is not None:
             self._begun[begun[0]] = segment, data, None
 
     def seen(self, seen: "tuple[str, Tokens, str | None, bool]") -> None:
         """Of a request that has begun here; the fields of a Seen."""
         if (begun := self._begun.get(seen[0])) is not None:
-            data = _encode(seen)
+            data = encode(seen)
             self._append(USAGE, data)
             self._begun[seen[0]] = begun[0], begun[1], data
 
@@ -201,10 +160,10 @@ class Journal:
         """A request has ended; `values` are of its LedgerRow."""
         if self._is_childs:
             return
-        if self._append(ROW, _encode(values)) is not None:
+        if self._append(ROW, encode(values)) is not None:
             self._rows += 1
         elif len(self._loose) < MEMORY_ROWS:
-            self._loose.append(_decode_row(_encode(values)))
+            self._loose.append(decode_row(encode(values)))
         else:
             self.counts.lost += 1
             if self.counts.lost == 1:
@@ -375,7 +334,7 @@ class Journal:
             end, is_more = segment.stored, True
             while is_more and len(rows) < ROWS_AT_ONCE:
                 held, end = segment.some(ROW, end, min(DECODED_AT_ONCE, ROWS_AT_ONCE - len(rows)))
-                rows += map(_decode_row, held)
+                rows += map(decode_row, held)
                 is_more = bool(held)
                 await asyncio.sleep(0)
             ends.append((segment, end))
@@ -430,15 +389,15 @@ class Journal:
             notes, stored_until = read_notes(path)
             for note in notes:
                 if note.kind == BEGIN:
-                    begin = _decode_begun(note.data)
+                    begin = decode_begun(note.data)
                     if begin.id in begun and begun[begin.id].attempts < begin.attempts:
                         seen.pop(begin.id, None)  # of the attempt before
                     begun[begin.id] = begin
                 elif note.kind == USAGE:
-                    usage = _decode_seen(note.data)
+                    usage = decode_seen(note.data)
                     seen[usage.id] = usage
                 elif note.kind == ROW:
-                    row = _decode_row(note.data)
+                    row = decode_row(note.data)
                     begun.pop(row.id, None)
                     if note.end > stored_until:
                         rows.append(row)

@@ -1,6 +1,6 @@
 """Puts a gateway together out of a configuration: the one place that chooses store, engine, adapters and transport.
 
-Kept apart from `pipeline.py` so that the pipeline can be read, and tested, without the parts. The parts of a gateway
+Kept apart from `gateway.py` so that a gateway can be read, and tested, without the parts. The parts of a gateway
 are imported when one is opened: `dragoman keys` needs only the store.
 """
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from .credentials import Signer
     from .credentials_store import Credentials
+    from .gateway import Gateway
     from .journal import Journal
     from .master_key import MasterKeys
-    from .pipeline import Gateway
     from .prices import Prices
     from .routing import Route
 
@@ -73,7 +73,8 @@ def open_gateway(
     `script` is for the offline engine, in place of what is configured; `file_folder` in place of the database's.
     """
     from .credentials_store import ProviderKeys
-    from .pipeline import Gateway, new_id
+    from .gateway import Gateway
+    from .ids import new_id
     from .prices import Prices
     from .webhooks import Webhooks
 

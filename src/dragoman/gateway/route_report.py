@@ -8,17 +8,23 @@ from dragoman.wire.headers import Headers
 from .auth import Principal
 from .call import Asked, Call
 from .dispatch import Dispatch, Explained
+from .permits import Permits
 
 __all__ = ["explain", "report"]
 
 NANO = 1_000_000_000
 
 
-def explain(dispatch: Dispatch, principal: Principal, headers: Headers, body: bytes) -> tuple[str, dict[str, Any]]:
-    """Of a request to a model, that is not sent: the model's name, and the report. Raises ApiError."""
+def explain(
+    dispatch: Dispatch, principal: Principal, headers: Headers, body: bytes, *, permits: Permits | None = None
+) -> dict[str, Any]:
+    """The report on a request to a model, that is not sent. Raises ApiError; NotFound for a model that `permits` does
+    not let the caller ask."""
     call = Call(operation=Operation.MESSAGES, headers=headers, body=body, request_id="", arrived=0.0)
     asked = Asked.read(call, principal, refuse_unknown_betas=False)
-    return asked.model, report(asked.model, dispatch.explain(asked))
+    if permits is not None:
+        permits.check(principal, asked.model)
+    return report(asked.model, dispatch.explain(asked))
 
 
 def report(model: str, explained: Explained) -> dict[str, Any]:

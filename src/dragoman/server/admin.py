@@ -16,7 +16,8 @@ from dragoman.gateway.admin import Asking, Work
 from dragoman.gateway.admin_query import read_query
 from dragoman.gateway.admin_roles import MAY, OF_ONE_WORKSPACE
 from dragoman.gateway.auth import Principal
-from dragoman.gateway.pipeline import Reply, error_answer, identify_admin
+from dragoman.gateway.pipeline import identify_admin
+from dragoman.gateway.reply import Reply, error_answer
 from dragoman.wire.codec import Wire, read
 from dragoman.wire.envelope import NOT_JSON
 from dragoman.wire.headers import version

@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, unquote
 
 from dragoman.errors import PermissionDenied
 from dragoman.gateway.catalogue import last
-from dragoman.gateway.pipeline import Reply, identify_admin
+from dragoman.gateway.pipeline import identify_admin
+from dragoman.gateway.reply import Reply
 from dragoman.gateway.request_log import request_page, request_row, request_with_contents
 from dragoman.gateway.usage_reports import cost_report as report_costs
 from dragoman.gateway.usage_reports import usage_report as report_usage

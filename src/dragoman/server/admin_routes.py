@@ -9,7 +9,7 @@ from dragoman.gateway import admin_own_types as own
 from dragoman.gateway import admin_types as types
 from dragoman.gateway import admin_workspaces as workspaces
 from dragoman.gateway.call import Answer
-from dragoman.gateway.pipeline import Reply
+from dragoman.gateway.reply import Reply
 from dragoman.gateway.usage_types import CostItem, Report, RequestPageReply, RequestReply, UsageItem
 
 from . import admin_reports

@@ -14,7 +14,10 @@ from dragoman.errors import ApiError, CutOff, InternalError, MethodNotAllowed, N
 from dragoman.gateway.accounting import Outcome
 from dragoman.gateway.auth import Principal
 from dragoman.gateway.call import Call
-from dragoman.gateway.pipeline import OUR_FAULT, Gateway, Reply, answer, error_answer, identify, new_id, refuse
+from dragoman.gateway.gateway import Gateway
+from dragoman.gateway.ids import new_id
+from dragoman.gateway.pipeline import answer, identify, refuse
+from dragoman.gateway.reply import OUR_FAULT, Reply, error_answer
 from dragoman.providers.base import Operation
 from dragoman.wire.headers import Headers, version
 

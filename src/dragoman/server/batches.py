@@ -8,7 +8,9 @@ from urllib.parse import parse_qs, unquote
 from dragoman.errors import ApiError, StoreError, Unavailable
 from dragoman.gateway.auth import Principal
 from dragoman.gateway.call import Answer
-from dragoman.gateway.pipeline import Gateway, Reply, error_answer, identify
+from dragoman.gateway.gateway import Gateway
+from dragoman.gateway.pipeline import identify
+from dragoman.gateway.reply import Reply, error_answer
 from dragoman.wire.headers import Headers, betas, refuse_unknown, version
 
 from .incoming import Incoming, json_answer

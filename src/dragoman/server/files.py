@@ -11,7 +11,9 @@ from urllib.parse import parse_qs, unquote
 from dragoman.errors import ApiError, InvalidRequest, RequestTooLarge
 from dragoman.gateway.auth import Principal
 from dragoman.gateway.files import MAX_FILE_BYTES, Upload
-from dragoman.gateway.pipeline import Gateway, Reply, error_answer, identify
+from dragoman.gateway.gateway import Gateway
+from dragoman.gateway.pipeline import identify
+from dragoman.gateway.reply import Reply, error_answer
 from dragoman.wire.headers import Headers, version
 
 from .body import DRAIN_BYTES, TOO_LARGE, Receive, body_pieces

@@ -8,7 +8,8 @@ from msgspec import Struct
 from dragoman.gateway.auth import Principal
 from dragoman.gateway.call import Answer
 from dragoman.gateway.files import Upload
-from dragoman.gateway.pipeline import Gateway, Reply
+from dragoman.gateway.gateway import Gateway
+from dragoman.gateway.reply import Reply
 from dragoman.wire.headers import Headers
 
 __all__ = ["Handler", "Incoming", "ReceivedFile", "json_answer", "json_reply"]

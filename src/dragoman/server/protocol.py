@@ -20,7 +20,8 @@ from urllib.parse import unquote
 import httptools
 
 from dragoman.errors import ApiError, HeadersTooLarge, InvalidRequest
-from dragoman.gateway.pipeline import error_answer, new_id
+from dragoman.gateway.ids import new_id
+from dragoman.gateway.reply import error_answer
 from dragoman.wire.headers import Headers
 
 from .exchange import EXTENSION, HIGH_WATER_BYTES, Exchange, response_head

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from dragoman.errors import Overloaded
-from dragoman.gateway.pipeline import Reply
+from dragoman.gateway.reply import Reply
 from dragoman.wire.events import Ping, encode_event
 from dragoman.wire.sse import encode_sse
 

@@ -1,7 +1,8 @@
 """POST /v1/dragoman/route: who would answer a request, and why. Sent like the request itself; nobody is asked."""
 
 from dragoman.errors import ApiError
-from dragoman.gateway.pipeline import Reply, error_answer, identify
+from dragoman.gateway.pipeline import identify
+from dragoman.gateway.reply import Reply, error_answer
 from dragoman.gateway.route_report import explain
 
 from .incoming import Incoming, json_answer
@@ -15,8 +16,7 @@ async def explain_route(incoming: Incoming) -> Reply:
     gateway = incoming.gateway
     principal = await identify(gateway, incoming.headers, incoming.address)
     try:
-        model, told = explain(gateway.dispatch, principal, incoming.headers, incoming.body)
-        gateway.permits.check(principal, model)
+        told = explain(gateway.dispatch, principal, incoming.headers, incoming.body, permits=gateway.permits)
         answered = json_answer(told)
     except ApiError as error:
         answered = error_answer(error, incoming.request_id)

@@ -11,8 +11,8 @@ from contextlib import AsyncExitStack, closing, contextmanager, suppress
 from typing import Any, TextIO, TypeVar
 
 from dragoman.gateway.config import Config
+from dragoman.gateway.gateway import Gateway
 from dragoman.gateway.open import open_gateway
-from dragoman.gateway.pipeline import Gateway
 
 from .app import App
 from .doors import Doors
