@@ -41,6 +41,12 @@ def no_stream_ends_illegally() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pytest-xdist tells its workers the width of a terminal, which is not that of what they test."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
+@pytest.fixture(autouse=True)
 def every_stream_is_legal(request: pytest.FixtureRequest) -> Iterator[None]:
     """The first fixture of a test and so the last to be left: its servers have stopped by then."""
     yield

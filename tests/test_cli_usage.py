@@ -118,7 +118,7 @@ def test_usage_by_model_with_exact_costs() -> None:
 @pytest.mark.usefixtures("filled")
 def test_what_has_no_price_is_said_aloud() -> None:
     result = run(*SINCE)
-    assert "Not in the cost: 1 request without a known price." in result.stderr
+    assert "Not in the cost: 1 request at a cost that is not known" in result.stderr
     assert "unknown" in result.stdout
     assert run("usage", "--since", "2026-11-01", "--until", "2026-11-02").stderr == ""
 
@@ -314,6 +314,9 @@ def test_the_doctor_looks_at_the_ledger(folder: Path, monkeypatch: pytest.Monkey
     assert (told["status"], told["text"]) == ("ok", "2 requests in the last 7 days")
     fill([ROWS[2]])
     told = ledger_finding()
-    assert (told["status"], told["text"]) == ("warn", "3 requests in the last 7 days, 1 of them without a known price")
+    assert (told["status"], told["text"]) == (
+        "warn",
+        "3 requests in the last 7 days, 1 of them at a cost that is not known",
+    )
     (folder / "dragoman.toml").write_text("[ledger]\nenabled = false\n")
     assert ledger_finding()["text"] == "off: no request is recorded"

@@ -116,7 +116,9 @@ def _surroundings(config: Config, env: Mapping[str, str]) -> Iterator[Finding]:
     yield (secret := _secret(file, config, env))
     if secret.status == "fail":
         return
-    yield _keys(file, config, env)
+    yield (keys := _keys(file, config, env))
+    if keys.status == "fail":  # what follows would say the same
+        return
     if (master_key := _master_key(config, env)) is not None:
         yield master_key
     yield from _provider_keys(file, config, env)
@@ -296,7 +298,7 @@ def _ledger(config: Config) -> Finding:
     if not unpriced:
         return Finding("ok", "ledger", said)
     remedy = "`dragoman usage` tells of which models. Set their prices in [prices] (docs/prices.md)."
-    return Finding("warn", "ledger", f"{said}, {unpriced:,} of them without a known price", remedy)
+    return Finding("warn", "ledger", f"{said}, {unpriced:,} of them at a cost that is not known", remedy)
 
 
 async def _last_requests(config: Config) -> tuple[int, int]:

@@ -431,3 +431,30 @@ def test_a_server_loads_the_admin_api_when_it_is_asked() -> None:
     program = "import sys, dragoman.server.app; print(*sorted(name for name in sys.modules if 'admin' in name))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == ""
+
+
+async def test_a_name_that_the_configuration_gives_limits_by_is_not_for_everybody() -> None:
+    """Whoever may make keys may not therefore raise their limits."""
+    toml = """
+        [providers.offline]
+        [limits.keys]
+        "vip" = "scale"
+        [[budgets]]
+        scope = "key:rich"
+        usd = 100
+        period = "day"
+    """
+    async with Administered(toml=toml) as admin:
+        plain = await asked(admin, "POST", "keys", {"name": "plain"}, role="developer")
+        for name in ("vip", "rich"):
+            await asked(admin, "POST", "keys", {"name": name}, role="developer", status=403)
+            await asked(admin, "POST", f"keys/{plain['id']}", {"name": name}, role="developer", status=403)
+            await asked(admin, "POST", "keys", {"name": name}, role="owner")
+
+
+@pytest.mark.parametrize("field", ["expires_at"])
+async def test_a_time_out_of_the_calendar_is_400(admin: Administered, field: str) -> None:
+    await asked(admin, "POST", "keys", {"name": "a", field: "0001-01-01T00:00:00+23:59"}, status=400)
+    for path in ("usage_report/messages", "cost_report"):
+        reply = await admin.ask("GET", f"/v1/organizations/{path}?starting_at=0001-01-01T00:00:00%2B23:59")
+        assert reply.status_code == 400

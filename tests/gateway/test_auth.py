@@ -778,3 +778,23 @@ def test_a_secret_that_could_not_be_written_leaves_no_file(tmp_path: Path, monke
     with pytest.raises(ConfigError, match="No space left on device"):
         load_secret(f"sqlite:///{tmp_path}/dragoman.db", {})
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_who_has_a_key_that_was_good_does_not_wait_long_for_a_store_that_hangs() -> None:
+    """Pain 36: known keys go on. What the store says when it comes back counts."""
+    store, clock = WatchedStore(), Clock()
+    await store.open()
+    auth = Auth(store, SECRET, clock=clock)
+    key, record = await auth.create("mine")
+    assert (await auth.identify(key, None)).key_id == record.id
+    store.keys.gate.clear()
+    clock.now += 6
+    assert (await auth.identify(key, None)).key_id == record.id
+    asked = store.keys.asked
+    assert (await auth.identify(key, None)).key_id == record.id
+    assert store.keys.asked == asked, "nobody waits for the store twice"
+    await store.keys.revoke(record.id, datetime.now(UTC))
+    store.keys.gate.set()
+    await asyncio.sleep(0.01)
+    with pytest.raises(Unauthenticated):
+        await auth.identify(key, None)

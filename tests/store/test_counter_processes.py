@@ -46,7 +46,7 @@ async def main(url, process, asked):
             return taking.is_taken
 
         print(json.dumps(sum(await asyncio.gather(*(ask(number) for number in range(asked))))), flush=True)
-    print(json.dumps(counters.times_away))
+    print(json.dumps(counters.times_away), flush=True)
     sys.stdin.readline()
     await counters.aclose()
 

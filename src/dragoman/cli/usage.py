@@ -107,8 +107,8 @@ def usage(
     _write(rows, [BY[name] for name in names], form, output)
     if unpriced := sum(each.unpriced for each in sums):
         typer.echo(
-            f"Not in the cost: {unpriced:,} request{'s' if unpriced > 1 else ''} without a known price. "
-            "[prices] in the configuration sets one for the requests to come (docs/prices.md).",
+            f"Not in the cost: {unpriced:,} request{'s' if unpriced > 1 else ''} at a cost that is not known: "
+            "cut off before the provider told it, or without a price, which [prices] can set (docs/prices.md).",
             err=True,
         )
 

@@ -107,11 +107,11 @@ def parsed_time(field: str, text: str | None) -> datetime | None:
         return None
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        if time.tzinfo is None:
+            raise InvalidRequest(f"{field}: Input should have timezone info")
+        return time.astimezone(UTC)
+    except (ValueError, OverflowError):  # OverflowError: no year of the calendar in UTC
         raise InvalidRequest(f"{field}: Input should be a valid datetime") from None
-    if time.tzinfo is None:
-        raise InvalidRequest(f"{field}: Input should have timezone info")
-    return time.astimezone(UTC)
 
 
 def texts(field: str, given: Mapping[str, object] | None, *, with_null: bool = False) -> None:

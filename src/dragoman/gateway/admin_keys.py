@@ -193,6 +193,8 @@ async def _terms(asking: Asking, body: Any) -> KeyChanges:
     texts("tags", values.get("tags"))
     if "tier" in values and not (asking.ids.get("key_id") is None and values["tier"] is None):
         await _must_set_tiers(asking, values["tier"])
+    if values.get("name") in _names_that_count(asking):
+        _must_set_limits(asking, "name: the configuration sets limits or budgets for keys of this name.")
     terms = KeyChanges(**values)
     if "workspace_id" in values:
         await _must_see_workspace(asking, values["workspace_id"])
@@ -201,10 +203,21 @@ async def _terms(asking: Asking, body: Any) -> KeyChanges:
 
 async def _must_set_tiers(asking: Asking, tier: str | None) -> None:
     """Whoever may make keys may not therefore raise their limits."""
-    if asking.principal.role not in MAY[SET_KEY_LIMITS] or asking.bound_to is not None:
-        raise PermissionDenied("tier: this admin key may not put keys into tiers.")
+    _must_set_limits(asking, "tier: this admin key may not put keys into tiers.")
     if tier is not None:
         await must_know_tier(asking, tier)
+
+
+def _must_set_limits(asking: Asking, otherwise: str) -> None:
+    if asking.principal.role not in MAY[SET_KEY_LIMITS] or asking.bound_to is not None:
+        raise PermissionDenied(otherwise)
+
+
+def _names_that_count(asking: Asking) -> set[str]:
+    """Names of keys by which the configuration gives limits and budgets."""
+    config = asking.gateway.config
+    budgets = {each.scope_id for each in config.budgets if each.scope == "key"}
+    return {*config.limits.keys, *budgets}
 
 
 async def _must_see_workspace(asking: Asking, workspace_id: str | None) -> None:

@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import blake2b
 from typing import Generic, TypeVar
 
@@ -43,6 +44,7 @@ __all__ = ["Auth", "Principal", "hash_key", "new_key"]
 log = logging.getLogger("dragoman.auth")
 
 REMEMBERED_LIMIT = 10_000  # keys of each sort that are remembered
+RECHECK_S = 0.25  # how long who has a key that was good waits for the store to say so again
 GRACE_S = 600.0  # how long a key that the store has confirmed works on while the store is away
 OVERLAP = timedelta(hours=24)  # how long a key that was rotated works on, unless somebody says otherwise
 OVERLAP_LIMIT = timedelta(days=366)
@@ -141,6 +143,7 @@ class Auth:
         self._admitted: dict[bytes, Principal] = {}
         self._preset: set[bytes] = set()
         self._bad_keys = BadKeys()
+        self._rechecks: dict[bytes, asyncio.Future[Principal | None]] = {}  # of keys that were good
         self._flights: dict[bytes, asyncio.Future[StoreError | None]] = {}  # questions under way
         self._is_store_away = False
 
@@ -360,6 +363,8 @@ class Auth:
             if asked is not None and now - asked < self._cache_seconds:
                 return None
             flight = self._flights.get(mark)
+            if known is not None:
+                return await self._confirmed(key, mark)
             if flight is None:
                 self._must_have_patience(key, mark, address)
                 principal = await self._ask_for_all(key, mark)
@@ -369,6 +374,23 @@ class Auth:
             trouble = await asyncio.shield(flight)
             if trouble is not None:
                 raise StoreError(str(trouble)) from trouble
+
+    async def _confirmed(self, key: str, mark: bytes) -> Principal | None:
+        """The principal of a key that was good a while ago: as the store says now or, if that takes its time, as it
+        said then; what it says now counts from when it comes (pain 36). Raises StoreError."""
+        asking = self._rechecks.get(mark)
+        if asking is None:
+            asking = self._rechecks[mark] = asyncio.ensure_future(self._ask_for_all(key, mark))
+            asking.add_done_callback(partial(self._rechecked, mark))
+        await asyncio.wait({asking}, timeout=RECHECK_S)
+        if asking.done() and not asking.cancelled():
+            return asking.result()
+        return self._last_known(mark, StoreError(f"no answer came within {RECHECK_S:g} s"))
+
+    def _rechecked(self, mark: bytes, asking: "asyncio.Future[Principal | None]") -> None:
+        self._rechecks.pop(mark, None)
+        if not asking.cancelled():
+            asking.exception()  # whoever waited for it has been told
 
     def _must_have_patience(self, key: str, mark: bytes, address: str | None) -> None:
         """Raises RateLimited for a guess from an address that has tried too many: not for a key that was good before,

@@ -55,14 +55,24 @@ _BEARER = re.compile(rb"(?i:bearer|basic)\s+(?=[A-Za-z._~+/-]*[0-9=]|[A-Za-z._~+
 _IN_URL = re.compile(rb"://[^\s/:@]{0,200}:([^\s/@]{1,500})@")
 # "password: hunter2", "AWS_SECRET_ACCESS_KEY=...", and JSON within a text, quoted or escaped: from the name on.
 _NAMED = re.compile(rb"""[A-Za-z0-9_-]{3,60}\\?["']?\s{0,4}(?:=>|[:=])\s{0,4}(?:\\?["'])?([^\s"'\\,;<>{}()\[\]]{6,})""")
-NAMES: Final = (b"password", b"passwd", b"passphrase", b"secret", b"authorization", b"credential", b"token", b"key")
+NAMES: Final = (
+    b"password",
+    b"passwd",
+    b"pwd",
+    b"passphrase",
+    b"secret",
+    b"authorization",
+    b"credential",
+    b"token",
+    b"key",
+)
 # Without one of these in front, tokens and keys are no secrets: those of a model, those of an object.
 _QUALIFIED = re.compile(
     rb"(?i)(?:api|access|auth|authorization|private|secret|account|signing|encryption|bearer|refresh|session|id|oauth)"
     rb"[_ -]?$"
 )
 _NAME_OF_SECRET = re.compile(
-    r"(?i)[a-z0-9_-]{0,40}(?:password|passwd|passphrase|secret|authorization|credential"
+    r"(?i)token|[a-z0-9_-]{0,40}(?:password|passwd|pwd|passphrase|secret|authorization|credential"
     r"|(?:api|access|auth|authorization|private|secret|account|signing|encryption|bearer|refresh|session|id|oauth)"
     r"[_-]?(?:key|token))s?"
 )

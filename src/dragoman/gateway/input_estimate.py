@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["FILE_TOKENS", "estimate_input_tokens", "estimate_output_tokens"]
+__all__ = ["DELTA", "FILE_TOKENS", "estimate_input_tokens", "estimate_output_tokens", "seen_text_bytes"]
 
 BYTES_A_TOKEN = 4  # of English text in JSON. Other scripts have more bytes a token, escapes too: rather too many
 SMALL_BYTES = 16 * 1024  # a body up to here holds no file worth looking for
@@ -14,7 +14,9 @@ _KEY = b'"data"'  # with its quotes it stands in no JSON string, where they woul
 _COLON = re.compile(rb"\s*:\s*\"")
 
 DELTA = b'"content_block_delta"'  # so it stands in the event's data alone, however an upstream writes the lines around
-DELTA_BYTES = 120  # of a delta event around its text
+DELTA_BYTES = 115  # of a delta event around its text
+EVENT_HEAD_BYTES = 41  # of those, before its type in the data
+SPACED_BYTES = 8  # and more, where there are spaces between keys and values
 
 
 def estimate_input_tokens(body: bytes) -> int:
@@ -40,6 +42,14 @@ def estimate_input_tokens(body: bytes) -> int:
     return text_bytes // BYTES_A_TOKEN + files * FILE_TOKENS
 
 
-def estimate_output_tokens(stream_bytes: int, deltas: int) -> int:
+def seen_text_bytes(piece: bytes, deltas: int) -> int:
+    """About how many bytes of text whole events hold, of which `deltas` are content."""
+    at = piece.find(DELTA)  # what is before it begins the message, or pings
+    is_spaced = piece[at - 1 : at] == b" "
+    around = DELTA_BYTES + (SPACED_BYTES if is_spaced else 0)
+    return max(0, len(piece) - at + EVENT_HEAD_BYTES + is_spaced - deltas * around)
+
+
+def estimate_output_tokens(text_bytes: int, deltas: int) -> int:
     """Of a stream that broke off before its usage was told: at least one a delta."""
-    return max(deltas, (stream_bytes - deltas * DELTA_BYTES) // BYTES_A_TOKEN)
+    return max(deltas, text_bytes // BYTES_A_TOKEN)

@@ -442,6 +442,7 @@ class Journal:
             service_tier=tokens.service_tier,
             inference_geo=tokens.inference_geo,
             speed=tokens.speed,
+            upstream_request_id=seen.upstream_request_id if seen is not None else None,
             tags=begun.tags,
             spent=begun.spent,
         )

@@ -63,6 +63,7 @@ class Seen(msgspec.Struct, frozen=True, array_like=True):
     tokens: Tokens
     stop_reason: str | None
     is_whole: bool
+    upstream_request_id: str | None = None
 
 
 class Row(LedgerRow, array_like=True):

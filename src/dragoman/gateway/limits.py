@@ -26,7 +26,7 @@ from dragoman.wire.types import Usage
 from .auth import Principal
 from .call import Asked
 from .config_limits import EVERY, GroupConfig, LimitsConfig, TierConfig
-from .input_estimate import DELTA, estimate_input_tokens, estimate_output_tokens
+from .input_estimate import DELTA, estimate_input_tokens, estimate_output_tokens, seen_text_bytes
 from .limit_plans import KINDS, NO_PLAN, Kind, Line, Plan, Scope, windows
 from .model_groups import LINES, OTHER, Group, ModelGroups
 from .routing import Route
@@ -119,8 +119,9 @@ class Hold:
 
     def saw(self, piece: bytes) -> None:
         """Whole events of a stream on their way out: counted, in case the stream breaks off."""
-        self._bytes += len(piece)
-        self._deltas += piece.count(DELTA)
+        if deltas := piece.count(DELTA):
+            self._bytes += seen_text_bytes(piece, deltas)
+            self._deltas += deltas
 
     def release(
         self, usage: Usage | None = None, *, status: int = 0, is_whole: bool = True, cost_nano: int | None = None

@@ -34,7 +34,7 @@ def read_time(query: Query, name: str) -> float | None:
     if not RFC3339.fullmatch(text):
         raise InvalidRequest(f"{name}: Input should be a valid datetime with a time zone, in RFC 3339")
     try:
-        return datetime.fromisoformat(text.upper()).timestamp()
+        return datetime.fromisoformat(text.upper()).astimezone(UTC).timestamp()
     except (ValueError, OverflowError):
         raise InvalidRequest(f"{name}: Input should be a valid datetime") from None
 
