@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import asdict, astuple
@@ -24,8 +24,11 @@ from .usage import DAY_OF_ALL_S, context_window
 
 __all__ = ["SQLLedger"]
 
+T = TypeVar("T")
+
 HOUR_S, DAY_S = 3600, 86_400
-ROWS_AT_ONCE = 40  # of a statement in SQLite: more make it no quicker
+# Rows of a statement: more make it no quicker in SQLite. Few sizes, as each is a statement of its own that is kept.
+AT_ONCE = (40, 8, 1)
 IDS_AT_ONCE = 500
 FIRST_ERROR_STATUS = 400
 FAILED = frozenset({"cut", "interrupted"})  # outcomes that count as errors whatever the status was
@@ -118,11 +121,19 @@ def _insert_into_sqlite(connection: Connection, rows: Sequence[LedgerRow], *, ot
     """How many were inserted. `OR IGNORE` saves a quarter of the time: nothing need be kept to undo a statement."""
     number = 0
     one = f"({','.join('?' * len(LEDGER.c))})"
-    for at in range(0, len(rows), ROWS_AT_ONCE):
-        values = [astuple(row)[:-1] for row in rows[at : at + ROWS_AT_ONCE]]
+    for some in _portions(rows):
+        values = [astuple(row)[:-1] for row in some]
         statement = f"INSERT{otherwise} INTO ledger VALUES {','.join([one] * len(values))}"
         number += connection.exec_driver_sql(statement, tuple(chain.from_iterable(values))).rowcount
     return number
+
+
+def _portions(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    at = 0
+    for size in AT_ONCE:
+        while len(rows) - at >= size:
+            yield rows[at : at + size]
+            at += size
 
 
 _COLUMNS = ", ".join(column.name for column in LEDGER.c)
@@ -191,8 +202,7 @@ def _upsert(
     sums = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in added)
     into = f"INSERT INTO {table} VALUES "  # noqa: S608
     otherwise = f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {sums}"
-    for at in range(0, len(rows), ROWS_AT_ONCE):
-        values = rows[at : at + ROWS_AT_ONCE]
+    for values in _portions(rows):
         one = f"({','.join([mark] * len(values[0]))})"
         statement = into + ",".join([one] * len(values)) + otherwise
         connection.exec_driver_sql(statement, tuple(chain.from_iterable(values)))
