@@ -1,4 +1,4 @@
-"""A long run of everything at once: 30,000 mixed requests at 64 connections, a tenth of them hung up by the client.
+"""A long run of everything at once: mixed requests at 64 connections, a tenth of them hung up by the client.
 
 Every reply is checked, every request has its one ledger row, and nothing is left behind: no socket, task or
 descriptor, and memory stays flat. `SOAK_REQUESTS` in the environment makes the run shorter or longer.
@@ -25,7 +25,7 @@ from dragoman.gateway.open import open_gateway
 from dragoman.server.app import App
 from dragoman.server.protocol import Connections
 
-REQUESTS = int(os.environ.get("SOAK_REQUESTS", "30000"))
+REQUESTS = int(os.environ.get("SOAK_REQUESTS", "18000"))
 WARM_UP = 2000  # fills what is bounded: targets that are kept by model, threads, database connections
 INSIDE = 2000  # requests to a server in this process
 PARTS = 6  # after each, memory is looked at
@@ -56,6 +56,7 @@ shutdown_grace_s = 600  # so a stop that is quick has found no request at work
 [providers.up]
 base_url = "{upstream.url}"
 api_key = "sk-upstream"
+price_list = "local"  # or it would say of each model that its price is not known
 
 [providers.engine]
 dialect = "offline"
