@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from dragoman.gateway.admin_roles import ALL_ROLES, MAY, OF_ONE_WORKSPACE
+from dragoman.gateway.admin.roles import ALL_ROLES, MAY, OF_ONE_WORKSPACE
 
 PAGE = Path(__file__).parents[1] / "docs/admin.md"
 BEGIN, END = "<!-- table: written by `python tests/test_admin_doc.py --write` -->\n", "<!-- end -->\n"

@@ -289,7 +289,7 @@ def test_errors_of_ours_end_in_one_message(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("dragoman.gateway.config.load", fail)
+    monkeypatch.setattr("dragoman.gateway.config.config.load", fail)
     assert refusal(capsys, "models") == "error: what is wrong\n"
 
 

@@ -13,8 +13,8 @@ from tests.test_cli import folder, invoke, output, refusal, run  # noqa: F401 (a
 
 from dragoman.cli.keys import _duration, _moment
 from dragoman.errors import ConfigError
-from dragoman.gateway.auth import Auth
-from dragoman.gateway.secret import load_secret
+from dragoman.gateway.auth.auth import Auth
+from dragoman.gateway.auth.secret import load_secret
 from dragoman.store.organization import WorkspaceRecord
 from dragoman.store.sql import SQLStore
 

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from dragoman import __version__
 from dragoman.errors import ConfigError, DragomanError
-from dragoman.gateway import config_values
+from dragoman.gateway.config import values as config_values
 from dragoman.wire.codec import WireError, plain
 from dragoman.wire.events import (
     BlockDelta,

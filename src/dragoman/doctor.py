@@ -23,10 +23,10 @@ import msgspec
 
 from dragoman import __version__
 from dragoman.errors import ConfigError, StoreError
-from dragoman.gateway.config import OFFLINE, Config, Listen, ProviderConfig, describe, load, why_no_start
-from dragoman.gateway.master_key import load_master_keys, master_key_file
+from dragoman.gateway.auth.secret import load_secret, secret_file
+from dragoman.gateway.config.config import OFFLINE, Config, Listen, ProviderConfig, describe, load, why_no_start
+from dragoman.gateway.credentials.master_key import load_master_keys, master_key_file
 from dragoman.gateway.open import open_auth, open_credentials
-from dragoman.gateway.secret import load_secret, secret_file
 from dragoman.server.listening import bind
 from dragoman.store.base import KeyRecord
 from dragoman.store.urls import database_file, database_name, is_in_memory

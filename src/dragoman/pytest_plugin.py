@@ -66,7 +66,7 @@ class DragomanServer:
 
     def __enter__(self) -> Self:
         from dragoman.client.home import Home
-        from dragoman.gateway.config import Listen
+        from dragoman.gateway.config.config import Listen
         from dragoman.server.listening import bind
 
         listener = bind(Listen("127.0.0.1", 0))

@@ -22,7 +22,7 @@ from threaded import THREADS, Threaded, in_thread
 from dragoman.client.home import Home, Tenancy
 from dragoman.client.local import BASE_URL, offline, open_async, open_sync
 from dragoman.errors import ConfigError, StoreError
-from dragoman.gateway.config import Config, load
+from dragoman.gateway.config.config import Config, load
 from dragoman.gateway.gateway import Gateway
 from dragoman.gateway.handle import OFFLINE_SECRET, GatewayHandle
 from dragoman.http.aio import FastTransport

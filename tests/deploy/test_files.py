@@ -17,7 +17,7 @@ import yaml
 from running import Running
 
 from dragoman.cli import plain_serve
-from dragoman.gateway.config import load
+from dragoman.gateway.config.config import load
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

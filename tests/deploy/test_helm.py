@@ -14,7 +14,7 @@ import yaml
 from gotemplate import ChartError, render
 
 import dragoman
-from dragoman.gateway.config import load
+from dragoman.gateway.config.config import load
 
 CHART = Path(__file__).parents[2] / "deploy/helm/dragoman"
 SECRETS = {

@@ -13,7 +13,7 @@ from administering import DOCUMENT, VERSION, Administered
 from jsonschema import Draft202012Validator
 
 from dragoman.errors import InvalidRequest
-from dragoman.gateway.admin_roles import MAY
+from dragoman.gateway.admin.roles import MAY
 from dragoman.server.admin import Endpoint
 from dragoman.server.admin_openapi import document
 from dragoman.server.admin_routes import ENDPOINTS

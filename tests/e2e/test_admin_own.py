@@ -13,7 +13,7 @@ import pytest
 from administering import Administered
 
 from dragoman.errors import StoreError
-from dragoman.gateway.config_limits import LimitsConfig
+from dragoman.gateway.config.limits import LimitsConfig
 from dragoman.store.ledger import LedgerRow
 
 MODELS = {"anthropic-version": "2023-06-01"}

@@ -11,7 +11,7 @@ import pytest
 from administering import Administered
 from rawhttp import KEY
 
-from dragoman.gateway.admin_roles import ALL_ROLES, MAY, OF_ONE_WORKSPACE
+from dragoman.gateway.admin.roles import ALL_ROLES, MAY, OF_ONE_WORKSPACE
 from dragoman.server.admin import Endpoint
 from dragoman.server.admin_routes import ENDPOINTS
 

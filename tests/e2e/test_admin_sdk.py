@@ -13,7 +13,7 @@ from administering import Administered
 from anthropic import AsyncAnthropic
 from rawhttp import KEY
 
-from dragoman.gateway.config_limits import LimitsConfig
+from dragoman.gateway.config.limits import LimitsConfig
 
 
 @pytest.fixture

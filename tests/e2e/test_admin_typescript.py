@@ -8,7 +8,7 @@ import pytest
 from administering import Administered
 from nodejs import must_have_the_sdk, run_script
 
-from dragoman.gateway.config_limits import LimitsConfig
+from dragoman.gateway.config.limits import LimitsConfig
 
 
 @pytest.mark.parametrize("resource", ["stable", "beta"])

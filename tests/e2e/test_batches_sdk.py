@@ -20,7 +20,7 @@ from running import Running
 from serving import Serving, ledger_rows, wait_until
 
 from dragoman.errors import StoreError
-from dragoman.gateway.auth import hash_key
+from dragoman.gateway.auth.auth import hash_key
 from dragoman.gateway.call import Call
 from dragoman.providers.base import Operation
 from dragoman.store.base import KeyRecord

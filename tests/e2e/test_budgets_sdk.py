@@ -18,9 +18,9 @@ from misbehaving import Conn, Misbehaving, reply
 from rawhttp import HELLO, KEY
 from serving import Serving, wait_until
 
-from dragoman.gateway.config import load
+from dragoman.gateway.budgets.webhooks import shown_key
+from dragoman.gateway.config.config import load
 from dragoman.gateway.open import open_gateway
-from dragoman.gateway.webhooks import shown_key
 from dragoman.server.app import App
 from dragoman.server.protocol import Connections
 

@@ -22,8 +22,8 @@ from rawhttp import HELLO, KEY, Wire, error, events, exchange, post
 from running import Running
 from serving import Serving, ledger_rows, wait_until
 
-from dragoman.gateway.config_faults import FaultConfig
-from dragoman.gateway.faults import Faults
+from dragoman.gateway.config.faults import FaultConfig
+from dragoman.gateway.faults.faults import Faults
 
 TEST_KEY = "sk-dgm-test-key-that-may-ask-for-faults"
 STREAMED = {**HELLO, "stream": True}

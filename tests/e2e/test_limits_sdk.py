@@ -19,9 +19,9 @@ from rawhttp import HELLO, KEY, Wire, error, exchange, post
 from running import Running
 from serving import Serving, wait_until
 
-from dragoman.gateway.config_limits import LimitsConfig, TierConfig
-from dragoman.gateway.limits import Limits
-from dragoman.gateway.model_groups import ModelGroups
+from dragoman.gateway.config.limits import LimitsConfig, TierConfig
+from dragoman.gateway.limits.limits import Limits
+from dragoman.gateway.limits.model_groups import ModelGroups
 from dragoman.store.buckets import Buckets
 from dragoman.store.memory import MemoryCounters
 

@@ -12,8 +12,8 @@ from relaying import BEGUN
 from routed import FAILURES, STREAM_FAILURES, answers, breaks_off, named, routed
 from serving import Serving, wait_until
 
-from dragoman.gateway.capacity import Capacity
-from dragoman.gateway.config import Secret
+from dragoman.gateway.config.config import Secret
+from dragoman.gateway.routing.capacity import Capacity
 
 ASKING = {**HELLO, "model": "m"}
 

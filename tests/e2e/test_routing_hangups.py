@@ -16,7 +16,7 @@ from relaying import BEGUN
 from routed import answers, breaks_off, named, routed
 from serving import Serving, wait_until
 
-from dragoman.gateway.capacity import Capacity
+from dragoman.gateway.routing.capacity import Capacity
 
 ASKING = {**HELLO, "model": "m"}
 STALLS = then(b"")

@@ -12,7 +12,7 @@ from rawhttp import HELLO, Reply, error, events, exchange, json_bytes, post, req
 from routed import FAILURES, answers, breaks_off, named, routed
 from serving import Serving, wait_until
 
-from dragoman.gateway.config import Secret
+from dragoman.gateway.config.config import Secret
 from dragoman.store.keys import KeyChanges
 
 ASKING = {**HELLO, "model": "m"}

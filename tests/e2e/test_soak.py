@@ -20,7 +20,7 @@ from serving import Serving, wait_until
 from soak_upstream import Upstream
 from soaking import Control, Load, jobs
 
-from dragoman.gateway.config import OFFLINE, ProviderConfig
+from dragoman.gateway.config.config import OFFLINE, ProviderConfig
 from dragoman.gateway.open import open_gateway
 from dragoman.server.app import App
 from dragoman.server.protocol import Connections

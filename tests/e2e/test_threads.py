@@ -19,7 +19,7 @@ from rawhttp import KEY
 from serving import Serving
 from tap import Tap
 
-from dragoman.gateway.config import Secret
+from dragoman.gateway.config.config import Secret
 
 RUN: dict[str, Any] = {
     "model": "claude-opus-4-8",

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from administering import Administered
 
-from dragoman.gateway.admin_roles import OF_ONE_WORKSPACE
-from dragoman.gateway.auth import Principal
+from dragoman.gateway.admin.roles import OF_ONE_WORKSPACE
+from dragoman.gateway.auth.auth import Principal
 from dragoman.server.admin_routes import ENDPOINTS
 from dragoman.server.app import ID_ROUTES
 from dragoman.store.keys import KeyChanges

@@ -26,16 +26,16 @@ from dragoman.errors import (
     UpstreamFailed,
     UpstreamTimeout,
 )
-from dragoman.gateway.accounting import Entry
 from dragoman.gateway.call import Answer, Asked, Call
-from dragoman.gateway.config import load
+from dragoman.gateway.config.config import load
 from dragoman.gateway.gateway import Gateway
 from dragoman.gateway.ids import new_id
-from dragoman.gateway.limits import Limits
+from dragoman.gateway.ledger.accounting import Entry
+from dragoman.gateway.limits.limits import Limits
 from dragoman.gateway.open import open_gateway
 from dragoman.gateway.pipeline import answer, refuse
 from dragoman.gateway.reply import Reply, error_answer
-from dragoman.gateway.routing import Route
+from dragoman.gateway.routing.routing import Route
 from dragoman.providers.base import Operation
 from dragoman.wire.headers import Headers
 

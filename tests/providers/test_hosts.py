@@ -12,8 +12,8 @@ from message_forms import EVERYTHING, FORMS
 from translating_cases import TOOLS, Json, question
 
 from dragoman.errors import InvalidRequest
-from dragoman.gateway.config import ProviderConfig, settings
-from dragoman.gateway.hosts import Host, known_hosts
+from dragoman.gateway.config.config import ProviderConfig, settings
+from dragoman.gateway.config.hosts import Host, known_hosts
 from dragoman.providers.base import Capabilities
 from dragoman.providers.openai_chat import ChatCompletions
 

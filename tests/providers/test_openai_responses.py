@@ -8,7 +8,7 @@ import pytest
 from translating_cases import SECRET, Json, asked, body_of, question, stream_bytes
 
 from dragoman.errors import InvalidRequest, Overloaded
-from dragoman.gateway.checked import foreign
+from dragoman.gateway.upstream.checked import foreign
 from dragoman.providers.base import Capabilities, Operation, Question, Target
 from dragoman.providers.openai_chat import ChatCompletions
 from dragoman.providers.openai_responses import Responses

@@ -3,7 +3,7 @@
 import pytest
 
 from dragoman.errors import ConfigError
-from dragoman.gateway.config import load
+from dragoman.gateway.config.config import load
 from dragoman.server.address import caller_address
 from dragoman.wire.headers import Headers
 

@@ -233,7 +233,7 @@ async def test_a_file_that_is_too_large_is_refused(
 ) -> None:
     """FIL-2, ERR-24: by its content-length, or by what comes."""
     monkeypatch.setattr("dragoman.server.files.MAX_FILE_BYTES", 1000 if declared else 10**9)
-    monkeypatch.setattr("dragoman.gateway.files.MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr("dragoman.gateway.files.files.MAX_FILE_BYTES", 1000)
     told = await refused(tmp_path, upload(form(FILE + b"x" * 2_000_000)), 413)
     assert (told["type"], told["message"]) == ("request_too_large", "Request exceeds the maximum size")
 

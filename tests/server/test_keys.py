@@ -14,7 +14,7 @@ from rawhttp import HELLO, Reply, Wire, error, exchange, post, request
 from serving import Serving
 
 from dragoman.errors import PermissionDenied, Unauthenticated
-from dragoman.gateway.config import load
+from dragoman.gateway.config.config import load
 from dragoman.gateway.open import open_gateway
 from dragoman.gateway.pipeline import identify_admin
 from dragoman.server.app import App

@@ -10,7 +10,7 @@ from rawhttp import Wire, request
 from serving import Serving
 
 from dragoman.errors import ConfigError
-from dragoman.gateway.config import Listen
+from dragoman.gateway.config.config import Listen
 from dragoman.server.listening import bind, refuse_new
 
 

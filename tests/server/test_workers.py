@@ -19,7 +19,7 @@ from running import Running
 from steady_load import SteadyLoad
 
 from dragoman.errors import ConfigError
-from dragoman.gateway.config import Config, Listen, load
+from dragoman.gateway.config.config import Config, Listen, load
 from dragoman.server.listening import bind, bind_several
 from dragoman.server.worker import VARIABLE, Place, Word
 from dragoman.server.workers import Parent, check_several

@@ -17,7 +17,7 @@ from serving import Serving
 from dragoman import errors
 from dragoman.engines.base import Counted, Generation
 from dragoman.errors import ApiError
-from dragoman.gateway.limits import Limits
+from dragoman.gateway.limits.limits import Limits
 from dragoman.wire.events import Event
 from dragoman.wire.models import Model
 from dragoman.wire.types import CountTokensRequest

@@ -14,8 +14,8 @@ from dragoman.store.migrations import HEAD
 PROCESSES = 5
 STARTER = """
 import asyncio, json, os, sys
-from dragoman.gateway.auth import Auth
-from dragoman.gateway.secret import load_secret
+from dragoman.gateway.auth.auth import Auth
+from dragoman.gateway.auth.secret import load_secret
 light = not {"sqlalchemy", "alembic"} & sys.modules.keys()
 from dragoman.store.sql import SQLStore
 
@@ -61,7 +61,7 @@ def test_processes_that_start_at_once_on_an_empty_database_agree(shared_url: str
     assert len([answer for answer in answers if answer["first"]]) == 1
     assert [answer["keys"] for answer in answers] == [1] * PROCESSES
     assert sorted(answer["done"] == [None, HEAD] for answer in answers) == [False] * (PROCESSES - 1) + [True]
-    assert all(answer["light"] for answer in answers), "dragoman.gateway.auth must not import the SQL libraries"
+    assert all(answer["light"] for answer in answers), "dragoman.gateway.auth.auth must not import the SQL libraries"
     assert not any(answer["alembic"] for answer in answers), "a fresh database must not cost Alembic's import"
     assert not any(answer["unused"] for answer in answers), "the other database's driver must not be imported"
 

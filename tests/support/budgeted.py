@@ -14,7 +14,7 @@ from rawhttp import KEY, json_bytes
 from serving import wait_until
 
 from dragoman.gateway.call import Asked, Call
-from dragoman.gateway.config import load
+from dragoman.gateway.config.config import load
 from dragoman.gateway.gateway import Gateway
 from dragoman.gateway.ids import new_id
 from dragoman.gateway.open import open_gateway

@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 from rawhttp import KEY
 
-from dragoman.gateway.config import OFFLINE, Config, Listen, ProviderConfig, Secret, ServerConfig, load
+from dragoman.gateway.config.config import OFFLINE, Config, Listen, ProviderConfig, Secret, ServerConfig, load
 from dragoman.gateway.gateway import Gateway
 from dragoman.gateway.open import open_gateway
 from dragoman.server.app import App

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dragoman.gateway.checked import foreign
+from dragoman.gateway.upstream.checked import foreign
 from dragoman.providers.base import Capabilities, Question, StreamReader, Target, Translator
 from dragoman.providers.eventstream import encode_frame
 from dragoman.wire.codec import plain

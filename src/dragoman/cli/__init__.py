@@ -99,7 +99,7 @@ def start_server(
 ) -> None:
     """What `dragoman serve` does. Raises ConfigError, StoreError."""
     with _no_garbage():
-        from dragoman.gateway.config import load
+        from dragoman.gateway.config.config import load
         from dragoman.server.greeting import set_up_logging
         from dragoman.server.worker import Place
 

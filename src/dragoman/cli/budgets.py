@@ -16,8 +16,8 @@ from .options import AsJSON, ConfigPath, DatabaseURL, absent_database, option, w
 from .output import echo_json, show, table_of
 
 if TYPE_CHECKING:
-    from dragoman.gateway.auth import Auth
-    from dragoman.gateway.config import Config
+    from dragoman.gateway.auth.auth import Auth
+    from dragoman.gateway.config.config import Config
     from dragoman.store.budgets import BudgetRecord
     from dragoman.store.sql import SQLStore
 
@@ -99,8 +99,8 @@ def create_budget(
 
     What was spent since its day, week or month began counts; of one in total, all that was ever spent.
     """
-    from dragoman.gateway import config_budgets as read
-    from dragoman.gateway.config_values import choice
+    from dragoman.gateway.config import budgets as read
+    from dragoman.gateway.config.values import choice
     from dragoman.gateway.ids import new_id
     from dragoman.store.budgets import BudgetRecord
 
@@ -159,15 +159,15 @@ def show_webhook_key(config: ConfigPath = None, database: DatabaseURL = None) ->
 
     It is for whoever receives them, follows from the installation's secret, and stays the same as long as that does.
     """
-    from dragoman.gateway.secret import load_secret
-    from dragoman.gateway.webhooks import shown_key
+    from dragoman.gateway.auth.secret import load_secret
+    from dragoman.gateway.budgets.webhooks import shown_key
 
     settings = with_database(config, database)
     typer.echo(shown_key(load_secret(settings.server.database, os.environ)))
 
 
 def _read(name: str, reader: Callable[[object], T], value: object) -> T:
-    from dragoman.gateway.config_values import Refused, shown
+    from dragoman.gateway.config.values import Refused, shown
 
     try:
         return reader(value)
@@ -198,7 +198,7 @@ async def _scope_id(store: "SQLStore", auth: "Auth", kind: str, id_: str) -> str
 
 async def _spent(store: "SQLStore", auth: "Auth", record: "BudgetRecord") -> int | None:
     """Nano-dollars in the window of now; None of one that each has of its own, and of what nobody has spent yet."""
-    from dragoman.gateway.budget_windows import window_of
+    from dragoman.gateway.budgets.windows import window_of
 
     if record.scope_id == "*" or record.ended_at is not None:
         return None
@@ -226,7 +226,7 @@ def _with_store(settings: "Config", work: "Callable[[SQLStore, Auth], Awaitable[
 
 
 def _tell(what: str, record: "BudgetRecord", *, as_json: bool) -> None:
-    from dragoman.gateway.budget_words import describe_budget, whose
+    from dragoman.gateway.budgets.words import describe_budget, whose
 
     if as_json:
         echo_json(_public(record, None))
@@ -235,7 +235,7 @@ def _tell(what: str, record: "BudgetRecord", *, as_json: bool) -> None:
 
 
 def _cells(record: "BudgetRecord", spent: int | None) -> Sequence[str]:
-    from dragoman.gateway.budget_words import describe_budget, dollars, whose
+    from dragoman.gateway.budgets.words import describe_budget, dollars, whose
 
     ended = "" if record.ended_at is None else "ended; "
     return record.id, whose(record), "" if spent is None else dollars(spent), ended + describe_budget(record)
@@ -243,7 +243,7 @@ def _cells(record: "BudgetRecord", spent: int | None) -> Sequence[str]:
 
 def _public(record: "BudgetRecord", spent: int | None) -> dict[str, object]:
     """As the admin API shows it. The path of a webhook may be a secret."""
-    from dragoman.gateway.budget_words import usd
+    from dragoman.gateway.budgets.words import usd
 
     return {
         "id": record.id,

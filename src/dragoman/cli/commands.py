@@ -26,7 +26,7 @@ from .usage import requests, usage
 
 if TYPE_CHECKING:
     from dragoman.doctor import Report
-    from dragoman.gateway.config import Config
+    from dragoman.gateway.config.config import Config
     from dragoman.store.schema import Migrated
 
 __all__ = ["app"]
@@ -172,7 +172,7 @@ def models(
 
     Limits are in tokens. A retired model is answered too, unless the configuration says otherwise.
     """
-    from dragoman.gateway.config import load
+    from dragoman.gateway.config.config import load
 
     rows = list(_models(load(config, os.environ), everything=everything))
     if as_json:
@@ -187,7 +187,7 @@ def models(
 def _models(settings: "Config", *, everything: bool) -> Iterator[dict[str, object]]:
     """A row for each model, in the order of `GET /v1/models`."""
     from dragoman.gateway.catalogue import Catalogue
-    from dragoman.gateway.routing import Router, aliases
+    from dragoman.gateway.routing.routing import Router, aliases
 
     known = Catalogue.load()
     catalogue = known.with_aliases(aliases(settings, known))

@@ -15,8 +15,8 @@ from .options import AsJSON, ConfigPath, DatabaseURL, absent_database, option, w
 from .output import echo_json, show, table_of
 
 if TYPE_CHECKING:
-    from dragoman.gateway.auth import Auth
-    from dragoman.gateway.config import Config
+    from dragoman.gateway.auth.auth import Auth
+    from dragoman.gateway.config.config import Config
     from dragoman.store.base import KeyRecord
     from dragoman.store.keys import KeyChanges
     from dragoman.store.sql import SQLStore

@@ -10,7 +10,7 @@ import typer
 from dragoman.errors import ConfigError
 
 if TYPE_CHECKING:
-    from dragoman.gateway.config import Config
+    from dragoman.gateway.config.config import Config
 
 __all__ = [
     "AsJSON",
@@ -63,7 +63,7 @@ AsJSON = Annotated[bool, typer.Option("--json", help="Write JSON to standard out
 
 def with_database(config: Path | None, database: str | None) -> "Config":
     """The configuration, for a command that works on the database. Raises ConfigError."""
-    from dragoman.gateway.config import load
+    from dragoman.gateway.config.config import load
     from dragoman.store.urls import is_in_memory
 
     settings = load(config, os.environ, database=database)

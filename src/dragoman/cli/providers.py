@@ -14,9 +14,9 @@ from .options import AsJSON, ConfigPath, DatabaseURL, absent_database, with_data
 from .output import echo_json, show, table_of
 
 if TYPE_CHECKING:
-    from dragoman.gateway.config import Config, ProviderConfig
-    from dragoman.gateway.credentials_store import Credentials
-    from dragoman.gateway.master_key_rotation import Rotated
+    from dragoman.gateway.config.config import Config, ProviderConfig
+    from dragoman.gateway.credentials.master_key_rotation import Rotated
+    from dragoman.gateway.credentials.stored import Credentials
     from dragoman.store.credentials import CredentialRecord
 
 __all__ = ["providers", "rotate_master_key"]
@@ -131,7 +131,7 @@ def rotate_master_key(
 
 
 def _rotate(settings: "Config", *, tell: Callable[[str], None] | None) -> "Rotated":
-    from dragoman.gateway.master_key_rotation import rotate
+    from dragoman.gateway.credentials.master_key_rotation import rotate
     from dragoman.gateway.open import open_auth
 
     async def run() -> "Rotated":
@@ -235,8 +235,8 @@ def _provider(provider: "ProviderConfig", kept: Sequence[Mapping[str, object]]) 
 
 def _asked_with(provider: "ProviderConfig", kept: Sequence[Mapping[str, object]]) -> str | None:
     """Which keys are shown to a provider, as a person is told."""
-    from dragoman.gateway.config import OFFLINE
-    from dragoman.gateway.credentials_store import SIGNED
+    from dragoman.gateway.config.config import OFFLINE
+    from dragoman.gateway.credentials.stored import SIGNED
 
     if provider.dialect == OFFLINE:
         return None

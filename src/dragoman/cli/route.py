@@ -13,7 +13,7 @@ from .options import AsJSON, ConfigPath, option
 from .output import echo_json, show, table_of
 
 if TYPE_CHECKING:
-    from dragoman.gateway.config import Config
+    from dragoman.gateway.config.config import Config
 
 __all__ = ["route"]
 
@@ -96,14 +96,14 @@ def _looked_up(config: Path | None, request: bytes) -> dict[str, Any]:
     import datetime
     import time
 
-    from dragoman.gateway.auth import Principal
+    from dragoman.gateway.auth.auth import Principal
     from dragoman.gateway.catalogue import Catalogue
-    from dragoman.gateway.config import load
-    from dragoman.gateway.dispatch import Dispatch
+    from dragoman.gateway.config.config import load
     from dragoman.gateway.open import caches_itself
-    from dragoman.gateway.prices import Prices
-    from dragoman.gateway.route_report import explain as explained
-    from dragoman.gateway.routing import Router
+    from dragoman.gateway.prices.prices import Prices
+    from dragoman.gateway.routing.dispatch import Dispatch
+    from dragoman.gateway.routing.report import explain as explained
+    from dragoman.gateway.routing.routing import Router
     from dragoman.wire.headers import Headers
 
     settings: Config = load(config, os.environ)

@@ -87,8 +87,8 @@ def run_with_server(
     """Run `command` with a server of its own; its exit code. Raises ConfigError, StoreError."""
     import asyncio
 
-    from dragoman.gateway.auth import new_key
-    from dragoman.gateway.config import load
+    from dragoman.gateway.auth.auth import new_key
+    from dragoman.gateway.config.config import load
     from dragoman.server.greeting import what_answers
     from dragoman.server.run import serve_while
 
@@ -114,7 +114,7 @@ def run_with_server(
 
 def run_with_url(command: Sequence[str], url: str, *, key: str | None, model: str | None) -> int:
     """Run `command` with the server at `url`, which is not asked anything here; its exit code. Raises ConfigError."""
-    from dragoman.gateway import config_values as read
+    from dragoman.gateway.config import values as read
 
     shown = key or os.environ.get("DRAGOMAN_API_KEY")
     if not shown:

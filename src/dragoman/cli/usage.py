@@ -131,7 +131,7 @@ def requests(
     database: DatabaseURL = None,
 ) -> None:
     """List requests out of the ledger, newest first, without what was asked and replied."""
-    from dragoman.gateway.request_log import shown_row
+    from dragoman.gateway.admin.request_log import shown_row
 
     settings = with_database(config, database)
     wanted = _filter(key, workspace, model, provider, status, outcome, since, until)
@@ -223,7 +223,7 @@ def _filter(
     since: str | None,
     until: str | None,
 ) -> "RequestFilter":
-    from dragoman.gateway.request_log import OUTCOMES, read_status
+    from dragoman.gateway.admin.request_log import OUTCOMES, read_status
     from dragoman.store.usage import RequestFilter
 
     if outcome is not None and outcome not in OUTCOMES:

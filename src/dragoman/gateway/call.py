@@ -9,7 +9,7 @@ from dragoman.providers.base import Operation
 from dragoman.wire.envelope import Envelope
 from dragoman.wire.headers import Headers, Version, betas, refuse_unknown, version
 
-from .auth import Principal
+from .auth.auth import Principal
 
 __all__ = ["Answer", "Asked", "Call", "Stream", "Write"]
 

@@ -14,35 +14,35 @@ from dragoman.store.base import Store
 from dragoman.store.counters import Counters
 from dragoman.store.files import FileFolder
 
-from .accounting import Ledger
-from .auth import Auth
-from .batches import Batches
-from .budgets import Budgets
+from .auth.auth import Auth
+from .auth.permits import Permits
+from .batches.batches import Batches
+from .budgets.budgets import Budgets
+from .budgets.webhooks import Webhooks
 from .call import Call
 from .catalogue import Catalogue
-from .config import OFFLINE, Config, ProviderConfig
-from .contents import Contents
-from .credentials import Signer
-from .credentials_store import ProviderKeys
-from .dispatch import Dispatch
-from .faults import Faults
-from .files import Files
+from .config.config import OFFLINE, Config, ProviderConfig
+from .credentials.signer import Signer
+from .credentials.stored import ProviderKeys
+from .faults.faults import Faults
+from .files.files import Files
 from .ids import new_id
-from .journal import Journal
-from .limits import Limits
+from .ledger.accounting import Ledger
+from .ledger.contents import Contents
+from .ledger.journal import Journal
+from .ledger.retention import Retention
+from .limits.limits import Limits
+from .limits.model_groups import ModelGroups
+from .limits.policies import Policies
 from .local import Local
-from .model_groups import ModelGroups
-from .permits import Permits
 from .pipeline import answer
-from .policies import Policies
-from .prices import Prices
+from .prices.prices import Prices
 from .readiness import Readiness, checks
-from .response_cache import ResponseCache
-from .retention import Retention
-from .routing import Router, aliases
-from .threads import Threads
-from .upstream import Upstream
-from .webhooks import Webhooks
+from .routing.dispatch import Dispatch
+from .routing.response_cache import ResponseCache
+from .routing.routing import Router, aliases
+from .threads.threads import Threads
+from .upstream.upstream import Upstream
 
 if TYPE_CHECKING:
     from .handle import GatewayHandle

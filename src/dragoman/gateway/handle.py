@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .auth import new_key
-from .config import OFFLINE, Config, ProviderConfig, ServerConfig, load
-from .toml_text import toml_text
+from .auth.auth import new_key
+from .config.config import OFFLINE, Config, ProviderConfig, ServerConfig, load
+from .config.toml_text import toml_text
 
 if TYPE_CHECKING:
     from dragoman.engines.offline.scripts import Script

@@ -14,11 +14,11 @@ from dragoman.wire.models import Model
 from dragoman.wire.sse import encode_sse
 from dragoman.wire.types import Usage
 
-from .accounting import Entry
 from .call import Answer, Asked
-from .checked import counted, off_loop, validated
-from .files import Files
-from .routing import Route
+from .files.files import Files
+from .ledger.accounting import Entry
+from .routing.routing import Route
+from .upstream.checked import counted, off_loop, validated
 
 __all__ = ["Local"]
 

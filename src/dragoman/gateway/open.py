@@ -19,9 +19,9 @@ from dragoman.store.files import FileFolder
 from dragoman.store.sql import SQLStore
 from dragoman.store.urls import database_file, is_in_memory
 
-from .auth import Auth
-from .config import OFFLINE, Config, ProviderConfig
-from .secret import load_secret
+from .auth.auth import Auth
+from .auth.secret import load_secret
+from .config.config import OFFLINE, Config, ProviderConfig
 
 if TYPE_CHECKING:
     from dragoman.engines.base import Engine
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from dragoman.http.base import Transport
     from dragoman.providers.base import Dialect
 
-    from .credentials import Signer
-    from .credentials_store import Credentials
+    from .credentials.master_key import MasterKeys
+    from .credentials.signer import Signer
+    from .credentials.stored import Credentials
     from .gateway import Gateway
-    from .journal import Journal
-    from .master_key import MasterKeys
-    from .prices import Prices
-    from .routing import Route
+    from .ledger.journal import Journal
+    from .prices.prices import Prices
+    from .routing.routing import Route
 
 __all__ = ["caches_itself", "open_auth", "open_credentials", "open_gateway"]
 
@@ -51,8 +51,8 @@ def open_auth(config: Config, env: Mapping[str, str] = os.environ) -> tuple[SQLS
 
 def open_credentials(store: Store, config: Config, env: Mapping[str, str], secret: bytes) -> "Credentials":
     """The keys of providers in a store. Raises ConfigError for a master key that is none."""
-    from .credentials_store import Credentials
-    from .master_key import load_master_keys
+    from .credentials.master_key import load_master_keys
+    from .credentials.stored import Credentials
 
     def master_keys() -> "MasterKeys":
         return load_master_keys(config.server.database, env, secret)
@@ -72,11 +72,11 @@ def open_gateway(
 
     `script` is for the offline engine, in place of what is configured; `file_folder` in place of the database's.
     """
-    from .credentials_store import ProviderKeys
+    from .budgets.webhooks import Webhooks
+    from .credentials.stored import ProviderKeys
     from .gateway import Gateway
     from .ids import new_id
-    from .prices import Prices
-    from .webhooks import Webhooks
+    from .prices.prices import Prices
 
     store, auth, secret = open_auth(config, env)
     prices = Prices.load(config, today=datetime.now(UTC).date())
@@ -171,11 +171,11 @@ def caches_itself(route: "Route") -> bool:
 def _signer(provider: ProviderConfig, env: Mapping[str, str]) -> "Signer | None":
     """Who signs what goes to the provider, where a key in a header is not enough. Raises ConfigError."""
     if provider.auth == "google":
-        from .google import google_signer
+        from .credentials.google import google_signer
 
         return google_signer(provider)
     if provider.auth == "aws":
-        from .aws import open_signer
+        from .credentials.aws import open_signer
 
         return open_signer(provider, env)
     return None
@@ -198,8 +198,8 @@ def _engine(provider: ProviderConfig, secret: bytes, script: "Script | None") ->
 def _journal(config: Config, store: Store, prices: "Prices") -> "Journal":
     """In the configured folder; else "<database file>.journal", or "dragoman.journal" here for a database that is no
     file. In none for a database in memory."""
-    from .accounting import price_row
-    from .journal import Journal
+    from .ledger.accounting import price_row
+    from .ledger.journal import Journal
 
     folder: Path | None = None
     if config.ledger.journal_folder is not None:

@@ -12,19 +12,19 @@ from dragoman.errors import ApiError, CutOff, InternalError, PermissionDenied
 from dragoman.providers.base import Operation
 from dragoman.wire.headers import Headers
 
-from .accounting import Entry
-from .auth import Principal
-from .batch_requests import check_params, check_size
+from .auth.auth import Principal
+from .auth.key_terms import is_from
+from .batches.requests import check_params, check_size
 from .call import Answer, Asked, Call
-from .checked import without_foreign_thinking
-from .contents import Recording
-from .dispatch import Plan
-from .holding import held
-from .key_terms import is_from
-from .limits import Hold
+from .ledger.accounting import Entry
+from .ledger.contents import Recording
+from .limits.limits import Hold
 from .reply import OUR_FAULT, Reply, end, refusal
-from .response_cache import is_cacheable
-from .routing import Route
+from .routing.dispatch import Plan
+from .routing.holding import held
+from .routing.response_cache import is_cacheable
+from .routing.routing import Route
+from .upstream.checked import without_foreign_thinking
 
 if TYPE_CHECKING:
     from .gateway import Gateway

@@ -7,12 +7,12 @@ import msgspec
 from dragoman.errors import ApiError, BodyTimedOut, InternalError
 from dragoman.wire.sse import encode_sse
 
-from .accounting import Entry, Outcome
-from .auth import Principal
+from .auth.auth import Principal
 from .call import Answer, Write
-from .contents import Recording
-from .dispatch import ATTEMPTS_HEADER
-from .limits import Hold
+from .ledger.accounting import Entry, Outcome
+from .ledger.contents import Recording
+from .limits.limits import Hold
+from .routing.dispatch import ATTEMPTS_HEADER
 
 __all__ = ["OUR_FAULT", "Reply", "end", "error_answer", "refusal"]
 

@@ -8,7 +8,7 @@ import ipaddress
 from functools import lru_cache
 from typing import Any
 
-from dragoman.gateway.key_terms import is_from
+from dragoman.gateway.auth.key_terms import is_from
 from dragoman.wire.headers import Headers
 
 __all__ = ["caller_address"]

@@ -12,10 +12,10 @@ import msgspec
 from msgspec import Struct
 
 from dragoman.errors import ApiError, InvalidRequest, PermissionDenied, StoreError, Unavailable
-from dragoman.gateway.admin import Asking, Work
-from dragoman.gateway.admin_query import read_query
-from dragoman.gateway.admin_roles import MAY, OF_ONE_WORKSPACE
-from dragoman.gateway.auth import Principal
+from dragoman.gateway.admin.asking import Asking, Work
+from dragoman.gateway.admin.query import read_query
+from dragoman.gateway.admin.roles import MAY, OF_ONE_WORKSPACE
+from dragoman.gateway.auth.auth import Principal
 from dragoman.gateway.pipeline import identify_admin
 from dragoman.gateway.reply import Reply, error_answer
 from dragoman.wire.codec import Wire, read

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from dragoman import __version__
-from dragoman.gateway.admin_roles import MAY, OF_ONE_WORKSPACE
+from dragoman.gateway.admin.roles import MAY, OF_ONE_WORKSPACE
 from dragoman.wire.codec import Wire
 
 from .admin import Endpoint

@@ -8,12 +8,12 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from dragoman.errors import PermissionDenied
+from dragoman.gateway.admin.request_log import request_page, request_row, request_with_contents
+from dragoman.gateway.admin.usage_reports import cost_report as report_costs
+from dragoman.gateway.admin.usage_reports import usage_report as report_usage
 from dragoman.gateway.catalogue import last
 from dragoman.gateway.pipeline import identify_admin
 from dragoman.gateway.reply import Reply
-from dragoman.gateway.request_log import request_page, request_row, request_with_contents
-from dragoman.gateway.usage_reports import cost_report as report_costs
-from dragoman.gateway.usage_reports import usage_report as report_usage
 from dragoman.wire.headers import version
 
 from .incoming import Incoming, json_answer

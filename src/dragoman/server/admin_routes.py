@@ -4,13 +4,17 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dragoman.gateway import admin, admin_budgets, admin_keys, admin_limits, admin_members, admin_providers
-from dragoman.gateway import admin_own_types as own
-from dragoman.gateway import admin_types as types
-from dragoman.gateway import admin_workspaces as workspaces
+from dragoman.gateway.admin import asking as admin
+from dragoman.gateway.admin import budgets as admin_budgets
+from dragoman.gateway.admin import keys as admin_keys
+from dragoman.gateway.admin import limits as admin_limits
+from dragoman.gateway.admin import members as admin_members
+from dragoman.gateway.admin import own_types as own
+from dragoman.gateway.admin import providers as admin_providers
+from dragoman.gateway.admin import types, workspaces
+from dragoman.gateway.admin.usage_types import CostItem, Report, RequestPageReply, RequestReply, UsageItem
 from dragoman.gateway.call import Answer
 from dragoman.gateway.reply import Reply
-from dragoman.gateway.usage_types import CostItem, Report, RequestPageReply, RequestReply, UsageItem
 
 from . import admin_reports
 from .admin import Endpoint, handler_of

@@ -11,11 +11,11 @@ from urllib.parse import parse_qs, quote, unquote
 
 from dragoman import __version__
 from dragoman.errors import ApiError, CutOff, InternalError, MethodNotAllowed, NotFound, Unavailable
-from dragoman.gateway.accounting import Outcome
-from dragoman.gateway.auth import Principal
+from dragoman.gateway.auth.auth import Principal
 from dragoman.gateway.call import Call
 from dragoman.gateway.gateway import Gateway
 from dragoman.gateway.ids import new_id
+from dragoman.gateway.ledger.accounting import Outcome
 from dragoman.gateway.pipeline import answer, identify, refuse
 from dragoman.gateway.reply import OUR_FAULT, Reply, error_answer
 from dragoman.providers.base import Operation

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs, unquote
 
 from dragoman.errors import ApiError, StoreError, Unavailable
-from dragoman.gateway.auth import Principal
+from dragoman.gateway.auth.auth import Principal
 from dragoman.gateway.call import Answer
 from dragoman.gateway.gateway import Gateway
 from dragoman.gateway.pipeline import identify

@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from dragoman.errors import ApiError, InvalidRequest, RequestTooLarge
-from dragoman.gateway.auth import Principal
-from dragoman.gateway.files import MAX_FILE_BYTES, Upload
+from dragoman.gateway.auth.auth import Principal
+from dragoman.gateway.files.files import MAX_FILE_BYTES, Upload
 from dragoman.gateway.gateway import Gateway
 from dragoman.gateway.pipeline import identify
 from dragoman.gateway.reply import Reply, error_answer

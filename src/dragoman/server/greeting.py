@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import TextIO
 
-from dragoman.gateway.config import OFFLINE, Config
+from dragoman.gateway.config.config import OFFLINE, Config
 
 __all__ = ["greeting", "set_up_logging", "what_answers"]
 

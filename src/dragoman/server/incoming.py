@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from msgspec import Struct
 
-from dragoman.gateway.auth import Principal
+from dragoman.gateway.auth.auth import Principal
 from dragoman.gateway.call import Answer
-from dragoman.gateway.files import Upload
+from dragoman.gateway.files.files import Upload
 from dragoman.gateway.gateway import Gateway
 from dragoman.gateway.reply import Reply
 from dragoman.wire.headers import Headers

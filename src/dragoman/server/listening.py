@@ -7,7 +7,7 @@ import sys
 from contextlib import ExitStack, suppress
 
 from dragoman.errors import ConfigError
-from dragoman.gateway.config_values import Listen
+from dragoman.gateway.config.values import Listen
 
 __all__ = ["BACKLOG", "bind", "bind_several", "refuse_new", "url_of"]
 

@@ -3,7 +3,7 @@
 from dragoman.errors import ApiError
 from dragoman.gateway.pipeline import identify
 from dragoman.gateway.reply import Reply, error_answer
-from dragoman.gateway.route_report import explain
+from dragoman.gateway.routing.report import explain
 
 from .incoming import Incoming, json_answer
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, closing, contextmanager, suppress
 from typing import Any, TextIO, TypeVar
 
-from dragoman.gateway.config import Config
+from dragoman.gateway.config.config import Config
 from dragoman.gateway.gateway import Gateway
 from dragoman.gateway.open import open_gateway
 

@@ -21,7 +21,7 @@ from typing import Literal, TextIO
 import msgspec
 
 from dragoman.errors import ConfigError, DragomanError, StoreError
-from dragoman.gateway.config import Config
+from dragoman.gateway.config.config import Config
 
 from .greeting import greeting
 from .listening import bind_several, url_of

@@ -1,4 +1,4 @@
-"""Keys of providers as they are stored: encrypted. What is in an envelope `gateway/master_key.py` knows."""
+"""Keys of providers as they are stored: encrypted. What is in an envelope `gateway/credentials/master_key.py` knows."""
 
 from collections.abc import Sequence
 from datetime import datetime

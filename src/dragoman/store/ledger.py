@@ -28,7 +28,9 @@ class LedgerRow(msgspec.Struct, kw_only=True):
     answered_model: str = ""  # as the provider calls it
     attempts: int = 0  # requests that were sent to providers
     status: int = 0  # 0: the caller was gone before there was one
-    outcome: str = "answered"  # see gateway/accounting.py, and "interrupted": the process ended before the request did
+    outcome: str = (
+        "answered"  # see gateway/ledger/accounting.py, and "interrupted": the process ended before the request did
+    )
     error: str | None = None
     stop_reason: str | None = None
     is_stream: bool = False

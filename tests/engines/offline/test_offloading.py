@@ -25,7 +25,7 @@ from dragoman.engines.offline.offloading import HEAVY_THREADS, LIGHT_CHARACTERS,
 from dragoman.engines.offline.pdf import PdfFile, PdfReader
 from dragoman.engines.offline.prompt import Abandoned, Reading, read_prompt
 from dragoman.errors import ApiError, InvalidRequest, Overloaded
-from dragoman.gateway.config import OFFLINE
+from dragoman.gateway.config.config import OFFLINE
 from dragoman.wire.types import MessagesRequest
 from dragoman.wire.validate import validate_messages
 

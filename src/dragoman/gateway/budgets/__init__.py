@@ -1,0 +1,1 @@
+"""Budgets: whose, how much is left, and who is told."""

@@ -1,0 +1,1 @@
+"""Rate limits: who has which, and what a request takes of them."""

@@ -1,0 +1,1 @@
+"""What requests cost: lists, rules beside them, exact arithmetic."""
