@@ -1,13 +1,14 @@
 """The rules that every adapter keeps, whatever its dialect. A new adapter adds one row to ADAPTERS, or TRANSLATORS."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import zip_longest
 from random import Random
 from typing import Any, NamedTuple
 
 import pytest
 from bedrock_cases import METRICS, chunks_of
+from changing import OTHERS, changed
 from message_forms import EVERYTHING, FORMS
 from streams import chunks, frames, legal_stream
 from translating_cases import (
@@ -421,23 +422,6 @@ def test_a_stream_to_a_request_that_was_not_to_be_streamed_is_folded(dialect: st
     answered = translated.read(Operation.MESSAGES, case.body)
     assert essence(json.loads(answered.body)) == case.message
     assert answered.usage is not None
-
-
-OTHERS: tuple[Any, ...] = (None, True, 7, -1, 2.5, "", "text", [], {}, [None], [[]], {"a": {}}, ["x"], [{}])
-
-
-def changed(value: Any, *others: Any) -> Iterator[Any]:
-    """The value with each key deleted in turn, and with each value of it, at any depth, one of the others in turn."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield {name: item for name, item in value.items() if name != key}
-            for other in (*others, *changed(inner, *others)):
-                yield {**value, key: other}
-    elif isinstance(value, list):
-        for at, inner in enumerate(value):
-            yield value[:at] + value[at + 1 :]
-            for other in (*others, *changed(inner, *others)):
-                yield [*value[:at], other, *value[at + 1 :]]
 
 
 @each_stream
