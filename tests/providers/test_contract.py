@@ -1,4 +1,7 @@
-"""The rules that every adapter keeps, whatever its dialect. A new adapter adds one row to ADAPTERS, or TRANSLATORS."""
+"""The rules that every adapter keeps, whatever its dialect. A new adapter adds one row to ADAPTERS, or TRANSLATORS.
+
+Recordings of those that are the Messages API itself (ADAPTERS) keep the same rules in test_contract_passing.py.
+"""
 
 import json
 from collections.abc import Callable, Iterable

@@ -62,7 +62,6 @@ TOOLS = [
 
 Json = dict[str, Any]
 FRAMED = {"bedrock_converse"}  # dialects that stream AWS's frames
-ALSO = {"vertex": "gemini"}  # a dialect whose recordings hold for another too, but for whose thinking it is
 
 
 class Recorded(NamedTuple):
@@ -79,12 +78,11 @@ class Recorded(NamedTuple):
 
 def recorded(dialect: str, kind: str) -> list[Recorded]:
     """All recordings of a kind: "streams" or "replies"."""
-    folders = [FIXTURES / each / kind for each in (dialect, ALSO.get(dialect)) if each is not None]
-    return [_recorded(path, dialect) for folder in folders for path in sorted(folder.glob("*.json"))]
+    return [_recorded(path) for path in sorted((FIXTURES / dialect / kind).glob("*.json"))]
 
 
-def _recorded(path: Path, dialect: str) -> Recorded:
-    told = json.loads(path.read_text().replace(f"dragoman:{path.parts[-3]}/", f"dragoman:{dialect}/"))
+def _recorded(path: Path) -> Recorded:
+    told = json.loads(path.read_text())
     assert told["source"], path
     assert len(told["date"]) == len("2026-11-21"), path
     chunks = told.get("stream", [])
