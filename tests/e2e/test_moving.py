@@ -159,3 +159,58 @@ def test_what_another_thought_is_told_as_left_out(place: Place, thinking: str) -
     with pytest.raises(anthropic.BadRequestError, match="dragoman-strict: claude cannot carry: thinking"):
         place.client.messages.create(**conversation.asking(CLAUDE), extra_headers={"dragoman-strict": "true"})
     assert len(place.asked(CLAUDE)) == 1
+
+
+WRITTEN_BY_THE_API: list[Json] = [
+    {"role": "user", "content": "Let us build a bridge."},
+    {
+        "role": "assistant",
+        "content": [
+            {"type": "compaction", "content": "They build a bridge of oak."},
+            {
+                "type": "mcp_tool_use",
+                "id": "mcptoolu_1",
+                "name": "prices",
+                "server_name": "wood",
+                "input": {"of": "oak"},
+            },
+            {
+                "type": "mcp_tool_result",
+                "tool_use_id": "mcptoolu_1",
+                "content": [{"type": "text", "text": "9 a plank"}],
+            },
+            {"type": "text", "text": "Oak is 9 a plank."},
+        ],
+    },
+    {"role": "user", "content": "And pine?"},
+]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_only_the_api_reads_goes_to_any_model(place: Place, stream: bool) -> None:
+    """A summary is all that the model has of what came before it; what MCP's tools did is told, and that it is lost."""
+    for player in PLAYERS:
+        if player == CLAUDE:
+            continue
+        place.forget()
+        options: Json = {
+            "model": f"{player}/{MODELS[player, 'adaptive']}",
+            "max_tokens": 4000,
+            "messages": WRITTEN_BY_THE_API,
+            "betas": ["mcp-client-2025-11-20"],
+        }
+        messages = place.client.beta.messages
+        raw = messages.with_raw_response.create(**options, stream=stream)
+        (body,) = place.asked(player)
+        sent = json.dumps(body)
+        lost = raw.headers["dragoman-lost"].split(", ")
+        assert "of oak" in sent
+        if player in CLAUDES:
+            assert {"messages.mcp_tool_use", "messages.mcp_tool_result"} <= {*lost}
+        else:
+            assert {"mcp_tool_use", "mcp_tool_result"} <= {*lost}
+            assert "a bridge." not in sent
+            assert sent.index("of oak") < sent.index("9 a plank]") < sent.index("Oak is 9") < sent.index("And pine?")
+        with pytest.raises(anthropic.BadRequestError, match="mcp_tool_use"):
+            messages.create(**options, extra_headers={"dragoman-strict": "true"})
+        assert len(place.asked(player)) == 1

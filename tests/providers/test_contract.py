@@ -109,7 +109,7 @@ def test_an_adapter_goes_by_the_name_of_its_row(dialect: Dialect) -> None:
 
 @pytest.mark.parametrize("operation", list(Operation))
 def test_a_request_goes_to_the_target_with_its_model_and_key_alone(dialect: Dialect, operation: Operation) -> None:
-    """The caller's key never leaves; ours is in a header, never in a URL or a body."""
+    """Pain 79, 84: the caller's key and headers never leave; ours is in a header, never in a URL or a body."""
     fields = BODY if operation is Operation.MESSAGES else {k: v for k, v in BODY.items() if k != "max_tokens"}
     envelope = Envelope(json.dumps(fields).encode())
     request = dialect.adapter.prepare(operation, envelope, HEADERS, target=target())
@@ -124,6 +124,17 @@ def test_a_request_goes_to_the_target_with_its_model_and_key_alone(dialect: Dial
     assert SECRET not in request.url + request.body.decode()
     assert all(name == name.lower() and "\n" not in value and "\r" not in value for name, value in request.headers)
     assert len({name for name, _ in request.headers}) == len(request.headers)
+
+
+def test_nothing_that_a_caller_says_leads_elsewhere(dialect: Dialect) -> None:
+    """Pain 77: an address is the configuration's alone."""
+    plainly = dialect.adapter.prepare(Operation.MESSAGES, Envelope(json.dumps(BODY).encode()), HEADERS, target=target())
+    elsewhere = dict.fromkeys(("api_base", "base_url", "endpoint", "region"), "http://169.254.169.254")
+    headers = Headers([("anthropic-version", "2023-06-01"), *((f"x-{name}", url) for name, url in elsewhere.items())])
+    body = json.dumps({**BODY, **elsewhere}).encode()
+    asked = dialect.adapter.prepare(Operation.MESSAGES, Envelope(body), headers, target=target())
+    assert asked.url == plainly.url
+    assert "169.254" not in str(asked.headers)
 
 
 def test_preparing_changes_nothing_and_gives_the_same_again(dialect: Dialect) -> None:

@@ -296,6 +296,7 @@ async def test_a_client_of_http_1_0_gets_no_chunks(asked: Any) -> None:
 
 
 async def test_a_client_of_http_1_0_gets_pings_and_errors_too() -> None:
+    """Pain 54: pings flow, and the upstream's silence ends all the same."""
     async with (
         Misbehaving(then(sse_head() + chunk(sse(START, BLOCK, DELTA)))) as upstream,
         Serving(upstream=upstream.url, ping_after_s=0.05, provider={"idle_timeout_s": 0.3}) as server,

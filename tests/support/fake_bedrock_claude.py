@@ -47,7 +47,15 @@ CLIENT_TOOLS = re.compile(r"(?:bash|text_editor|memory|computer|tool_search_tool
 TOOL_KEYS = {"type", "name", "description", "input_schema", "cache_control"}
 BLOCKS = {
     "user": {"text", "image", "document", "search_result", "tool_result"},
-    "assistant": {"text", "thinking", "redacted_thinking", "tool_use", "server_tool_use", "tool_search_tool_result"},
+    "assistant": {
+        "text",
+        "thinking",
+        "redacted_thinking",
+        "tool_use",
+        "server_tool_use",
+        "tool_search_tool_result",
+        "compaction",
+    },
     "system": {"text", "tool_addition", "tool_removal"},
 }
 EXTRA = "Extra inputs are not permitted"
@@ -192,6 +200,8 @@ def _check_block(block: Json, path: str, role: str, betas: list[str], model: _Mo
     if kind not in BLOCKS[role]:
         raise refused(f"{path}: Input tag '{kind}' found using 'type' does not match any of the expected tags")
     if kind.startswith("tool_") and kind in BLOCKS["system"] and not any("tool-changes" in beta for beta in betas):
+        raise refused(f"{path}: Input tag '{kind}' found using 'type' does not match any of the expected tags")
+    if kind == "compaction" and not any(beta.startswith("compact-") for beta in betas):
         raise refused(f"{path}: Input tag '{kind}' found using 'type' does not match any of the expected tags")
     _check_cache(block, f"{path}.{kind}", model)
     if kind == "text" and not block["text"].strip():

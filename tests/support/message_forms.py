@@ -44,6 +44,20 @@ CITED = {
 EDITOR = {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"}
 COMPUTER = {"type": "computer_20250124", "name": "computer", "display_width_px": 1024, "display_height_px": 768}
 SEARCH = {"type": "search_result", "source": "s", "title": "t", "content": [TEXT]}
+MCP_CALL = {"type": "mcp_tool_use", "id": "mcptoolu_a", "name": "look", "server_name": "maps", "input": {"at": "x"}}
+MCP_RESULT = {"type": "mcp_tool_result", "tool_use_id": "mcptoolu_a", "content": [{**TEXT, "text": "canary in Malmö"}]}
+ADVICE = (
+    {"type": "server_tool_use", "id": "srvtoolu_a", "name": "advisor", "input": {}},
+    {"type": "advisor_tool_result", "tool_use_id": "srvtoolu_a", "content": {**TEXT, "type": "advisor_result"}},
+)
+
+
+def before(*blocks: Json) -> Json:
+    """What an assistant said, and a user after it."""
+    said = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": list(blocks)}]
+    return {"messages": [*said, {"role": "user", "content": "go on"}]}
+
+
 # form -> fields of a request, and what of them must arrive, or be told as lost, or refused
 FORMS: dict[str, tuple[Json, str]] = {
     "text": (said(TEXT), "canary"),
@@ -185,5 +199,10 @@ FORMS: dict[str, tuple[Json, str]] = {
     ),
     "editor's limit": ({"tools": [{**EDITOR, "max_characters": 9000}]}, "9000"),
     "computer's display": ({"tools": [{**COMPUTER, "display_number": 7}]}, "display_number"),
+    "summary": (before({"type": "compaction", "content": "canary"}), "canary"),
+    "MCP's call": (before(MCP_CALL, MCP_RESULT, TEXT), "canary in Malmö"),
+    "MCP's failure": (before(MCP_CALL, {**MCP_RESULT, "is_error": True}), "failed: canary"),
+    "advisor's answer": (before(*ADVICE), "canary"),
+    "change of tools": (before({"type": "mcp_tool_listing", "mcp_server_name": "s", "tools": []}, TEXT), "canary"),
     "GIF in a result": (told([{"type": "image", "source": {**PNG, "media_type": "image/gif"}}]), PNG["data"]),
 }

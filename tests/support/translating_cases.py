@@ -19,6 +19,7 @@ from dragoman.providers.eventstream import encode_frame
 from dragoman.wire.codec import plain
 from dragoman.wire.events import Event, Fold, StreamLaw, decode_event
 from dragoman.wire.models import Model
+from dragoman.wire.retold import retold
 from dragoman.wire.sse import SSEDecoder
 from dragoman.wire.types import MessagesRequest
 from dragoman.wire.validate import validate_messages
@@ -122,6 +123,7 @@ def _frame(value: Any) -> bytes:
 def asked(**fields: Any) -> MessagesRequest:
     """A request as it comes out of the gateway's checks."""
     body = {"model": "claude-opus-4-8", "max_tokens": 100, "messages": [{"role": "user", "content": "hi"}], **fields}
+    body["messages"], _ = retold(body["messages"])
     return validate_messages(body, ANY, version="2023-06-01", betas=BETAS)
 
 

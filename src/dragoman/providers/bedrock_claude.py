@@ -179,7 +179,12 @@ MESSAGES = MessagesRule(
     system_message=ObjectRule(members={"clear_at": CLEAR_AT}, is_open=True),
     as_user=as_user,
     blocks=BlocksRule(
-        types={"tool_addition": TOOL_CHANGES, "tool_removal": TOOL_CHANGES, "tool_search_tool_result": TOOL_SEARCH},
+        types={
+            "compaction": COMPACTION,
+            "tool_addition": TOOL_CHANGES,
+            "tool_removal": TOOL_CHANGES,
+            "tool_search_tool_result": TOOL_SEARCH,
+        },
         calls=dict.fromkeys(("tool_search_tool_regex", "tool_search_tool_bm25"), TOOL_SEARCH),
         citations={"web_search_result_location": NONE},
     ),

@@ -18,7 +18,8 @@ from .raw_json import edited, encoded, items, members, string
 __all__ = ["THOUGHTS", "BlocksRule", "is_mere_thinking"]
 
 CALL, RESULT = "server_tool_use", "_tool_result"
-OF_SERVER_TOOLS = frozenset({CALL, "mcp_tool_use", "container_upload"})  # and all that end in RESULT
+# And all that end in RESULT. The last tells where one model took over from another, which a cloud's does not.
+OF_SERVER_TOOLS = frozenset({CALL, "mcp_tool_use", "mcp_tool_listing", "container_upload", "fallback"})
 DIRECT = "direct"
 THOUGHTS = ("thinking", "redacted_thinking")
 

@@ -129,6 +129,7 @@ async def test_an_upstream_that_stalls_before_content_is_a_timeout(asked: Any, s
 
 
 async def test_an_upstream_that_stalls_in_mid_stream_ends_the_stream_with_an_error() -> None:
+    """Pain 54: the upstream's silence is measured apart from what the caller gets meanwhile."""
     assert cut(await ask(then(BEGUN), ASKING, provider=SHORT))["type"] == "timeout_error"
     assert cut(await ask(then(BEGUN + chunk(sse(DELTA)[:30])), ASKING, provider=SHORT))["type"] == "timeout_error"
 
@@ -140,12 +141,14 @@ async def test_an_upstream_that_stalls_in_mid_stream_ends_the_stream_with_an_err
     "sent", [b"", sse_head(), sse_head() + chunk(sse(START)), BEGUN], ids=["", "head", "start", "delta"]
 )
 async def test_in_silence_the_caller_gets_pings(sent: bytes) -> None:
-    """STR-8. Before the first content too: what lies between may close a connection that stands still."""
+    """STR-8, pain 18, 72. Before the first content too: what lies between may close a connection that stands still, or
+    hold events back if it is not asked not to."""
     async with relay(then(sent), ping_after_s=0.1) as (server, upstream):
         async with await Wire.connect(server.url) as wire:
             await wire.send(post(ASKING))
             status, headers = await wire.head()
             assert (status, dict(headers)["content-type"]) == (200, "text/event-stream; charset=utf-8")
+            assert (dict(headers)["x-accel-buffering"], "content-encoding" in dict(headers)) == ("no", False)
             got = b""
             while got.count(PING) < 3:
                 got += (await wire.chunk())[0]

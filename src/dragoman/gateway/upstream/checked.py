@@ -14,10 +14,14 @@ from dragoman.gateway.call import Asked
 from dragoman.wire.envelope import Envelope
 from dragoman.wire.models import CAPABILITIES, EFFORTS, Model, ThinkingRules
 from dragoman.wire.provenance import MARKED, without_marked
+from dragoman.wire.retold import retold
 from dragoman.wire.types import CountTokensRequest, MessagesRequest
 from dragoman.wire.validate import validate_count, validate_messages
 
-__all__ = ["LARGE_BODY_BYTES", "counted", "foreign", "off_loop", "validated", "without_foreign_thinking"]
+__all__ = [
+    "LARGE_BODY_BYTES", "counted", "counted_for_others", "foreign", "off_loop", "validated", "validated_for_others",
+    "without_foreign_thinking",
+]  # fmt: skip
 
 T = TypeVar("T")
 
@@ -34,6 +38,26 @@ def validated(asked: Asked, model: Model) -> MessagesRequest:
 def counted(asked: Asked, model: Model) -> CountTokensRequest:
     """As `validated`, of a request to count tokens."""
     return validate_count(asked.envelope.parse(), model, version=asked.version, betas=asked.betas)
+
+
+def validated_for_others(asked: Asked, model: Model) -> tuple[MessagesRequest, list[str]]:
+    """As `validated`, for a model of another maker: what only the API reads in a history is text before any rule would
+    refuse it. Beside the request, the types of what is lost by that."""
+    body, lost = _for_others(asked)
+    return validate_messages(body, model, version=asked.version, betas=asked.betas), lost
+
+
+def counted_for_others(asked: Asked, model: Model) -> CountTokensRequest:
+    """As `validated_for_others`, of a request to count tokens."""
+    return validate_count(_for_others(asked)[0], model, version=asked.version, betas=asked.betas)
+
+
+def _for_others(asked: Asked) -> tuple[dict[str, Any], list[str]]:
+    body = asked.envelope.parse()
+    if not isinstance(messages := body.get("messages"), list):
+        return body, []
+    told, lost = retold(messages)
+    return {**body, "messages": told}, lost
 
 
 async def without_foreign_thinking(asked: Asked) -> Asked:

@@ -18,7 +18,7 @@ from dragoman.providers.base import Count, Question, Target, Translator, Upstrea
 from dragoman.wire.models import Model
 from dragoman.wire.types import CountTokensRequest, MessagesRequest
 
-from .checked import counted, foreign, off_loop
+from .checked import counted_for_others, foreign, off_loop
 from .estimates import Estimates, rough_tokens
 
 __all__ = ["Counting"]
@@ -47,7 +47,7 @@ class Counting:
         known = model or foreign(target.model)
 
         def work() -> tuple[CountTokensRequest, Count | None]:
-            request = counted(asked, known)
+            request = counted_for_others(asked, known)
             return request, translator.count(_question(request, target))
 
         request, count = await off_loop(asked, work)
@@ -62,7 +62,7 @@ class Counting:
         if (told := await self._told(count, target.model)) is not None:
             return _answer(told, "provider")
         known = model or foreign(target.model)
-        rough = await off_loop(asked, lambda: rough_tokens(counted(asked, known)))
+        rough = await off_loop(asked, lambda: rough_tokens(counted_for_others(asked, known)))
         return _answer(self._estimates.of(target.model, rough), "estimate")
 
     async def _told(self, count: Count, model: str) -> int | None:

@@ -23,7 +23,7 @@ from dragoman.providers.base import (
 )
 from dragoman.wire.types import Usage
 
-from .checked import LARGE_BODY_BYTES, foreign, off_loop, validated
+from .checked import LARGE_BODY_BYTES, foreign, off_loop, validated_for_others
 from .estimates import rough_tokens
 from .provider import Provider
 from .redaction import Redaction
@@ -159,28 +159,29 @@ class Exchange:
         """The request in the provider's dialect; what it loses stands in a header. Raises InvalidRequest."""
         provider, asked, route = self._provider, self.asked, self._route
 
-        def work() -> Question:
-            request = validated(asked, route.model or foreign(route.model_name))
+        def work() -> tuple[Question, list[str]]:
+            request, left_out = validated_for_others(asked, route.model or foreign(route.model_name))
             if asked.stream:  # its first event tells the tokens
                 self._rough = rough_tokens(request)
                 input_tokens = provider.estimates.of(target.model, self._rough)
             else:  # told only where the provider tells none
                 input_tokens = estimate_input_tokens(asked.call.body)
-            return Question(
+            question = Question(
                 request=request,
                 target=target,
                 message_id=provider.new_id("msg"),
                 input_tokens=input_tokens,
                 new_tool_id=lambda: provider.new_id("toolu"),
             )
+            return question, left_out
 
-        question = await off_loop(asked, work)
+        question, left_out = await off_loop(asked, work)
         translated = await off_loop(asked, lambda: translator.translate(question))
         self.reading = translated
         self._refusal = translated.refusal
         self._is_streamed = translated.request.streamed
-        if translated.lost:
-            self._tell(translated.lost)
+        if lost := tuple(dict.fromkeys((*left_out, *translated.lost))):
+            self._tell(lost)
         return translated.request
 
     def _tell(self, lost: Sequence[str]) -> None:
