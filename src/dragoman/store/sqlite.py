@@ -17,6 +17,7 @@ __all__ = ["SQLite"]
 
 BUSY_TIMEOUT_S = 5.0  # how long a statement waits for another process to let go of the file
 POOL_SIZE = 4  # connections to a file
+PAGE_BYTES = 16 * 1024  # a row of the ledger is half a kilobyte in four trees: a sixth less work than in pages of 4 KiB
 REMEDY = "or name another file with DRAGOMAN_DATABASE"
 
 # What SQLite says -> what it means and what to do about it.
@@ -112,6 +113,7 @@ def _to_wal(connection: Connection) -> None:
     end = time.monotonic() + BUSY_TIMEOUT_S
     while True:
         try:
+            connection.exec_driver_sql(f"PRAGMA page_size = {PAGE_BYTES}")  # of a new file
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")
         except OperationalError as error:
             if "locked" not in str(error.orig) or time.monotonic() > end:

@@ -3,6 +3,7 @@
 Pure: who is in which tier is asked in `limits.py`, what is left of a limit in the counters.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -10,14 +11,14 @@ from msgspec import Struct
 
 from dragoman.store.buckets import DAY_S, MINUTE_S
 from dragoman.store.counters import Demand, Gate
-from dragoman.wire.ratelimits import Window
+from dragoman.wire.ratelimits import Family, Window
 
 from .model_groups import Group
 
 __all__ = ["KINDS", "NO_PLAN", "Kind", "Line", "Plan", "Scope", "windows"]
 
 Kind = Literal["requests", "input", "output", "tokens", "day"]
-_FAMILIES: Mapping[Kind, Literal["requests", "input-tokens", "output-tokens", "tokens"]] = {
+_FAMILIES: Mapping[Kind, Family] = {
     "requests": "requests",
     "input": "input-tokens",
     "output": "output-tokens",
@@ -27,7 +28,7 @@ _FAMILIES: Mapping[Kind, Literal["requests", "input-tokens", "output-tokens", "t
 KINDS: Mapping[str, Kind] = {"rpm": "requests", "itpm": "input", "otpm": "output", "tpm": "tokens", "tpd": "day"}
 _TOLD = tuple(dict.fromkeys(_FAMILIES.values()))  # in this order
 
-# Of a limit: what is left, of how much a period, its place among the lines, when it is full (monotonic seconds).
+# Of a limit: what is left, of how much a period, its place among the lines, when it is or was full (monotonic seconds).
 State = tuple[float, int, int, float]
 AFTER_LINES = 1000
 
@@ -69,7 +70,8 @@ class Line(Struct, frozen=True):
 class Plan(Struct, frozen=True):
     """What limits a caller's requests to a group of models: which limits, and what a caller is told of them.
 
-    `families`: of each the places of its limits among `lines`. `sums`: those of input and output of one scope.
+    `families`: of each the places of its limits among `lines`, the smallest first: of two with as much left it is the
+    one that is told. `sums`: those of input and output of one scope.
     """
 
     lines: tuple[Line, ...] = ()
@@ -77,19 +79,23 @@ class Plan(Struct, frozen=True):
     demands: tuple[Demand, ...] | None = None  # of any request, where they do not depend on its input
     counts_cache_reads: bool = False
     refills: tuple[tuple[int, float], ...] = ()  # of each limit how much it is, and how much of it comes in a second
-    families: tuple[tuple[Kind, tuple[int, ...]], ...] = ()
+    families: tuple[tuple[Family, tuple[int, ...]], ...] = ()
     sums: tuple[tuple[int, ...], ...] = ()
 
     @classmethod
     def of(cls, scopes: Iterable[Scope], lines: tuple[Line, ...], group: Group | None) -> "Plan":
-        families: dict[str, tuple[Kind, list[int]]] = {}
+        families: dict[Family, list[int]] = {}
         sums: dict[Scope, list[int]] = {}
         for at, line in enumerate(lines):
-            families.setdefault(_FAMILIES[line.kind], (line.kind, []))[1].append(at)
+            families.setdefault(_FAMILIES[line.kind], []).append(at)
             if line.kind in ("input", "output"):
                 sums.setdefault(line.scope, []).append(at)
         if sums:
-            families.setdefault("tokens", ("tokens", []))
+            families.setdefault("tokens", [])
+
+        def smallest(place: int) -> tuple[int, int]:
+            return lines[place].limit, place
+
         fixed = [line.fixed for line in lines if line.fixed is not None]
         return cls(
             lines,
@@ -97,7 +103,7 @@ class Plan(Struct, frozen=True):
             tuple(fixed) if len(fixed) == len(lines) else None,
             group is not None and group.counts_cache_reads,
             tuple((line.limit, line.limit / line.period_s) for line in lines),
-            tuple((families[name][0], tuple(families[name][1])) for name in _TOLD if name in families),
+            tuple((name, tuple(sorted(families[name], key=smallest))) for name in _TOLD if name in families),
             tuple(map(tuple, sums.values())),
         )
 
@@ -107,26 +113,28 @@ NO_PLAN = Plan()
 
 def windows(plan: Plan, full_at: Sequence[float], now: float, offset: float) -> list[Window]:
     """One window a family, of the limit that has the least left. `offset`: from monotonic seconds to Unix'."""
-    states: list[State] = []
-    for place, (limit, a_second) in enumerate(plan.refills):
-        at = full_at[place]
-        is_full = at <= now
-        states.append((limit if is_full else limit - (at - now) * a_second, limit, place, now if is_full else at))
+    refills = plan.refills
+    left = [
+        limit if at <= now else limit - (at - now) * a_second
+        for at, (limit, a_second) in zip(full_at, refills, strict=True)
+    ]
     told = []
-    for kind, places in plan.families:
-        family = [states[place] for place in places]
-        if _FAMILIES[kind] == "tokens":  # HDR-35: input and output of one scope together, unless something is tighter
-            family += [_sum([states[place] for place in together]) for together in plan.sums]
-        left, limit, _, at = min(family)
-        told.append(Window(_FAMILIES[kind], limit, left, at + offset))
+    for family, places in plan.families:
+        least, limit, at = math.inf, 0, now
+        if places:
+            place = places[0] if len(places) == 1 else min(places, key=left.__getitem__)
+            least, limit, at = left[place], refills[place][0], full_at[place]
+        if family == "tokens":  # HDR-35: input and output of one scope together, unless something is tighter
+            for together in plan.sums:
+                place = together[0]
+                both, of, until = left[place], refills[place][0], full_at[place]
+                if len(together) == 2:
+                    place = together[1]
+                    other, other_until = left[place], full_at[place]
+                    both = (both if both > 0 else 0.0) + (other if other > 0 else 0.0)
+                    of += refills[place][0]
+                    until = until if until > other_until else other_until
+                if both < least:
+                    least, limit, at = both, of, until
+        told.append(Window(family, limit, least, (at if at > now else now) + offset))
     return told
-
-
-def _sum(states: Sequence[State]) -> State:
-    """Of one limit or of two; of equals a sum is told last."""
-    if len(states) == 1:
-        left, limit, place, at = states[0]
-        return left, limit, AFTER_LINES + place, at
-    one, other = states
-    left = max(0.0, one[0]) + max(0.0, other[0])
-    return left, one[1] + other[1], AFTER_LINES + one[2], max(one[3], other[3])
