@@ -58,10 +58,10 @@ def test_memory_is_bounded() -> None:
     for number in range(KEPT_NAMES + 500):
         speeds.note(number, 0.0, first_s=0.1, output_tokens=1, rest_s=None)
         lengths.note(f"model-{number}", 10)
-    assert (len(speeds._samples), len(lengths._means)) == (KEPT_NAMES, KEPT_NAMES)
+    assert (len(speeds._known), len(lengths._means)) == (KEPT_NAMES, KEPT_NAMES)
     for number in range(1000):
         speeds.note("one", float(number), first_s=0.1, output_tokens=1, rest_s=None)
-    assert len(speeds._samples["one"]) == KEPT
+    assert len(speeds._known["one"].samples) == KEPT
 
 
 def test_lengths_are_learned() -> None:

@@ -12,10 +12,12 @@ from msgspec import Struct
 
 from .speeds import Expected
 
-__all__ = ["POLICIES", "Choice", "Need", "Policy", "Reason", "Standing", "choose"]
+__all__ = ["AFFINE", "POLICIES", "Choice", "Need", "Policy", "Reason", "Standing", "choose"]
 
 Policy = Literal["ordered", "weighted", "cheapest", "fastest", "least_busy"]
 POLICIES: tuple[Policy, ...] = ("ordered", "weighted", "cheapest", "fastest", "least_busy")
+
+AFFINE: frozenset[Policy] = frozenset({"weighted", "cheapest", "fastest", "least_busy"})  # keep a conversation together
 
 WORTH_MOVING = 0.7  # `fastest` leaves a warm prefix for a target that takes less than this share of the time
 EXPLORED = 0.05  # of requests, that `fastest` spends on the target of which it knows least
@@ -61,7 +63,8 @@ class Reason(Struct, frozen=True, kw_only=True):
 
 
 class Choice(Struct, frozen=True):
-    """Places of targets, in the order in which they are asked; and a reason for each target."""
+    """Places of targets, in the order in which they are asked; and a reason for each target, if they are asked for or
+    if there is no order."""
 
     order: tuple[int, ...]
     reasons: tuple[Reason, ...]
@@ -74,30 +77,35 @@ def choose(
     *,
     random: Callable[[], float],
     refuse_unpriced: bool = False,
+    with_reasons: bool = True,
 ) -> Choice:
     """`random` gives numbers from 0 up to 1. `refuse_unpriced`: without a price `cheapest` leaves a target out."""
     out: dict[int, str] = {}
+    ready: list[int] = []
+    full: list[int] = []
+    sick: list[int] = []
     for place, each in enumerate(standings):
         if why := _why_not(need, each):
             out[place] = why
-        elif policy == "cheapest" and refuse_unpriced and each.cost_nano is None:
+        elif refuse_unpriced and policy == "cheapest" and each.cost_nano is None:
             out[place] = "its price is not known"
-    able = [place for place in range(len(standings)) if place not in out]
-    ready = [place for place in able if standings[place].is_well and standings[place].room != 0]
+        else:
+            (sick if not each.is_well else full if each.room == 0 else ready).append(place)
+    if len(sick) > 1:
+        sick.sort(key=lambda at: standings[at].wait_s)
     ranked = _RANKS[policy](need, [standings[place] for place in ready], random)
-    order = [ready[at] for at, _, _ in ranked]
+    order = (*[ready[at] for at, _, _ in ranked], *full, *sick)
+    if order and not with_reasons:
+        return Choice(order, ())
     notes = {ready[at]: (why, score) for at, why, score in ranked}
-    full = sorted(place for place in able if standings[place].is_well and standings[place].room == 0)
-    sick = sorted((place for place in able if not standings[place].is_well), key=lambda at: standings[at].wait_s)
     notes |= dict.fromkeys(full, ("it has no room now", None))
     notes |= {place: (f"it is left alone for {standings[place].wait_s:.1f} s more", None) for place in sick}
-    order += [*full, *sick]
     reasons = []
     for place, each in enumerate(standings):
         why, score = (out[place], None) if place in out else notes[place]
         at = None if place in out else order.index(place)
         reasons.append(Reason(name=each.name, place=at, why=why, score=score))
-    return Choice(tuple(order), tuple(reasons))
+    return Choice(order, tuple(reasons))
 
 
 def _why_not(need: Need, target: Standing) -> str | None:

@@ -8,7 +8,7 @@ name that one target alone answers passes through untouched.
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -23,14 +23,14 @@ from dragoman.wire.types import Usage
 from .affinity import Homes, Warm
 from .attempts import Attempts, Failure
 from .capacity import Capacity
-from .choosing import Choice, Need, Reason, Standing, choose
+from .choosing import AFFINE, Choice, Need, Reason, Standing, choose
 from .continuing import Progress, continued, continued_body
 from .failures import failure_of
 from .health import Breaker, State, is_upstream_fault
 from .needs import conversation_of, expected_usage, holds, is_long, max_tokens_of, need_of
 from .racing import raced
 from .routing import Candidates, Route, Router
-from .speeds import Lengths, Speeds
+from .speeds import Expected, Lengths, Speeds
 
 if TYPE_CHECKING:
     from dragoman.gateway.ledger.accounting import Entry, Outcome
@@ -46,6 +46,7 @@ ATTEMPTS_HEADER = "dragoman-attempts"
 COOLING_S = 1.0  # after a 429 that does not say for how long
 HEDGE_S = 5.0  # until a second target is asked as well, where nothing is known of the first
 LEAST_HEDGE_S = 0.05
+MEASURED = frozenset({"cheapest", "fastest"})  # policies that ask how much a model will write
 TIMED_OUT = frozenset({408, 504})
 CONTINUED = "continued"  # the ledger's `error` of what others went on from
 MOST_TOKENS = 10_000_000  # that a reply is believed to have
@@ -64,7 +65,6 @@ class Plan(Struct, frozen=True, kw_only=True):
     rule: RouteConfig | None = None
     key: bytes | None = None  # of the conversation
     is_long: bool = False  # its cache is to live for an hour
-    reasons: tuple[Reason, ...] = ()
 
     @property
     def first(self) -> Route:
@@ -79,6 +79,17 @@ class Plan(Struct, frozen=True, kw_only=True):
     def scope(self) -> str:
         """The same for requests that the same ones may answer."""
         return " ".join(sorted(route.name for route in self.routes))
+
+
+class _Facts(Struct, frozen=True):
+    """What is chosen by."""
+
+    rule: RouteConfig
+    condition: int | None  # the place of the one that holds
+    need: Need
+    routes: tuple[Route, ...]
+    standings: tuple[Standing, ...]
+    key: bytes | None
 
 
 class Explained(Struct, frozen=True, kw_only=True):
@@ -171,12 +182,32 @@ class Dispatch:
             if self._has_several_keys(only):
                 rule = SEVERAL_KEYS if said is None else said
             return Plan(routes=(only,), rule=rule)
-        return self._plan(asked, candidates)[0]
+        facts = self._facts(asked, candidates, are_all_wanted=False)
+        order = self._choose(facts, asked, with_reasons=False).order
+        key = facts.key
+        return Plan(
+            routes=tuple(facts.routes[at] for at in order),
+            rule=facts.rule,
+            key=key,
+            is_long=key is not None and is_long(asked),
+        )
 
     def explain(self, asked: Asked) -> Explained:
         """What `plan` would say, with its reasons. Raises as that does."""
         candidates = self.router.candidates(asked.model)
-        return self._plan(asked, candidates)[1]
+        facts = self._facts(asked, candidates, are_all_wanted=True)
+        if (only := candidates.only) is not None:  # it is asked whatever is known of it
+            chosen = Choice((0,), (Reason(name=only.name, place=0, why="the only one that answers this name"),))
+        else:
+            chosen = self._choose(facts, asked, with_reasons=True)
+        return Explained(
+            policy=facts.rule.policy,
+            condition=facts.condition,
+            need=facts.need,
+            standings=facts.standings,
+            reasons=chosen.reasons,
+            order=tuple(facts.routes[at].name for at in chosen.order),
+        )
 
     async def ask(self, asked: Asked, plan: Plan, entry: "Entry", ask: Ask) -> Answer:
         """The answer of the first target that gives one, as far as the attempts go. Raises ApiError."""
@@ -361,8 +392,11 @@ class Dispatch:
 
     async def _begin(self, route: Route, plan: Plan, entry: "Entry", *, paused_s: float = 0.0) -> Attempt:
         """Raises Shed where there is no place."""
+        capacity = self._capacity(route)
+        if capacity.enter_at_once():
+            return self._started(route, plan, entry, queued_s=paused_s)
         came = self._clock()
-        await self._capacity(route).enter()
+        await capacity.enter()
         return self._started(route, plan, entry, queued_s=self._clock() - came + paused_s)
 
     def _started(self, route: Route, plan: Plan, entry: "Entry", *, queued_s: float = 0.0) -> Attempt:
@@ -390,62 +424,76 @@ class Dispatch:
 
     # -- facts --
 
-    def _plan(self, asked: Asked, candidates: Candidates) -> tuple[Plan, Explained]:
+    def _facts(self, asked: Asked, candidates: Candidates, *, are_all_wanted: bool) -> "_Facts":
+        """What there is to choose by: no more than the policy asks for, unless `are_all_wanted`. Raises NotFound."""
         rule = candidates.rule
         if rule is None:
             rule = RouteConfig(name=asked.model, origin="", targets=())
-        now, need = self._clock(), need_of(asked)
+        policy, now, need = rule.policy, self._clock(), need_of(asked)
         held = next((at for at, (each, _) in enumerate(candidates.conditions) if holds(each, need, asked)), None)
         routes = candidates.routes if held is None else candidates.conditions[held][1]
         if not routes:
             raise NotFound(f"model: {asked.model}")
-        max_tokens = max_tokens_of(asked)
-        lengths = [self.lengths.expected(each.model_name, max_tokens) for each in routes]
-        need = msgspec.structs.replace(need, output_tokens=sum(lengths) / len(lengths))
-        key = conversation_of(asked)
-        warm = {each.target: each for each in self.homes.warm(key, now)} if key is not None else {}
-        home = next(iter(warm), None)
+        costs: Sequence[int | None] = (None,) * len(routes)
+        speeds: Sequence[Expected | None] = (None,) * len(routes)
+        key, home = None, None
+        warm: dict[str, Warm] = {}
+        if are_all_wanted or policy in AFFINE:
+            key = conversation_of(asked)
+            warm = {each.target: each for each in self.homes.warm(key, now)} if key is not None else {}
+            home = next(iter(warm), None)
+        if are_all_wanted or policy in MEASURED:
+            max_tokens = max_tokens_of(asked)
+            lengths = [self.lengths.expected(each.model_name, max_tokens) for each in routes]
+            need = msgspec.structs.replace(need, output_tokens=sum(lengths) / len(lengths))
+            if are_all_wanted or policy == "cheapest":
+                costs = [
+                    self._cost(each, asked, need, warm.get(each.name), length)
+                    for each, length in zip(routes, lengths, strict=True)
+                ]
+            if are_all_wanted or policy == "fastest":
+                speeds = [self.speeds.expected((each.target, asked.stream), now) for each in routes]
         weights = candidates.weights if held is None and candidates.weights else (1.0,) * len(routes)
-        standings = tuple(
-            self._standing(route, weight, asked, need, warm.get(route.name), length, is_home=route.name == home)
-            for route, weight, length in zip(routes, weights, lengths, strict=True)
-        )
-        chosen = choose(rule.policy, need, standings, random=self._lot, refuse_unpriced=rule.unpriced == "refuse")
-        if (only := candidates.only) is not None:  # it is asked whatever is known of it
-            chosen = Choice((0,), (Reason(name=only.name, place=0, why="the only one that answers this name"),))
-        names = tuple(routes[at].name for at in chosen.order)
-        explained = Explained(
-            policy=rule.policy, condition=held, need=need, standings=standings, reasons=chosen.reasons, order=names
+        standings = [
+            self._standing(each, now, weight=weight, cost_nano=cost, speed=speed, is_home=each.name == home)
+            for each, weight, cost, speed in zip(routes, weights, costs, speeds, strict=True)
+        ]
+        return _Facts(rule, held, need, routes, tuple(standings), key)
+
+    def _choose(self, facts: "_Facts", asked: Asked, *, with_reasons: bool) -> Choice:
+        """Raises InvalidRequest where none of them can take the request."""
+        rule = facts.rule
+        chosen = choose(
+            rule.policy,
+            facts.need,
+            facts.standings,
+            random=self._lot,
+            refuse_unpriced=rule.unpriced == "refuse",
+            with_reasons=with_reasons,
         )
         if not chosen.order:
             reasons = "; ".join(f"{each.name}: {each.why}" for each in chosen.reasons)
             raise InvalidRequest(f"model: no target of {asked.model} can take this request ({reasons})")
-        plan = Plan(
-            routes=tuple(routes[at] for at in chosen.order),
-            rule=rule,
-            key=key,
-            is_long=is_long(asked),
-            reasons=chosen.reasons,
-        )
-        return plan, explained
+        return chosen
 
     def _standing(
-        self, route: Route, weight: float, asked: Asked, need: Need, warm: Warm | None, length: float, *, is_home: bool
+        self, route: Route, now: float, *, weight: float, cost_nano: int | None, speed: Expected | None, is_home: bool
     ) -> Standing:
-        now, breaker = self._clock(), self.breaker(route)
+        breaker = self.breaker(route)
+        is_well = breaker.allows(now)
         return Standing(
             name=route.name,
             weight=weight,
-            is_well=breaker.allows(now),
-            wait_s=breaker.wait_s(now),
+            is_well=is_well,
+            wait_s=0.0 if is_well else breaker.wait_s(now),
             running=self._running.get(route.target, 0),
             room=self._capacity(route).room,
             context_tokens=_context(route),
             images=_can(route, "image_input"),
             documents=_can(route, "pdf_input"),
             is_home=is_home,
-            cost_nano=self._cost(route, asked, need, warm, length),
-            speed=self.speeds.expected((route.target, asked.stream), now),
+            cost_nano=cost_nano,
+            speed=speed,
         )
 
     def _cost(self, route: Route, asked: Asked, need: Need, warm: Warm | None, output_tokens: float) -> int | None:
@@ -475,13 +523,15 @@ def _other(plan: Plan, place: int) -> int | None:
 
 def _is_sane(usage: Usage) -> bool:
     """An upstream may have told anything."""
-    told = (
+    for told in (
         usage.input_tokens,
         usage.output_tokens,
         usage.cache_read_input_tokens or 0,
         usage.cache_creation_input_tokens or 0,
-    )
-    return all(type(each) is int and 0 <= each <= MOST_TOKENS for each in told)
+    ):
+        if type(told) is not int or not 0 <= told <= MOST_TOKENS:
+            return False
+    return True
 
 
 def _context(route: Route) -> int | None:

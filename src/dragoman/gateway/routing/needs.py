@@ -31,8 +31,8 @@ def need_of(asked: Asked, output_tokens: float = 0.0) -> Need:
     body = asked.call.body
     return Need(
         tokens=estimate_input_tokens(body),
-        images=_IMAGE.search(body) is not None,
-        documents=_DOCUMENT.search(body) is not None,
+        images=b'"image"' in body and _IMAGE.search(body) is not None,
+        documents=b'"document"' in body and _DOCUMENT.search(body) is not None,
         tools=brings_tools(asked),
         output_tokens=output_tokens,
     )
@@ -40,7 +40,7 @@ def need_of(asked: Asked, output_tokens: float = 0.0) -> Need:
 
 def brings_tools(asked: Asked) -> bool:
     tools = asked.envelope.fields.get("tools")
-    return tools is not None and bytes(tools) not in (b"[]", b"null")
+    return tools is not None and (len(memoryview(tools)) > len(b"null") or bytes(tools) not in (b"[]", b"null"))
 
 
 def is_long(asked: Asked) -> bool:
