@@ -23,7 +23,7 @@ from .peers import LEFT_OUT, PEERS, PeerFailed
 from .profiling import NoProfiler, profile
 from .quick import KINDS, quick
 from .rounds import Bench
-from .systems import LIMITED_TOML, PATHS, Server, dragoman, mock, nginx, peer
+from .systems import LIMITED_TOML, PATHS, ROUTED_TOML, Server, dragoman, mock, nginx, peer
 from .tools import HERE, Missing, all_needed, built, needed
 
 RESULTS = HERE / "RESULTS.md"
@@ -119,10 +119,11 @@ def servers(folder: Path, *, peers: bool, scale: float) -> Iterator[Bench]:
         limit = stack.enter_context(nginx(upstream, folder))
         ours = stack.enter_context(dragoman(upstream, folder))
         limited = stack.enter_context(dragoman(upstream, folder, name="dragoman, limits", more=LIMITED_TOML))
+        routed = stack.enter_context(dragoman(upstream, folder, name="dragoman, routed", more=ROUTED_TOML))
         chat = stack.enter_context(dragoman(upstream, folder, name="dragoman, Chat Completions", dialect="openai_chat"))
         gemini = stack.enter_context(dragoman(upstream, folder, name="dragoman, Gemini", dialect="gemini"))
-        others = [limited, chat, gemini, *(started_peers(stack, upstream) if peers else ())]
-        yield Bench(upstream, limit, ours, others, chat, folder, scale)
+        others = [limited, routed, chat, gemini, *(started_peers(stack, upstream) if peers else ())]
+        yield Bench(upstream, limit, ours, others, routed, chat, folder, scale)
 
 
 def started_peers(stack: ExitStack, upstream: Server) -> Iterator[Server]:
@@ -166,8 +167,9 @@ def conditions(load_before: str) -> dict[str, str]:
         "Load average before": load_before,
         "Pinning": f"what is measured on core {SERVER_CORE}, one worker; mock, load and bench on core {LOAD_CORE}",
         "dragoman runs": "`dragoman serve`, one provider, one key, ledger lines to a file; no limits configured but "
-        "for the line `dragoman, limits`, where a tier counts for organization, workspace and key; the upstream speaks "
-        "the Messages API, but for the lines that name another, whose requests and replies are translated",
+        "for the line `dragoman, limits`, where a tier counts for organization, workspace and key; no routes but for "
+        "the line `dragoman, routed`, where two targets answer the model in this order; the upstream speaks the "
+        "Messages API, but for the lines that name another, whose requests and replies are translated",
         "nginx runs": "one worker, `proxy_pass`, connections to the mock kept, `proxy_buffering off`, no access log",
     }
 

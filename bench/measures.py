@@ -26,6 +26,7 @@ def json_requests(bench: Bench) -> Outcome:
         [
             cost_target(bench, "JSON, CPU a request, x nginx", 2.0, measured),
             cost_target(bench, "JSON, translated, CPU a request, x nginx", 5.0, measured, of=bench.translating),
+            routed_target(bench, "JSON, routed, CPU a request, x not routed", measured),
         ],
     )
 
@@ -36,6 +37,7 @@ def sse_at_once(bench: Bench) -> Outcome:
     targets = [
         cost_target(bench, "SSE of 60 events at once, CPU a reply, x nginx", 1.3, measured),
         cost_target(bench, "SSE at once, translated, CPU a reply, x nginx", 8.0, measured, of=bench.translating),
+        routed_target(bench, "SSE at once, routed, CPU a reply, x not routed", measured),
     ]
     return Outcome([cost_table(bench, "SSE at once", about, measured)], targets)
 
@@ -60,6 +62,7 @@ def sse_paced(bench: Bench) -> Outcome:
     targets = [
         cost_target(bench, "SSE paced, 64 streams, CPU an event, x nginx", 1.0, measured),
         cost_target(bench, "SSE paced, translated, CPU an event, x nginx", 2.0, measured, of=bench.translating),
+        routed_target(bench, "SSE paced, routed, CPU an event, x not routed", measured),
     ]
     return Outcome([Table("SSE paced", about, columns, rows)], targets)
 
@@ -101,16 +104,29 @@ def cost_table(bench: Bench, title: str, about: str, measured: Measured[Cost]) -
     return Table(title, about, ("", "CPU us a reply", "x nginx", *COST_COLUMNS), rows)
 
 
-def cost_target(bench: Bench, what: str, bound: float, measured: Measured[Cost], *, of: Server | None = None) -> Target:
-    """`of` one server, by default dragoman. Not measured, if more than one in a hundred requests of either failed: a
-    refusal is cheap."""
-    ours = of or bench.dragoman
-    for server in (bench.nginx, ours):
+def cost_target(
+    bench: Bench,
+    what: str,
+    bound: float,
+    measured: Measured[Cost],
+    *,
+    of: Server | None = None,
+    to: Server | None = None,
+) -> Target:
+    """`of` one server, by default dragoman, `to` another, by default nginx. Not measured, if more than one in a hundred
+    requests of either failed: a refusal is cheap."""
+    ours, other = of or bench.dragoman, to or bench.nginx
+    for server in (other, ours):
         saw = [one.saw for one in measured[server.name]]
         if sum(one.errors for one in saw) * 100 > sum(one.requests for one in saw):
             return Target(what, bound, None)
     cpu = column(measured, lambda one: one.cpu_us)
-    return Target(what, bound, ratio(cpu, ours.name, bench.nginx.name))
+    return Target(what, bound, ratio(cpu, ours.name, other.name))
+
+
+def routed_target(bench: Bench, what: str, measured: Measured[Cost]) -> Target:
+    """What a choice of targets adds."""
+    return cost_target(bench, what, 1.1, measured, of=bench.routed, to=bench.dragoman)
 
 
 # ---- Time that is added ----

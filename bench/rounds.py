@@ -14,12 +14,13 @@ Measured = Mapping[str, Sequence[T]]
 
 
 class Bench(NamedTuple):
-    """The running servers: nginx, dragoman, dragoman with limits or before other dialects, and the peers."""
+    """The running servers: nginx, dragoman, dragoman with limits, routes or other dialects, and the peers."""
 
     upstream: Server
     nginx: Server
     dragoman: Server
-    others: Sequence[Server]  # `translating` among them
+    others: Sequence[Server]  # the next two among them
+    routed: Server  # dragoman, with a choice of targets
     translating: Server  # dragoman before Chat Completions
     folder: Path
     scale: float = 1.0  # of the number of rounds

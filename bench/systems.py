@@ -22,6 +22,7 @@ __all__ = [
     "LIMITED_TOML",
     "MODEL",
     "PATHS",
+    "ROUTED_TOML",
     "Server",
     "ask",
     "clean_environment",
@@ -223,6 +224,11 @@ organization = "wide"
 
 [limits.keys]
 "*" = "wide"
+"""
+# Two targets for the model that is asked: each request is planned, and how they are doing is kept.
+ROUTED_TOML = f"""
+[models."{MODEL}"]
+targets = ["mock/{MODEL}", "mock/claude-opus-4-7"]
 """
 OFFLINE_TOML = """\
 [server]

@@ -6,6 +6,7 @@ caller gets a reply of the API, and the ledger gets one entry. Knows no HTTP fra
 """
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dragoman.errors import ApiError, CutOff, InternalError, PermissionDenied
@@ -120,10 +121,7 @@ async def _ask_or_remember(gateway: "Gateway", asked: Asked, plan: Plan, ttl_s: 
 async def _ask_some(gateway: "Gateway", asked: Asked, plan: Plan, entry: Entry) -> Answer:
     """The answer of the only one, or of the first of several that gives one."""
 
-    async def ask(asked: Asked, route: Route, entry: Entry) -> Answer:
-        return await _ask_one(gateway, asked, route, entry, hold_s=LONG_S)
-
-    return await gateway.dispatch.ask(asked, plan, entry, ask)
+    return await gateway.dispatch.ask(asked, plan, entry, partial(_ask_one, gateway, hold_s=LONG_S))
 
 
 async def _ask_one(

@@ -49,6 +49,7 @@ LEAST_HEDGE_S = 0.05
 MEASURED = frozenset({"cheapest", "fastest"})  # policies that ask how much a model will write
 TIMED_OUT = frozenset({408, 504})
 CONTINUED = "continued"  # the ledger's `error` of what others went on from
+SMALL_BYTES = 64 * 1024  # a body up to here fits every context
 MOST_TOKENS = 10_000_000  # that a reply is believed to have
 
 
@@ -182,6 +183,9 @@ class Dispatch:
             if self._has_several_keys(only):
                 rule = SEVERAL_KEYS if said is None else said
             return Plan(routes=(only,), rule=rule)
+        rule = candidates.rule
+        if rule is not None and rule.policy == "ordered" and self._are_all_fit(candidates, asked):
+            return Plan(routes=candidates.routes, rule=rule)
         facts = self._facts(asked, candidates, are_all_wanted=False)
         order = self._choose(facts, asked, with_reasons=False).order
         key = facts.key
@@ -423,6 +427,14 @@ class Dispatch:
         return found
 
     # -- facts --
+
+    def _are_all_fit(self, candidates: Candidates, asked: Asked) -> bool:
+        """Nothing puts a target out of its place: so it is for most requests, and then there is nothing to choose."""
+        body = asked.call.body
+        if candidates.conditions or len(body) > SMALL_BYTES or b'"image"' in body or b'"document"' in body:
+            return False
+        now = self._clock()
+        return all(self.breaker(each).allows(now) and self._capacity(each).room != 0 for each in candidates.routes)
 
     def _facts(self, asked: Asked, candidates: Candidates, *, are_all_wanted: bool) -> "_Facts":
         """What there is to choose by: no more than the policy asks for, unless `are_all_wanted`. Raises NotFound."""
