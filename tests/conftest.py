@@ -4,10 +4,12 @@ And fails every test in which a dragoman server sent an event stream that is ill
 one that has logged or printed a whole key (support/canary.py, pain 79).
 """
 
+import os
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
@@ -18,6 +20,10 @@ from postgres import postgres, postgres_url  # noqa: F401 - fixtures
 from redis_server import redis_server, redis_url  # noqa: F401 - fixtures
 
 watching.watch_this_process()
+
+# The same examples in each run, however busy the machine is. HYPOTHESIS_PROFILE=default looks for others.
+hypothesis.settings.register_profile("dragoman", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dragoman"))
 
 # Tests whose upstream breaks the law on purpose, and why. dragoman hands its events on as they came, so only their
 # framing and their end are dragoman's own; those are judged here too.

@@ -154,7 +154,7 @@ def test_memory_is_for_those_that_are_not_full() -> None:
     assert len(buckets) <= 100
 
 
-@hypothesis.settings(max_examples=60, stateful_step_count=40, deadline=None)
+@hypothesis.settings(max_examples=60, stateful_step_count=40)
 class Traffic(RuleBasedStateMachine):
     """Requests that come, end and are refused at any time, against one limit."""
 

@@ -15,7 +15,7 @@ def purse(cost: int, budget: str = "b", window: int = 0, limit: int | None = LIM
     return Purse(budget, window, window + 1, limit, cost)
 
 
-@hypothesis.settings(max_examples=60, stateful_step_count=40, deadline=None)
+@hypothesis.settings(max_examples=60, stateful_step_count=40)
 class Traffic(RuleBasedStateMachine):
     """Requests with a gate and a purse. The model is two numbers and those that run."""
 

@@ -721,7 +721,7 @@ def requests(draw: st.DrawFn) -> Json:
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(requests(), requests())
 def test_the_four_numbers_make_up_the_prompt_and_what_was_written_is_read(one: Json, two: Json) -> None:
     """CCH-31, CCH-35: a second identical request reads all that the first read and wrote, and writes nothing."""
@@ -733,7 +733,7 @@ def test_the_four_numbers_make_up_the_prompt_and_what_was_written_is_read(one: J
         assert second == (sum(first[:3]), 0, 0, first[3])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(requests(), st.lists(WORDS, min_size=1, max_size=5))
 def test_a_longer_conversation_reads_no_less(request_: Json, added: list[str]) -> None:
     """CCH-14, CCH-22: as long as fewer than twenty blocks are added and the old breakpoints stay."""

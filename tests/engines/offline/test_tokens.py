@@ -46,7 +46,7 @@ FRAGMENTS = st.one_of(
 )
 TEXTS = st.lists(FRAGMENTS, max_size=12).map("".join)
 
-rule = settings(max_examples=200, derandomize=True, database=None, deadline=None)
+rule = settings(max_examples=200, derandomize=True, database=None)
 each_tokenizer = pytest.mark.parametrize("tokenizer", TOKENIZERS)
 
 

@@ -196,7 +196,7 @@ async def test_absurd_keys_are_refused_without_a_look_at_the_store(auth: Auth, s
 ANY_HEADER = st.none() | st.text(max_size=60) | st.text(max_size=60).map(lambda text: f"Bearer {text}")
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(api_key=ANY_HEADER, authorization=ANY_HEADER)
 def test_no_header_is_worse_than_a_refusal(api_key: str | None, authorization: str | None) -> None:
     async def ask() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from budgeted import NANO, NOON, bench, budget, call
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rawhttp import KEY, json_bytes
 
@@ -106,7 +106,6 @@ def test_what_nobody_has_a_price_of_costs_as_usual() -> None:
     assert claude({"inference_geo": "us"})[1] == (len(asked.call.body) - len("the moon") + 2) // 4 * 6875 + 100 * 27_500
 
 
-@settings(deadline=None)
 @given(
     st.integers(0, 4000), st.lists(st.integers(0, 1000), min_size=4, max_size=4), st.integers(0, 100), st.integers(0, 3)
 )

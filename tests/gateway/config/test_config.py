@@ -592,7 +592,7 @@ DOCUMENTS = st.recursive(
 
 
 @given(st.dictionaries(NAMES, DOCUMENTS, max_size=4))
-@hypothesis.settings(max_examples=300, deadline=None)
+@hypothesis.settings(max_examples=300)
 def test_whatever_the_values_the_file_loads_or_each_problem_is_one_line(document: dict[str, object]) -> None:
     known_hosts()  # reads a file of ours, once
     with pytest.MonkeyPatch.context() as patch:

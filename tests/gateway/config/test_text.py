@@ -129,7 +129,7 @@ def written(value: object) -> str:
 
 
 @given(st.dictionaries(KEYS, VALUES, max_size=4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_whatever_the_values_each_top_key_is_on_the_line_it_was_written_on(document: dict[str, object]) -> None:
     text, expected = "", {}
     for key, value in document.items():
@@ -143,7 +143,7 @@ def test_whatever_the_values_each_top_key_is_on_the_line_it_was_written_on(docum
 
 
 @given(st.integers(0, len(EVERY_FORM)), st.text("[]{}\"'=.,#\n a", max_size=6))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_scanner_ends_on_text_that_is_not_toml(cut: int, noise: str) -> None:
     _Scanner(EVERY_FORM[:cut] + noise + EVERY_FORM[cut : cut + 20]).scan()
 

@@ -199,7 +199,7 @@ def test_the_longest_wait_is_told() -> None:
     server.reserve()
 
 
-@hypothesis.settings(max_examples=200, deadline=None)
+@hypothesis.settings(max_examples=200)
 @given(
     limits=st.fixed_dictionaries(
         {
