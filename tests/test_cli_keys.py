@@ -59,18 +59,20 @@ def test_a_key_with_all_of_its_terms() -> None:
     key = made(
         *("--name", "nightly", "--workspace", "wrkspc_one", "--expires", "2099-01-31T12:00+01:00", "--tier", "pro"),
         *("--model", "claude-haiku-*", "--model", "fast", "--address", "10.0.0.0/8", "--address", "2001:db8::1"),
-        *("--tag", "team=blue", "--tag", "note=a=b"),
+        *("--tag", "team=blue", "--tag", "note=a=b", "--cache", "10m"),
     )
     assert key["workspace_id"] == "wrkspc_one"
     assert (key["expires_at"], key["tier"], key["status"]) == ("2099-01-31T11:00:00Z", "pro", "active")
     assert key["models"] == ["claude-haiku-*", "fast"]
     assert key["addresses"] == ["10.0.0.0/8", "2001:db8::1/128"]
     assert key["tags"] == {"team": "blue", "note": "a=b"}
+    assert key["cache_s"] == 600
     principal = identified(key["key"])
-    assert (principal.workspace_id, principal.tier, principal.models) == (
+    assert (principal.workspace_id, principal.tier, principal.models, principal.cache_s) == (
         "wrkspc_one",
         "pro",
         ("claude-haiku-*", "fast"),
+        600,
     )
     (listed,) = json.loads(output("keys", "list", "--json"))
     assert listed == {name: value for name, value in key.items() if name != "key"}
@@ -98,15 +100,33 @@ def test_the_table_has_the_columns_that_are_used() -> None:
 
 
 def test_what_is_given_takes_the_place_of_what_was_there() -> None:
-    key = made("--expires", "90d", "--tier", "pro", "--model", "a", "--address", "10.0.0.0/8", "--tag", "a=b")
+    key = made(
+        "--expires", "90d", "--tier", "pro", "--model", "a", "--address", "10.0.0.0/8", "--tag", "a=b", "--cache", "1h"
+    )
     command = ("keys", "update", key["id"], "--json")
     changed = json.loads(output(*command, "--name", "new", "--model", "b", "--model", "c"))
     assert (changed["name"], changed["models"]) == ("new", ["b", "c"])
-    kept = ("expires_at", "tier", "addresses", "tags", "hint", "status")
+    kept = ("expires_at", "tier", "addresses", "tags", "cache_s", "hint", "status")
     assert {name: changed[name] for name in kept} == {name: key[name] for name in kept}
-    taken = ("--expires", "", "--tier", "", "--model", "", "--address", "", "--tag", "", "--workspace", "")
+    taken = (
+        "--expires",
+        "",
+        "--tier",
+        "",
+        "--model",
+        "",
+        "--address",
+        "",
+        "--tag",
+        "",
+        "--workspace",
+        "",
+        "--cache",
+        "",
+    )
     bare = json.loads(output(*command, *taken))
-    assert [bare[name] for name in ("expires_at", "tier", "models", "addresses", "tags", "workspace_id")] == [None] * 6
+    gone = ("expires_at", "tier", "models", "addresses", "tags", "workspace_id", "cache_s")
+    assert [bare[name] for name in gone] == [None] * 7
     assert bare["name"] == "new"
     assert output("keys", "update", key["hint"], "--name", "last") == f'Changed {key["id"]}, "last" ({key["hint"]}).\n'
 
@@ -171,6 +191,8 @@ def test_an_archived_key_stays_so(capsys: pytest.CaptureFixture[str]) -> None:
         (("--expires", "2020-01-01"), "--expires: 2020-01-01 is over"),
         (("--expires", "0s"), "--expires: 0s is over"),
         (("--expires", "999999999w"), "--expires: '999999999w' is no time"),
+        (("--cache", "10"), "--cache: '10' is no duration: write one such as 10m or 1h"),
+        (("--cache", "31d"), "cache_s: takes 0 to 2592000 seconds"),
         (("--tier", "gold"), "--tier: there is no tier 'gold'. There are "),
         (("--model", "a b"), "models: a pattern takes"),
         (("--address", "10.0.0.1/8"), "addresses: '10.0.0.1/8' is neither"),

@@ -52,6 +52,7 @@ async def test_a_key_is_made_with_all_of_its_terms(admin: Administered) -> None:
         "addresses": ["127.0.0.0/8"],
         "tags": {"team": "a"},
         "tier": "free",
+        "cache_s": 600,
         "is_test": True,
         "created_by": user_id,
     }
@@ -83,10 +84,14 @@ async def test_admin_keys_are_told_apart(admin: Administered) -> None:
 
 async def test_terms_are_changed_and_taken_away(admin: Administered) -> None:
     """What is not sent stays; null takes a bound away."""
-    made = await asked(admin, "POST", "keys", {"name": "ci", "models": ["a*"], "tags": {"x": "y"}, "tier": "pro"})
+    made = await asked(
+        admin, "POST", "keys", {"name": "ci", "models": ["a*"], "tags": {"x": "y"}, "tier": "pro", "cache_s": 9}
+    )
     path = f"keys/{made['id']}"
     changed = await asked(admin, "POST", path, {"models": ["b*", "c*"], "tier": None})
     assert (changed["models"], changed["tier"], changed["tags"]) == (["b*", "c*"], None, {"x": "y"})
+    assert changed["cache_s"] == 9
+    assert (await asked(admin, "POST", path, {"cache_s": 0}))["cache_s"] is None
     changed = await asked(admin, "POST", path, {"models": None, "tags": None, "name": "new", "status": "inactive"})
     assert (changed["models"], changed["tags"]) == (None, {})
     assert (changed["name"], changed["status"]) == ("new", "inactive")
@@ -131,6 +136,8 @@ async def test_a_rotated_key_works_on_for_its_overlap(admin: Administered) -> No
         ({"name": "x", "addresses": ["home"]}, "addresses: 'home' is neither"),
         ({"name": "x", "tags": {"a": 1}}, "tags.a: Input should be a valid string"),
         ({"name": "x", "tags": []}, "tags: Input should be a valid dictionary"),
+        ({"name": "x", "cache_s": 2_592_001}, "cache_s: takes 0 to 2592000 seconds"),
+        ({"name": "x", "cache_s": "60"}, "cache_s: Input should be a valid integer"),
         ({"name": "x", "tier": "golden"}, "tier: there is no tier 'golden'"),
         ({"name": "x", "workspace_id": "wrkspc_none"}, "workspace_id: no workspace has the id 'wrkspc_none'"),
         ({"name": "x", "created_by": "user_none"}, "created_by: no member has the id 'user_none'"),

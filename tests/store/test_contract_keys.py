@@ -61,6 +61,7 @@ TERMS: dict[str, Any] = {
     "models": ("claude-*", "fast"),
     "addresses": ("10.0.0.0/8", "2001:db8::/32"),
     "tags": {"team": "blue", "Öl": "☂"},
+    "cache_s": 600,
 }
 
 

@@ -6,9 +6,12 @@ from typing import Any
 
 from canned import BLOCK, DELTA, END, MESSAGE, START, UPSTREAM_ID, envelope, sse, then
 from misbehaving import LAST_CHUNK, Conn, Handler, Misbehaving, chunk, head, json_reply, reply, sse_head
-from serving import Serving
+from serving import Serving, wait_until
 
-__all__ = ["FAILURES", "STREAM_FAILURES", "TIMEOUT_S", "answers", "breaks_off", "named", "routed"]
+from dragoman.store.ledger import LedgerRow
+from dragoman.store.usage import RequestFilter
+
+__all__ = ["FAILURES", "STREAM_FAILURES", "TIMEOUT_S", "answers", "breaks_off", "named", "routed", "stored"]
 
 TIMEOUT_S = 0.25
 PROVIDER = """
@@ -109,3 +112,13 @@ async def routed(
             Serving(toml=f"[server]\n{settings}\n{toml}\n[models.m]\n{named_targets}{rule}\n")
         )
         yield server, upstreams
+
+
+async def stored(server: Serving) -> list[LedgerRow]:
+    """The rows of the ledger, the newest first, once all of them are there."""
+    await server.settled()
+    journal = server.gateway.journal
+    assert journal is not None
+    await wait_until(lambda: journal.waiting == 0)
+    page = await server.gateway.store.usage.page(RequestFilter(), limit=1000)
+    return list(page.rows)

@@ -30,7 +30,7 @@ DURATION = re.compile(r"([0-9]{1,9})([smhdw])")
 # What `--json` tells of a key, in this order: all but its hashes.
 PUBLIC = (
     "id", "name", "hint", "created_at", "revoked_at", "workspace_id", "is_test", "role", "disabled_at", "expires_at",
-    "created_by", "tier", "models", "addresses", "tags", "previous_until",
+    "created_by", "tier", "models", "addresses", "tags", "cache_s", "previous_until",
 )  # fmt: skip
 
 keys = typer.Typer(
@@ -64,6 +64,10 @@ Tags = Annotated[
     list[str] | None,
     option("--tag", "NAME=VALUE", "A tag for the ledger. Several times too."),
 ]
+Cache = Annotated[
+    str | None,
+    option("--cache", "DURATION", "How long its replies are given again to the very same request, as in 10m."),
+]
 
 
 @keys.command("create")
@@ -82,6 +86,7 @@ def create_key(
     models: Models = None,
     addresses: Addresses = None,
     tags: Tags = None,
+    cache: Cache = None,
     as_json: AsJSON = False,
     config: ConfigPath = None,
     database: DatabaseURL = None,
@@ -93,7 +98,7 @@ def create_key(
     settings = with_database(config, database)
 
     async def create(auth: "Auth", store: "SQLStore") -> "tuple[str, KeyRecord]":
-        terms = await _terms(settings, auth, store, workspace, expires, tier, models, addresses, tags)
+        terms = await _terms(settings, auth, store, workspace, expires, tier, models, addresses, tags, cache)
         return await auth.create(name, is_test=is_test, role=admin, terms=terms)
 
     _tell_key(*_with_keys(settings, create), as_json=as_json)
@@ -133,6 +138,7 @@ def update_key(
     models: Models = None,
     addresses: Addresses = None,
     tags: Tags = None,
+    cache: Cache = None,
     as_json: AsJSON = False,
     config: ConfigPath = None,
     database: DatabaseURL = None,
@@ -146,7 +152,7 @@ def update_key(
     async def change(auth: "Auth", store: "SQLStore") -> "KeyChanges":
         from msgspec.structs import replace
 
-        terms = await _terms(settings, auth, store, workspace, expires, tier, models, addresses, tags)
+        terms = await _terms(settings, auth, store, workspace, expires, tier, models, addresses, tags, cache)
         return terms if name is None else replace(terms, name=name)
 
     _update(settings, id_or_hint, change, told="Changed", as_json=as_json)
@@ -270,6 +276,7 @@ async def _terms(
     models: list[str] | None,
     addresses: list[str] | None,
     tags: list[str] | None,
+    cache: str | None,
 ) -> "KeyChanges":
     """What was given, of options; what was not given stays, and an empty text stands for none. Raises ConfigError."""
     from dragoman.store.keys import KeyChanges
@@ -294,6 +301,11 @@ async def _terms(
         given["addresses"] = tuple(each for each in addresses if each)
     if tags is not None:
         given["tags"] = _tags(tags)
+    if cache is not None:
+        lasts = _duration(cache or "0s")
+        if lasts is None:
+            raise ConfigError(f"--cache: {cache!r} is no duration: write one such as 10m or 1h")
+        given["cache_s"] = int(lasts.total_seconds())
     return KeyChanges(**given)
 
 
@@ -374,6 +386,7 @@ def _row(record: "KeyRecord", now: datetime) -> Mapping[str, str]:
         "models": "\n".join(record.models or ()),
         "addresses": "\n".join(record.addresses or ()),
         "tags": "\n".join(f"{name}={value}" for name, value in tags.items()),
+        "cache": f"{record.cache_s} s" if record.cache_s else "",
         "state": _state(record, now),
     }
 

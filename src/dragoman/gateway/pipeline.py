@@ -97,11 +97,10 @@ async def answer(gateway: "Gateway", call: Call) -> Reply:
 async def _ask(gateway: "Gateway", asked: Asked, plan: Plan, entry: Entry, *, may_keep: bool) -> Answer:
     """The answer of whoever answers. Where there is a choice, or something to wait for, a stream is held back until it
     begins, but not for ever. Raises ApiError."""
-    rule = plan.rule
-    if rule is None:
+    if plan.cache_s and may_keep and is_cacheable(asked):
+        answering = _ask_or_remember(gateway, asked, plan, entry)
+    elif plan.rule is None:
         return await _ask_one(gateway, asked, plan.first, entry)
-    if rule.cache_s and may_keep and is_cacheable(asked):
-        answering = _ask_or_remember(gateway, asked, plan, rule.cache_s, entry)
     else:
         answering = _ask_some(gateway, asked, plan, entry)
     if not asked.stream:
@@ -109,9 +108,9 @@ async def _ask(gateway: "Gateway", asked: Asked, plan: Plan, entry: Entry, *, ma
     return await held(answering, within_s=gateway.config.server.ping_after_s, entry=entry)
 
 
-async def _ask_or_remember(gateway: "Gateway", asked: Asked, plan: Plan, ttl_s: int, entry: Entry) -> Answer:
+async def _ask_or_remember(gateway: "Gateway", asked: Asked, plan: Plan, entry: Entry) -> Answer:
     """The answer that the very same request got before, or that one under way gets."""
-    found = await gateway.replies.find(asked, ttl_s, scope=plan.scope)
+    found = await gateway.replies.find(asked, plan.cache_s, scope=plan.scope)
     if isinstance(found, Answer):
         entry.note_cached()
         return found

@@ -36,6 +36,7 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     tags: Mapping[str, str] | None = None
     previous_hash: bytes | None = None  # of the key before its last rotation, good until `previous_until`
     previous_until: datetime | None = None
+    cache_s: int | None = None  # seconds for which replies are given again to the very same request; None: never
     # Of its workspace: read with the key, so that one question tells all, and never kept with it.
     workspace_tier: str | None = None
     workspace_archived_at: datetime | None = None
@@ -63,6 +64,7 @@ class KeyChanges(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[str, ...] | UnsetType | None = UNSET
     addresses: tuple[str, ...] | UnsetType | None = UNSET
     tags: Mapping[str, str] | UnsetType | None = UNSET
+    cache_s: int | UnsetType | None = UNSET
 
 
 class KeyFilter(msgspec.Struct, frozen=True, kw_only=True):

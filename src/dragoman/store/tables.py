@@ -100,6 +100,7 @@ API_KEYS = Table(
     Column("tags", PlainText),  # JSON: an object of texts
     Column("previous_hash", LargeBinary),  # of the key before its last rotation, good until `previous_until`
     Column("previous_until", UTCDateTime),
+    Column("cache_s", Integer),  # null: its replies are not kept
     PrimaryKeyConstraint("id", name="pk_api_keys"),
     UniqueConstraint("hash", name="uq_api_keys_hash"),
     Index("ix_api_keys_previous_hash", "previous_hash", unique=True),

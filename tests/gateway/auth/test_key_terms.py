@@ -97,12 +97,14 @@ def test_tags_are_written_in_one_order() -> None:
         ({"addresses": ()}, {"addresses": None}),
         ({"tags": {}}, {"tags": None}),
         ({"workspace_id": None, "tier": None}, {"workspace_id": None, "tier": None}),
+        ({"cache_s": 0}, {"cache_s": None}),
+        ({"cache_s": 60}, {"cache_s": 60}),
         (
             {"expires_at": datetime(2027, 1, 1, 9, tzinfo=timezone(timedelta(hours=9)))},
             {"expires_at": datetime(2027, 1, 1, tzinfo=UTC)},
         ),
     ],
-    ids=["name", "models", "no models", "addresses", "no addresses", "no tags", "none", "time"],
+    ids=["name", "models", "no models", "addresses", "no addresses", "no tags", "none", "no cache", "cache", "time"],
 )
 def test_each_value_has_one_form(given_: dict[str, Any], kept: dict[str, Any]) -> None:
     assert checked_changes(KeyChanges(**given_)) == KeyChanges(**kept)
@@ -118,6 +120,8 @@ def test_each_value_has_one_form(given_: dict[str, Any], kept: dict[str, Any]) -
         {"workspace_id": ""},
         {"workspace_id": "a\0b"},
         {"tier": "x" * 201},
+        {"cache_s": -1},
+        {"cache_s": 30 * 86_400 + 1},
         {"expires_at": datetime(2027, 1, 1)},
         {"models": ("",)},
         {"models": ("a b",)},

@@ -275,6 +275,7 @@ def _values(asking: Asking, record: KeyRecord) -> dict[str, Any]:
         "addresses": None if record.addresses is None else list(record.addresses),
         "tags": dict(record.tags or {}),
         "tier": record.tier,
+        "cache_s": record.cache_s,
         "is_test": record.is_test,
         "previous_works_until": until if until is not None and until > asking.now else None,
     }

@@ -83,6 +83,7 @@ class Key(Struct, frozen=True, kw_only=True):
     addresses: list[str] | None
     tags: dict[str, str]
     tier: str | None
+    cache_s: int | None
     is_test: bool
     previous_works_until: datetime | None
 
@@ -97,7 +98,8 @@ class KeyWithSecret(Key, frozen=True, kw_only=True):
 
 
 class KeyCreate(Wire, frozen=True, kw_only=True):
-    """`expires_at`: RFC 3339. `models`: patterns of names. `addresses`: networks. `role`: makes an admin key."""
+    """`expires_at`: RFC 3339. `models`: patterns of names. `addresses`: networks. `cache_s`: seconds for which
+    replies are given again to the very same request. `role`: makes an admin key."""
 
     name: Name
     workspace_id: str | None = None
@@ -106,6 +108,7 @@ class KeyCreate(Wire, frozen=True, kw_only=True):
     addresses: list[str] | None = None
     tags: dict[str, str] | None = None
     tier: str | None = None
+    cache_s: int | None = None
     role: OurRole | None = None
     is_test: bool | None = None
     created_by: str | None = None
@@ -122,6 +125,7 @@ class KeyUpdate(Wire, frozen=True, kw_only=True):
     addresses: list[str] | None = None
     tags: dict[str, str] | None = None
     tier: str | None = None
+    cache_s: int | None = None
 
 
 class KeyRotate(Wire, frozen=True, kw_only=True):

@@ -70,6 +70,7 @@ class Principal(msgspec.Struct, frozen=True, cache_hash=True):
     models: tuple[str, ...] | None = None  # patterns of names that it may ask; None: all
     addresses: tuple[str, ...] | None = None  # networks that it may come from; None: all
     tags: str | None = None  # for the ledger: a JSON object of texts
+    cache_s: int | None = None  # how long its replies are given again to the very same request; None: never
 
     @property
     def headers(self) -> list[tuple[str, str]]:
@@ -456,6 +457,7 @@ class Auth:
             models=record.models,
             addresses=record.addresses,
             tags=encode_tags(record.tags),
+            cache_s=record.cache_s,
         )
 
     def _last_known(self, mark: bytes, error: StoreError) -> Principal | None:

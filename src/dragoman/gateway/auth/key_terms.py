@@ -1,4 +1,4 @@
-"""The terms of a key: which models it may ask, from where, and its tags. What may be written, and what it means.
+"""The terms of a key: which models it may ask, from where, its tags, its cache. What may be written, what it means.
 
 Pure. What is not fit raises ConfigError, whose text names the field and not who asked.
 """
@@ -25,6 +25,7 @@ PATTERN_LIMIT_CHARS = 256
 NETWORKS_LIMIT = 100
 TAGS_LIMIT = 50
 TAG_LIMIT_CHARS = 256
+CACHE_LIMIT_S = 30 * 86_400  # as of a route
 CALLERS_KEPT = 10_000  # of whom it is remembered whether their address will do
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -94,7 +95,7 @@ def checked_role(role: str | None) -> str | None:
 
 
 def checked_changes(changes: KeyChanges) -> KeyChanges:
-    """The same, each value in the one form in which it is kept. An empty list or object counts as none."""
+    """The same, each value in the one form in which it is kept. An empty list or object, and 0, count as none."""
     given = {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET}
     return KeyChanges(**{name: _CHECKS[name](value) for name, value in given.items()})
 
@@ -160,6 +161,12 @@ def _tags(tags: Mapping[str, str] | None) -> dict[str, str] | None:
     return dict(tags) if tags else None
 
 
+def _cache_s(seconds: int | None) -> int | None:
+    if seconds is not None and not 0 <= seconds <= CACHE_LIMIT_S:
+        raise ConfigError(f"cache_s: takes 0 to {CACHE_LIMIT_S} seconds")
+    return seconds or None
+
+
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "name": checked_name,
     "status": _status,
@@ -169,5 +176,6 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "models": _models,
     "addresses": _addresses,
     "tags": _tags,
+    "cache_s": _cache_s,
 }
 assert {*_CHECKS} == {*KeyChanges.__struct_fields__}

@@ -66,7 +66,7 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True):
     unpriced: Annotated[str, choice("last", "refuse")] = "last"
     continue_cut: Annotated[bool, yes_or_no] = False
     hedge: Annotated[bool, yes_or_no] = False
-    cache_s: Annotated[int, whole(0, 30 * 86_400)] = 0
+    cache_s: Annotated[int | None, whole(0, 30 * 86_400)] = None  # None: as the key says
     when: tuple[ConditionConfig, ...] = ()
 
     @property

@@ -66,6 +66,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     rule: RouteConfig | None = None
     key: bytes | None = None  # of the conversation
     is_long: bool = False  # its cache is to live for an hour
+    cache_s: int = 0  # how long its reply may be given again
 
     @property
     def first(self) -> Route:
@@ -177,15 +178,15 @@ class Dispatch:
         candidates = self.router.candidates(asked.model)
         if (only := candidates.only) is not None:
             said = candidates.rule
-            rule = said if said is not None and said.cache_s else None
-            if rule is None and only.provider.max_concurrent is not None:
+            rule = None
+            if only.provider.max_concurrent is not None:
                 rule = ONCE
             if self._has_several_keys(only):
                 rule = SEVERAL_KEYS if said is None else said
-            return Plan(routes=(only,), rule=rule)
+            return Plan(routes=(only,), rule=rule, cache_s=_cache_s(asked, said))
         rule = candidates.rule
         if rule is not None and rule.policy == "ordered" and self._are_all_fit(candidates, asked):
-            return Plan(routes=candidates.routes, rule=rule)
+            return Plan(routes=candidates.routes, rule=rule, cache_s=_cache_s(asked, rule))
         facts = self._facts(asked, candidates, are_all_wanted=False)
         order = self._choose(facts, asked, with_reasons=False).order
         key = facts.key
@@ -194,6 +195,7 @@ class Dispatch:
             rule=facts.rule,
             key=key,
             is_long=key is not None and is_long(asked),
+            cache_s=_cache_s(asked, facts.rule),
         )
 
     def explain(self, asked: Asked) -> Explained:
@@ -515,6 +517,13 @@ class Dispatch:
         warm_tokens = None if warm is None else warm.tokens
         usage = expected_usage(asked, need, output_tokens, warm_tokens=warm_tokens, caches=self._caches(route))
         return self._prices.cost(route.provider.name, route.model_name, usage, at=self._wall()).nano_usd
+
+
+def _cache_s(asked: Asked, rule: RouteConfig | None) -> int:
+    """As the route says, else as the caller's key does."""
+    if rule is not None and rule.cache_s is not None:
+        return rule.cache_s
+    return asked.principal.cache_s or 0
 
 
 def _rest(asked: Asked, progress: Progress, *, can_prefill: bool) -> Asked | None:

@@ -1,4 +1,4 @@
-"""Replies that are given again to the very same request, where a route asks for that. In memory, of this process.
+"""Replies that are given again to the very same request, where a route or a key asks for it. In this process's memory.
 
 The same is: the same bytes under the same headers that matter, of the same workspace. Of many equal requests at once,
 one is asked and the others wait for its reply. Nothing is kept but whole answers; a reply out of the cache has an id of
@@ -40,7 +40,7 @@ class Kept(Struct, frozen=True):
     body: bytes
     pieces: Sequence[bytes]
     headers: Headers
-    until: float
+    since: float
 
     @property
     def size(self) -> int:
@@ -50,10 +50,9 @@ class Kept(Struct, frozen=True):
 class Flight:
     """The one request that is asked for all equal ones. It ends in any case: kept, or given up."""
 
-    def __init__(self, cache: "ResponseCache", key: CacheKey, ttl_s: float) -> None:
+    def __init__(self, cache: "ResponseCache", key: CacheKey) -> None:
         self._cache = cache
         self._key = key
-        self._ttl_s = ttl_s
         self._headers: Headers = ()
         # True: the reply is kept, or its caller has left; False: who waits for the same need wait no longer.
         self.landed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -100,7 +99,7 @@ class Flight:
             self._land(is_worth_waiting=True)
 
     def _keep(self, body: bytes, pieces: Sequence[bytes]) -> None:
-        is_kept = self._cache.keep(self._key, body, tuple(pieces), self._headers, ttl_s=self._ttl_s)
+        is_kept = self._cache.keep(self._key, body, tuple(pieces), self._headers)
         self._land(is_worth_waiting=is_kept)
 
 
@@ -120,25 +119,25 @@ class ResponseCache:
     async def find(self, asked: Asked, ttl_s: float, *, scope: str = "") -> Answer | Flight:
         """The answer, if it is known or comes while this waits; else it is the caller's part to ask for it.
 
-        `scope` tells apart who may answer it.
+        `ttl_s`: how old it may be, for this caller. `scope` tells apart who may answer it.
         """
         key = cache_key(asked, scope)
         while True:
             kept = self._kept.get(key)
-            if kept is not None and self._clock() < kept.until:
+            if kept is not None and self._clock() - kept.since < ttl_s:
                 self._kept.move_to_end(key)
                 return self._again(kept)
             flight = self._flights.get(key)
             if flight is None:
-                flight = self._flights[key] = Flight(self, key, ttl_s)
+                flight = self._flights[key] = Flight(self, key)
                 return flight
             if not await asyncio.shield(flight.landed):  # then all who waited ask, or they would do so in a row
-                return Flight(self, key, ttl_s)
+                return Flight(self, key)
 
-    def keep(self, key: CacheKey, body: bytes, pieces: Sequence[bytes], headers: Headers, *, ttl_s: float) -> bool:
+    def keep(self, key: CacheKey, body: bytes, pieces: Sequence[bytes], headers: Headers) -> bool:
         """False: it cannot be kept."""
         message_id = _message_id(body or pieces[0])
-        kept = Kept(message_id, body, pieces, headers, self._clock() + ttl_s)
+        kept = Kept(message_id, body, pieces, headers, self._clock())
         if message_id == b"" or kept.size > REPLY_LIMIT_BYTES:
             return False
         self._drop(key)
@@ -178,7 +177,7 @@ def cache_key(asked: Asked, scope: str = "") -> CacheKey:
     call = asked.call
     strict = call.headers.get("dragoman-strict") or ""
     digest = blake2b(digest_size=32)
-    parts = (call.operation.value, asked.principal.workspace_id, scope, strict, asked.version, *sorted(asked.betas))
+    parts = (call.kind, asked.principal.workspace_id, scope, strict, asked.version, *sorted(asked.betas))
     for part in parts:
         digest.update(str(part).encode() + b"\0")
     digest.update(call.body)
