@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any
 
-import msgspec
 import pytest
 from canned import START, envelope, sse, then
 from misbehaving import Conn, Handler, chunk, json_reply, refused_url, sse_head
@@ -13,7 +12,6 @@ from routed import FAILURES, STREAM_FAILURES, answers, breaks_off, named, routed
 from serving import Serving, wait_until
 
 from dragoman.gateway.config.config import Secret
-from dragoman.gateway.routing.capacity import Capacity
 
 ASKING = {**HELLO, "model": "m"}
 
@@ -247,11 +245,7 @@ async def test_who_waits_for_the_same_goes_on_when_the_first_one_leaves() -> Non
 
 async def test_beyond_its_places_and_queue_a_provider_sheds_load() -> None:
     """ERR-22: no capacity is 529, with a time to come again."""
-    async with routed("", settings="", timeout_s=5.0, a=then(b"")) as (server, upstreams):
-        provider = server.config.providers["a"]
-        server.gateway.dispatch._capacities["a"] = Capacity(1, queue=1, wait_s=5.0)
-        server.gateway.router._kept.cache_clear()
-        server.gateway.router._providers = {"a": msgspec.structs.replace(provider, max_concurrent=1)}
+    async with routed("", timeout_s=5.0, each="max_concurrent = 1\nqueue = 1", a=then(b"")) as (server, upstreams):
         waiting = [asyncio.create_task(exchange(server.url, post(ASKING))) for _ in range(2)]
         await wait_until(lambda: server.running == 2 and len(upstreams["a"].requests) == 1)
         refused = await exchange(server.url, post(ASKING))

@@ -7,16 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import msgspec
 import pytest
 from canned import BLOCK, DELTA, START, envelope, sse, then
 from misbehaving import Conn, Handler, Misbehaving, chunk, json_reply, sse_head
 from rawhttp import HELLO, Wire, events, exchange, post
 from relaying import BEGUN
-from routed import answers, breaks_off, named, routed
+from routed import answers, breaks_off, named, routed, stored
 from serving import Serving, wait_until
-
-from dragoman.gateway.routing.capacity import Capacity
 
 ASKING = {**HELLO, "model": "m"}
 STALLS = then(b"")
@@ -47,11 +44,11 @@ class Books:
 
 @asynccontextmanager
 async def left_clean(
-    rule: str, *, settings: str = "", keeps: str = "", **handlers: Handler
+    rule: str, *, settings: str = "", each: str = "", keeps: str = "", **handlers: Handler
 ) -> AsyncIterator[tuple[Serving, dict[str, Misbehaving]]]:
     """When the body has ended all that was begun ends within a second, and nothing of it is left. To the upstream
     `keeps`, which answers well, connections are kept open."""
-    async with routed(rule, settings=settings, timeout_s=LONG_S, **handlers) as (server, upstreams):
+    async with routed(rule, settings=settings, each=each, timeout_s=LONG_S, **handlers) as (server, upstreams):
         books = Books(server)
         yield server, upstreams
         left = [each for name, each in upstreams.items() if name != keeps]
@@ -60,7 +57,7 @@ async def left_clean(
         await server.settled()
         dispatch = server.gateway.dispatch
         assert not any(dispatch._running.values())
-        assert not any(each.running or each._waiting for each in dispatch._capacities.values())
+        assert not any(each.running or each._waiting for each in dispatch.places._capacities.values())
         assert not server.gateway.replies._flights
         assert books.open == set()
         ids = [row["request_id"] for row in server.rows]
@@ -223,22 +220,25 @@ async def test_who_goes_on_has_begun(how: str) -> None:
         assert (rows[""]["target"], rows[""]["outcome"]) == ("b/claude-opus-4-8", "abandoned")
 
 
-def with_places(server: Serving, name: str, places: int, *, queue: int) -> None:
-    """As if the configuration said so."""
-    router, providers = server.gateway.router, dict(server.config.providers)
-    providers[name] = msgspec.structs.replace(providers[name], max_concurrent=places, queue=queue)
-    router._providers = providers
-    router._kept.cache_clear()
-    server.gateway.dispatch._capacities[name] = Capacity(places, queue=queue, wait_s=LONG_S)
+# A place of the provider, of its model, and of both, where those of the model are fewer.
+PLACES = {
+    "provider": ("a", "max_concurrent = 1\nqueue = 2", ""),
+    "model": ("a/claude-opus-4-8", "", '[providers.a.models."claude-opus-4-8"]\nmax_concurrent = 1\nqueue = 2'),
+    "both": (
+        "a/claude-opus-4-8",
+        "max_concurrent = 2\nqueue = 2",
+        '[providers.a.models."claude-opus-4-8"]\nmax_concurrent = 1\nqueue = 2',
+    ),
+}
 
 
-async def test_a_place_in_the_queue(stream: bool, how: str) -> None:
-    async with left_clean("", a=STALLS) as (server, upstreams):
-        with_places(server, "a", 1, queue=2)
-        capacity = server.gateway.dispatch._capacities["a"]
+@pytest.mark.parametrize(("name", "each", "rule"), PLACES.values(), ids=PLACES)
+async def test_a_place_in_the_queue(stream: bool, how: str, name: str, each: str, rule: str) -> None:
+    async with left_clean(rule, each=each, a=STALLS) as (server, upstreams):
         async with await Wire.connect(server.url) as first:
             await first.send(asking(stream=stream))
             await upstreams["a"].request()
+            capacity = server.gateway.dispatch.places._capacities[name]
             async with await Wire.connect(server.url) as second:
                 await second.send(asking(stream=stream))
                 await wait_until(lambda: len(capacity._waiting) == 1)
@@ -250,8 +250,11 @@ async def test_a_place_in_the_queue(stream: bool, how: str) -> None:
                 leave(first, how)
                 await upstreams["a"].request(1)
                 leave(third, how)
-        await wait_until(lambda: len(server.rows) == 3, within_s=1.0)
-        assert {row["outcome"] for row in server.rows} == {"abandoned"}
+        rows = await stored(server)
+        assert [row.outcome for row in rows] == ["abandoned"] * 3
+        waited = [row for row in rows if row.queue_us]  # also in vain
+        assert len(waited) == 2
+        assert sorted(row.attempts for row in waited) == [0, 1]
 
 
 async def test_what_was_continued_gives_its_place_to_who_goes_on() -> None:
@@ -262,8 +265,7 @@ async def test_what_was_continued_gives_its_place_to_who_goes_on() -> None:
         await (breaks_off(texts.pop()) if texts else answers("a"))(conn)
 
     rule = 'continue_cut = true\ntargets = ["a/claude-opus-4-8", "a/claude-sonnet-4-6"]'
-    async with left_clean(rule, keeps="a", a=handler) as (server, _):
-        with_places(server, "a", 1, queue=0)
+    async with left_clean(rule, each="max_concurrent = 1\nqueue = 0", keeps="a", a=handler) as (server, _):
         answered = await exchange(server.url, asking(stream=True))
         told = events(answered.body)
         assert "".join(data["delta"]["text"] for name, data in told if name == "content_block_delta") == "OneI am a"

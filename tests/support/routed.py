@@ -92,10 +92,11 @@ STREAM_FAILURES: dict[str, Handler] = {
 
 @asynccontextmanager
 async def routed(
-    rule: str, *, timeout_s: float = TIMEOUT_S, settings: str = "", **handlers: Handler | str
+    rule: str, *, timeout_s: float = TIMEOUT_S, settings: str = "", each: str = "", **handlers: Handler | str
 ) -> AsyncIterator[tuple[Serving, dict[str, Misbehaving]]]:
     """`handlers` by the names of their providers, or the URL of one that is none of ours; `rule` is what [models.m]
-    says beside its targets, unless it names them itself; `settings` what [server] says."""
+    says beside its targets, unless it names them itself; `settings` what [server] says, `each` what each provider's
+    table says besides."""
     async with AsyncExitStack() as opened:
         upstreams = {
             name: await opened.enter_async_context(Misbehaving(handler))
@@ -105,7 +106,9 @@ async def routed(
         urls = {
             name: handler if isinstance(handler, str) else upstreams[name].url for name, handler in handlers.items()
         }
-        toml = "".join(PROVIDER.format(name=name, url=url, timeout=timeout_s) for name, url in urls.items())
+        toml = "".join(
+            PROVIDER.format(name=name, url=url, timeout=timeout_s) + f"{each}\n" for name, url in urls.items()
+        )
         targets = ", ".join(f'"{name}/claude-opus-4-8"' for name in handlers)
         named_targets = "" if "targets" in rule else f"targets = [{targets}]\n"
         server = await opened.enter_async_context(

@@ -37,6 +37,7 @@ from dragoman.gateway.config.hosts import known_hosts
 from dragoman.gateway.config.ledger import LedgerConfig
 from dragoman.gateway.config.limits import GroupConfig, LimitsConfig, TierConfig
 from dragoman.gateway.config.prices import PriceConfig, PriceTier
+from dragoman.gateway.config.provider_models import ModelConfig
 from dragoman.gateway.config.routes import ConditionConfig
 from dragoman.gateway.open import _transport as open_transport
 from dragoman.store.urls import database_file
@@ -752,6 +753,7 @@ SECTIONS = {
     "The top of the file": Config,
     "`[server]`": ServerConfig,
     "`[providers.NAME]`": ProviderConfig,
+    '`[providers.NAME.models."MODEL"]`': ModelConfig,
     '`[models."NAME"]`': RouteConfig,
     '`[[models."NAME".when]]`': ConditionConfig,
     "`[[faults]]`": FaultConfig,
@@ -809,7 +811,8 @@ def test_every_field_of_a_table_is_a_setting_or_set_by_the_loader() -> None:
     assert fields - {(table, name) for _, table, name in FIELDS} == {
         (Config, "server"), (Config, "providers"), (Config, "models"), (Config, "faults"),
         (Config, "source"), (Config, "notes"),
-        (ProviderConfig, "name"), (ProviderConfig, "origin"), (RouteConfig, "name"), (RouteConfig, "origin"),
+        (ProviderConfig, "name"), (ProviderConfig, "origin"), (ProviderConfig, "models"),
+        (RouteConfig, "name"), (RouteConfig, "origin"),
         (RouteConfig, "when"), (ConditionConfig, "origin"),
         (FaultConfig, "origin"), (Config, "limits"), (Config, "budgets"), (TierConfig, "name"), (TierConfig, "origin"),
         (TierConfig, "groups"), (GroupConfig, "origin"), (LimitsConfig, "tiers"),

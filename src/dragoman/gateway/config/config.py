@@ -25,6 +25,7 @@ from .hosts import with_host
 from .ledger import LedgerConfig
 from .limits import GroupConfig, LimitsConfig, TierConfig, describe_limits, read_limits
 from .prices import PriceConfig, PriceTier, describe_prices, read_prices
+from .provider_models import ModelConfig, read_models
 from .routes import ConditionConfig, RouteConfig, describe_routes, read_routes
 from .sheet import Sheet
 from .text import KeyPath
@@ -128,6 +129,7 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_concurrent: Annotated[int | None, read.whole(1, 100_000)] = None
     queue: Annotated[int, read.whole(0, 100_000)] = 100
     queue_timeout_s: Annotated[float, read.seconds(0.01)] = 30.0
+    models: Mapping[str, ModelConfig] = {}  # of which more is said
     # Our own HTTP client or httpx2; which of them is used where a proxy is named, `open.py` says.
     transport: Annotated[Literal["fast", "httpx"], read.choice("fast", "httpx")] = "fast"
     ca_file: Annotated[str | None, read.ca_file] = None
@@ -175,6 +177,7 @@ _HOMES = {
     "at the top of the file, above the first [table]": settings(Config),
     "in [server]": settings(ServerConfig),
     "in [providers.NAME]": settings(ProviderConfig),
+    'in [providers.NAME.models."MODEL"]': settings(ModelConfig),
     'in [models."NAME"]': settings(RouteConfig),
     'in [[models."NAME".when]]': settings(ConditionConfig),
     "in [[faults]]": settings(FaultConfig),
@@ -378,7 +381,7 @@ def _key_of_environment(sheet: Sheet, env: Mapping[str, str]) -> tuple[Secret | 
 def _provider(sheet: Sheet, name: str, env_key: Secret | None, env: Mapping[str, str]) -> ProviderConfig:
     """The provider of one table; with defaults in place of what was wrong, which the sheet has noted."""
     path = ("providers", name)
-    table, values = sheet.table(path), sheet.settings(path, settings(ProviderConfig))
+    table, values = sheet.table(path), sheet.settings(path, settings(ProviderConfig), tables=("models",))
     if not _PROVIDER_NAME.fullmatch(name):
         sheet.note(path, "this is no name for a provider", "Use a-z, 0-9, - and _ only.")
     if name == OFFLINE:
@@ -391,7 +394,8 @@ def _provider(sheet: Sheet, name: str, env_key: Secret | None, env: Mapping[str,
         values = _with_anthropic_defaults(values, table, env_key)
     if "threads" not in table and _host(values.get("base_url", "")) == _ANTHROPIC_HOST:
         values["threads"] = "upstream"
-    provider = ProviderConfig(name=name, origin=sheet.origin(path), **values)
+    models = read_models(sheet, path, settings)
+    provider = ProviderConfig(name=name, origin=sheet.origin(path), models=models, **values)
     if "dialect" in table and "dialect" not in values:
         return provider  # which checks fit is not known
     if provider.dialect == OFFLINE:
@@ -400,7 +404,7 @@ def _provider(sheet: Sheet, name: str, env_key: Secret | None, env: Mapping[str,
         sheet.note(
             path, "this name is taken by the built-in engine", "Give a provider with another dialect another name."
         )
-    elif table.keys() <= settings(ProviderConfig).keys():  # else the problem is the unknown one
+    elif table.keys() <= {*settings(ProviderConfig), "models"}:  # else the problem is the unknown one
         _check_messages(sheet, path, provider)
     return provider
 
@@ -418,7 +422,7 @@ def _with_anthropic_defaults(
 
 def _check_offline(sheet: Sheet, path: KeyPath, table: Mapping[str, object]) -> None:
     for name in table:
-        if name in settings(ProviderConfig) and name not in ("dialect", *OFFLINE_ONLY):
+        if name in {*settings(ProviderConfig), "models"} - {"dialect", *OFFLINE_ONLY}:
             sheet.note((*path, name), "the offline engine has no use for it", "Take the line away.")
 
 

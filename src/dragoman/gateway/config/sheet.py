@@ -141,8 +141,8 @@ class Sheet:
         self.note((*path, name), "there is no such setting here", self._remedy_for_unknown(path, name, known))
 
     def _remedy_for_unknown(self, path: KeyPath, name: str, known: list[str]) -> str:
-        if path[:1] == ("models",) and isinstance(self.table(path)[name], dict):
-            return f"Is the dot a part of the name? Then quote it: [{dotted(('models', f'{path[1]}.{name}'))}]."
+        if "models" in path[:-1] and isinstance(self.table(path)[name], dict):
+            return f"Is the dot a part of the name? Then quote it: [{dotted((*path[:-1], f'{path[-1]}.{name}'))}]."
         for home, readers in self._homes.items():
             if name in readers:
                 return f"It belongs {home}."

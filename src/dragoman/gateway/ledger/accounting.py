@@ -152,8 +152,14 @@ class Entry:
         """When it came, in monotonic seconds."""
         return self._first_content
 
-    def attempted(self, attempt: "Attempt", *, queued_s: float = 0.0) -> None:
-        """A target is asked, after a wait for a place: what one before it told of itself counts no more."""
+    def note_queued(self, seconds: float) -> None:
+        """So long it has waited for a place, or for the next attempt."""
+        self._queued_s += seconds
+        if self._source is not None:
+            self._source._queued_s += seconds
+
+    def attempted(self, attempt: "Attempt") -> None:
+        """A target is asked: what one before it told of itself counts no more."""
         self.note_received()
         if (source := self._source) is not None:  # it has failed
             source.note_received()
@@ -161,7 +167,6 @@ class Entry:
             self._is_in_doubt |= source._is_in_doubt
             self._waited = source._waited
             self._source = None
-        self._queued_s += queued_s
         self.attempt, self.route = attempt, attempt.route
         self.outcome, self.error, self.status = "answered", None, 0
         self.usage = self.stop_reason = self.upstream_request_id = None

@@ -21,13 +21,13 @@ from dragoman.wire.envelope import Envelope
 from dragoman.wire.types import Usage
 
 from .affinity import Homes, Warm
-from .attempts import Attempts, Failure
-from .capacity import Capacity
+from .attempts import Attempts, Failure, Step
 from .choosing import AFFINE, Choice, Need, Reason, Standing, choose
 from .continuing import Progress, continued, continued_body
 from .failures import failure_of
 from .health import Breaker, State, is_upstream_fault
 from .needs import conversation_of, expected_usage, holds, is_long, max_tokens_of, need_of
+from .places import Places
 from .racing import raced
 from .routing import Candidates, Route, Router
 from .speeds import Expected, Lengths, Speeds
@@ -150,6 +150,7 @@ class Dispatch:
         self.speeds = Speeds()
         self.lengths = Lengths()
         self.homes = Homes()
+        self.places = Places()
         self._prices = prices
         self._caches = caches
         self._has_several_keys = has_several_keys
@@ -160,7 +161,6 @@ class Dispatch:
         self._sleep = sleep
         self._breakers: dict[str, Breaker] = {}
         self._running: dict[str, int] = {}
-        self._capacities: dict[str, Capacity] = {}
 
     def state(self, target: str) -> State:
         """How a target is, by its name in the configuration."""
@@ -179,7 +179,7 @@ class Dispatch:
         if (only := candidates.only) is not None:
             said = candidates.rule
             rule = None
-            if only.provider.max_concurrent is not None:
+            if self.places.are_bounded(only):
                 rule = ONCE
             if self._has_several_keys(only):
                 rule = SEVERAL_KEYS if said is None else said
@@ -231,12 +231,11 @@ class Dispatch:
         step = attempts.first()
         assert step is not None
         while True:
-            if step.pause_s:
-                await self._sleep(step.pause_s)
+            await self._pause(step, entry)
             error, attempt = None, None
             other = _other(plan, step.place) if attempts.made == 1 and attempts.made < plan.rule.limit else None
             try:
-                attempt = await self._begin(routes[step.place], plan, entry, paused_s=step.pause_s)
+                attempt = await self._begin(routes[step.place], plan, entry)
                 if other is None:
                     answered = await ask(asked, attempt.route, self._account(entry, attempt, plan.rule))
                 else:
@@ -271,7 +270,7 @@ class Dispatch:
 
         def second() -> "tuple[Entry, Awaitable[Answer]] | None":
             now = self._clock()
-            if not (self.breaker(other).allows(now) and self._capacity(other).enter_at_once()):
+            if not (self.breaker(other).allows(now) and self.places.enter_at_once(other)):
                 return None
             attempts.also(place, now)
             fork = entry.fork(".2")
@@ -311,19 +310,20 @@ class Dispatch:
             if not progress.can_continue:
                 return None
             while (step := attempts.after(plan.routes.index(route), failure, self._clock())) is not None:
-                await self._sleep(step.pause_s)
                 route = plan.routes[step.place]
                 rest = _rest(asked, progress, can_prefill=self._prefills(route))
                 if rest is None:
                     return None
                 part = entry.fork(f".{attempts.made}")
                 try:
-                    await self._begin(route, plan, part, paused_s=step.pause_s)
+                    await self._pause(step, part)
+                    await self._begin(route, plan, part)
                     following = await ask(rest, route, part)
                 except ApiError as error:
                     failure = failure_of(error)
                 except BaseException:  # the caller has left
-                    part.lose(entry, part.request_id, CONTINUED)
+                    if part.attempt is not None:
+                        part.lose(entry, part.request_id, CONTINUED)
                     raise
                 else:
                     if following.stream is not None and following.status < 400:
@@ -396,37 +396,36 @@ class Dispatch:
         if attempt.plan.key is not None:
             self.homes.note(attempt.plan.key, route.name, usage, now, is_long=attempt.plan.is_long)
 
-    async def _begin(self, route: Route, plan: Plan, entry: "Entry", *, paused_s: float = 0.0) -> Attempt:
-        """Raises Shed where there is no place."""
-        capacity = self._capacity(route)
-        if capacity.enter_at_once():
-            return self._started(route, plan, entry, queued_s=paused_s)
-        came = self._clock()
-        await capacity.enter()
-        return self._started(route, plan, entry, queued_s=self._clock() - came + paused_s)
+    async def _pause(self, step: Step, entry: "Entry") -> None:
+        if step.pause_s:
+            await self._waited(self._sleep(step.pause_s), entry)
 
-    def _started(self, route: Route, plan: Plan, entry: "Entry", *, queued_s: float = 0.0) -> Attempt:
+    async def _begin(self, route: Route, plan: Plan, entry: "Entry") -> Attempt:
+        """Raises Shed where there is no place."""
+        if not self.places.enter_at_once(route):
+            await self._waited(self.places.enter(route), entry)
+        return self._started(route, plan, entry)
+
+    async def _waited(self, waiting: Awaitable[None], entry: "Entry") -> None:
+        """It is accounted for also where it is in vain."""
+        came = self._clock()
+        try:
+            await waiting
+        finally:
+            entry.note_queued(self._clock() - came)
+
+    def _started(self, route: Route, plan: Plan, entry: "Entry") -> Attempt:
         """It has its place."""
         now = self._clock()
         self.breaker(route).begun(now)
         self._running[route.target] = self._running.get(route.target, 0) + 1
         attempt = Attempt(self, route, plan, now, stream=entry.stream)
-        entry.attempted(attempt, queued_s=queued_s)
+        entry.attempted(attempt)
         return attempt
 
     def _leave(self, attempt: Attempt) -> None:
         self._running[attempt.route.target] -= 1
-        self._capacity(attempt.route).leave(self._clock() - attempt.began)
-
-    def _capacity(self, route: Route) -> Capacity:
-        """That of the provider."""
-        provider = route.provider
-        found = self._capacities.get(provider.name)
-        if found is None:
-            found = self._capacities[provider.name] = Capacity(
-                provider.max_concurrent, queue=provider.queue, wait_s=provider.queue_timeout_s
-            )
-        return found
+        self.places.leave(attempt.route, self._clock() - attempt.began)
 
     # -- facts --
 
@@ -436,7 +435,7 @@ class Dispatch:
         if candidates.conditions or len(body) > SMALL_BYTES or b'"image"' in body or b'"document"' in body:
             return False
         now = self._clock()
-        return all(self.breaker(each).allows(now) and self._capacity(each).room != 0 for each in candidates.routes)
+        return all(self.breaker(each).allows(now) and self.places.room(each) != 0 for each in candidates.routes)
 
     def _facts(self, asked: Asked, candidates: Candidates, *, are_all_wanted: bool) -> "_Facts":
         """What there is to choose by: no more than the policy asks for, unless `are_all_wanted`. Raises NotFound."""
@@ -501,7 +500,7 @@ class Dispatch:
             is_well=is_well,
             wait_s=0.0 if is_well else breaker.wait_s(now),
             running=self._running.get(route.target, 0),
-            room=self._capacity(route).room,
+            room=self.places.room(route),
             context_tokens=_context(route),
             images=_can(route, "image_input"),
             documents=_can(route, "pdf_input"),

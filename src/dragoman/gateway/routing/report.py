@@ -51,6 +51,7 @@ def report(model: str, explained: Explained) -> dict[str, Any]:
                 "weight": standing.weight,
                 "is_well": standing.is_well,
                 "running": standing.running,
+                "room": standing.room,
                 "is_warm": standing.is_home,
                 "context_tokens": standing.context_tokens,
                 "expected_cost_usd": _usd(standing.cost_nano),
