@@ -209,6 +209,17 @@ def test_what_is_unfit_makes_no_key(options: tuple[str, ...], said: str, capsys:
     assert json.loads(output("keys", "list", "--json")) == []
 
 
+@pytest.mark.parametrize("command", ["update", "enable", "rotate"])
+def test_a_key_of_an_archived_workspace_is_archived(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """ADM-3, ADM-5: the list says so, and nothing makes it work again."""
+    workspace("old")
+    key = made("--workspace", "wrkspc_old")
+    workspace("old", archived_at=NOW)
+    assert json.loads(output("keys", "list", "--json"))[0]["status"] == "archived"
+    assert "archived with its workspace 2026-11-21" in output("keys", "list")
+    assert "was revoked, and stays so" in refusal(capsys, "keys", command, key["id"])
+
+
 @pytest.mark.parametrize("command", ["update", "disable", "enable", "rotate", "revoke"])
 def test_a_key_that_is_not_there_is_told_and_no_database_is_made(
     command: str, capsys: pytest.CaptureFixture[str], tmp_path: Path

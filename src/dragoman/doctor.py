@@ -11,6 +11,7 @@ import socket
 import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -230,7 +231,8 @@ def _keys(file: Path | None, config: Config, env: Mapping[str, str]) -> Finding:
         records = asyncio.run(_list_keys(config, env))
     except (ConfigError, StoreError) as error:
         return Finding("fail", "keys", str(error))
-    live = sum(record.revoked_at is None for record in records)
+    now = datetime.now(UTC)
+    live = sum(record.status(now) != "archived" for record in records)
     said = f"{live} live, {len(records) - live} revoked{preset}"
     if live or preset or not records:  # of a database without any key, the first start makes one
         return Finding("ok", "keys", said)

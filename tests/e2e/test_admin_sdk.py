@@ -236,6 +236,16 @@ async def test_archiving_a_workspace_ends_its_keys(admin: Administered, organiza
     refused = await admin.ask("POST", "/v1/dragoman/keys", json={"name": "late", "workspace_id": workspace})
     assert refused.status_code == 400
     assert "archived" in refused.json()["error"]["message"]
+    assert (await organization.api_keys.retrieve(made["id"])).status == "archived"
+    assert [each.id async for each in organization.api_keys.list(status="archived")] == [made["id"]]
+    assert made["id"] not in [each.id async for each in organization.api_keys.list(status="active")]
+    for change in ({"status": "active"}, {"status": "inactive"}):
+        with pytest.raises(anthropic.BadRequestError, match="archived"):
+            await organization.api_keys.update(made["id"], **change)
+    moved = await admin.ask("POST", f"/v1/dragoman/keys/{made['id']}", json={"workspace_id": None})
+    assert moved.json()["status"] == "archived"
+    assert (await ask_a_model(admin, made["key"])) == 401
+    assert (await admin.ask("POST", f"/v1/dragoman/keys/{made['id']}/rotate")).status_code == 400
 
 
 async def test_keys_have_other_fields_in_the_older_version(admin: Administered) -> None:

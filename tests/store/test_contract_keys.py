@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -13,6 +13,7 @@ from tests.store.memory import MemoryStore
 
 from dragoman.store.base import KeyRecord, Store
 from dragoman.store.keys import KeyChanges, KeyFilter
+from dragoman.store.organization import WorkspaceRecord
 from dragoman.store.sql import SQLStore
 from dragoman.store.sql_keys import BY_HASH
 from dragoman.store.tables import API_KEYS, WORKSPACES
@@ -247,6 +248,40 @@ async def test_a_key_comes_with_what_counts_of_its_workspace(sql_store: SQLStore
     moved = await sql_store.keys.update(record(0).id, KeyChanges(workspace_id="wrkspc_2"), NOON)
     assert moved == record(0, workspace_id="wrkspc_2", workspace_tier="pro")
     assert [key.workspace_tier for key in await sql_store.keys.page(9, now=NOON)] == [None, "pro", "pro", "pro"]
+
+
+async def with_archived_workspace(store: SQLStore) -> None:
+    """Keys 0 and 1 of one that is archived at LATER, and 2 that came into it thereafter; 3 of no such."""
+    one = WorkspaceRecord(id="wrkspc_1", name="one", display_color="#000000", created_at=NOON)
+    await store.organization.add_workspace(one)
+    await store.keys.add(record(0, workspace_id="wrkspc_1", disabled_at=NOON))
+    await store.keys.add(record(1, workspace_id="wrkspc_1", revoked_at=NOON))
+    await store.keys.add(record(3))
+    await store.organization.archive_workspace("wrkspc_1", LATER)
+    await store.keys.add(record(2, workspace_id="wrkspc_1"))
+
+
+async def test_keys_of_an_archived_workspace_are_archived(sql_store: SQLStore) -> None:
+    """ADM-3, ADM-5: also in lists by status. Their end is that of the workspace, or what it was before."""
+    await with_archived_workspace(sql_store)
+    assert [key.revoked_at for key in await sql_store.keys.list()] == [None, None, NOON, LATER]
+    assert [key.status(LATER) for key in await sql_store.keys.list()] == ["active", *["archived"] * 3]
+    for status, wanted in (("active", [3]), ("archived", [2, 1, 0]), ("inactive", []), ("expired", [])):
+        assert ids(await sql_store.keys.page(9, now=LATER, where=KeyFilter(status=cast(Any, status)))) == wanted
+
+
+@pytest.mark.parametrize("number", [0, 2])
+async def test_a_key_of_an_archived_workspace_cannot_be_revived(sql_store: SQLStore, number: int) -> None:
+    """ADM-3: nor by putting it elsewhere, nor by rotation."""
+    await with_archived_workspace(sql_store)
+    key = record(number)
+    changed = await sql_store.keys.update(key.id, KeyChanges(status="active"), LATER)
+    assert changed is not None
+    assert (changed.status(LATER), changed.revoked_at) == ("archived", LATER)
+    moved = await sql_store.keys.update(key.id, KeyChanges(workspace_id=None), LATER)
+    assert moved is not None
+    assert (moved.workspace_id, moved.status(LATER)) == (None, "archived")
+    assert await sql_store.keys.rotate(key.id, key_hash=NEW_HASH, hint="h", previous_until=LATER) is None
 
 
 async def test_a_key_among_many_is_found_by_indexes_alone(sql_store: SQLStore) -> None:

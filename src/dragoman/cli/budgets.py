@@ -188,8 +188,9 @@ async def _scope_id(store: "SQLStore", auth: "Auth", kind: str, id_: str) -> str
         if await store.organization.find_workspace(id_) is None:
             raise ConfigError(f"there is no workspace {id_!r}: budgets are for those that are there, or workspace:*")
         return id_
+    now = datetime.now(UTC)
     found = [key for key in await store.keys.list() if id_ in (key.id, key.hint)]
-    found = found or [key for key in await store.keys.list() if key.name == id_ and key.revoked_at is None]
+    found = found or [key for key in await store.keys.list() if key.name == id_ and key.status(now) != "archived"]
     if len(found) != 1:
         why = "there is no key" if not found else "there are several keys"
         raise ConfigError(f"{why} {id_!r}: `dragoman keys list` shows their ids")

@@ -259,7 +259,7 @@ def _update(
 ) -> None:
     async def update(auth: "Auth", store: "SQLStore") -> "KeyRecord":
         found = await auth.find(id_or_hint)
-        if found.revoked_at is not None:
+        if found.status(datetime.now(UTC)) == "archived":
             raise ConfigError(f"the key {found.id} was revoked, and stays so")
         return await auth.update(found.id, await change(auth, store)) or found
 
@@ -394,10 +394,10 @@ def _row(record: "KeyRecord", now: datetime) -> Mapping[str, str]:
 def _state(record: "KeyRecord", now: datetime) -> str:
     status = record.status(now)
     state: str = "live" if status == "active" else status
-    if record.revoked_at is not None:
+    if record.workspace_archived_at is not None and record.revoked_at in (None, record.workspace_archived_at):
+        state = f"archived with its workspace {record.workspace_archived_at:%Y-%m-%d}"
+    elif record.revoked_at is not None:
         state = f"revoked {record.revoked_at:%Y-%m-%d}"
-    elif record.workspace_archived_at is not None:
-        state = "workspace archived"
     if record.previous_until is not None and record.previous_until > now:
         state += f", old one until {record.previous_until:%Y-%m-%d %H:%M}"
     if record.role is not None:

@@ -45,8 +45,8 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
         return f"KeyRecord({self.id}, {self.hint})"
 
     def status(self, now: datetime) -> KeyStatus:
-        """Archived counts before expired, and that before inactive."""
-        if self.revoked_at is not None:
+        """Archived counts before expired, and that before inactive. A key of an archived workspace is archived."""
+        if self.revoked_at is not None or self.workspace_archived_at is not None:
             return "archived"
         if self.expires_at is not None and self.expires_at <= now:
             return "expired"
@@ -120,8 +120,8 @@ class KeyStore(Protocol):
     async def update(self, key_id: str, changes: KeyChanges, at: datetime) -> KeyRecord | None:
         """Change a key and return it; None when there is none with this id.
 
-        An archived key stays one. Where it was to be active or inactive, nothing of it changes: what is returned has
-        `revoked_at` then. A second "archived" or "inactive" keeps the time of the first.
+        An archived key stays one, also in another workspace. Where it was to be active or inactive, nothing of it
+        changes: what is returned has `revoked_at` then. A second "archived" or "inactive" keeps the time of the first.
         """
 
     async def rotate(self, key_id: str, *, key_hash: bytes, hint: str, previous_until: datetime) -> KeyRecord | None:

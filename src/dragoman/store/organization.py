@@ -105,7 +105,7 @@ class OrganizationStore(Protocol):
         """
 
     async def archive_workspace(self, workspace_id: str, at: datetime) -> WorkspaceRecord | None:
-        """None when there is none of this id. A second call keeps the first time."""
+        """And its keys with it. None when there is none of this id. A second call keeps the first time."""
 
     # -- members --
 

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Connection,
     LargeBinary,
     Select,
+    Update,
     and_,
     bindparam,
     exists,
@@ -122,6 +123,7 @@ class SQLKeys(KeyStore):
 
         def change_it(connection: Connection) -> KeyRecord | None:
             if values:
+                connection.execute(_end_with_workspace(key_id))
                 connection.execute(change.values(values))
             return _get(connection, key_id)
 
@@ -137,6 +139,7 @@ class SQLKeys(KeyStore):
         others = update(API_KEYS).where(KEYS.previous_hash == current)
 
         def rotate(connection: Connection) -> KeyRecord | None:
+            connection.execute(_end_with_workspace(key_id))
             connection.execute(others.values(previous_hash=None, previous_until=None))
             is_there = connection.execute(change).rowcount == 1
             return _get(connection, key_id) if is_there else None
@@ -160,6 +163,15 @@ def _get(connection: Connection, key_id: str) -> KeyRecord | None:
     return _record(connection.execute(WHOLE.where(KEYS.id == key_id)).one_or_none())
 
 
+def _end_with_workspace(key_id: str) -> Update:
+    """A key that came into a workspace while it was archived, or of one that an older version archived, is archived,
+    and so stays that when it is put elsewhere.
+    """
+    archived_at = select(WORKSPACES.c.archived_at).where(WORKSPACES.c.id == KEYS.workspace_id).scalar_subquery()
+    is_late = and_(KEYS.id == key_id, KEYS.revoked_at.is_(None), archived_at.is_not(None))
+    return update(API_KEYS).where(is_late).values(revoked_at=archived_at)
+
+
 def _conditions(where: KeyFilter, now: datetime) -> list[ColumnElement[bool]]:
     conditions = [] if where.status is None else [_has_status(where.status, now)]
     if where.workspace_id is None:
@@ -174,10 +186,10 @@ def _conditions(where: KeyFilter, now: datetime) -> list[ColumnElement[bool]]:
 
 
 def _has_status(status: KeyStatus, now: datetime) -> ColumnElement[bool]:
-    """As `KeyRecord.status` says."""
+    """As `KeyRecord.status` says, of `WHOLE`."""
     if status == "archived":
-        return KEYS.revoked_at.is_not(None)
-    is_kept = KEYS.revoked_at.is_(None)
+        return or_(KEYS.revoked_at.is_not(None), WORKSPACES.c.archived_at.is_not(None))
+    is_kept = and_(KEYS.revoked_at.is_(None), WORKSPACES.c.archived_at.is_(None))
     if status == "expired":
         return and_(is_kept, KEYS.expires_at <= now)
     is_open = and_(is_kept, or_(KEYS.expires_at.is_(None), KEYS.expires_at > now))

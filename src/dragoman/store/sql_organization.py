@@ -33,12 +33,13 @@ from .organization import (
     WorkspaceMemberRecord,
     WorkspaceRecord,
 )
-from .tables import INVITES, MEMBERS, SETTINGS, WORKSPACE_MEMBERS, WORKSPACES
+from .tables import API_KEYS, INVITES, MEMBERS, SETTINGS, WORKSPACE_MEMBERS, WORKSPACES
 
 __all__ = ["SQLOrganization"]
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+KEYS = API_KEYS.c
 JSON = ("data_residency", "tags")  # fields that are kept as JSON
 KEPT = ("id", "created_at", "archived_at")  # of a workspace, what an update leaves
 
@@ -107,7 +108,9 @@ class SQLOrganization(OrganizationStore):
 
         def archive(connection: Connection) -> WorkspaceRecord | None:
             still_open = update(WORKSPACES).where(this, WORKSPACES.c.archived_at.is_(None))
-            connection.execute(still_open.values(archived_at=at))
+            if connection.execute(still_open.values(archived_at=at)).rowcount:
+                its_keys = update(API_KEYS).where(KEYS.workspace_id == workspace_id, KEYS.revoked_at.is_(None))
+                connection.execute(its_keys.values(revoked_at=at))
             found = connection.execute(select(WORKSPACES).where(this)).one_or_none()
             return None if found is None else _record(WorkspaceRecord, found._mapping)
 

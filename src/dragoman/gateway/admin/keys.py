@@ -167,7 +167,7 @@ async def _update(asking: Asking, record: KeyRecord, changes: KeyChanges) -> Key
         raise _unfit(error) from error
     if changed is None:
         raise _no_key(record.id)
-    if changed.revoked_at is not None and changes.status in ("active", "inactive"):
+    if changed.status(asking.now) == "archived" and changes.status in ("active", "inactive"):
         raise InvalidRequest(f"status: API key {record.id} is archived, and stays so")
     return changed
 

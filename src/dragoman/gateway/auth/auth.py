@@ -257,10 +257,11 @@ class Auth:
         found = record if is_new else await self._store.keys.find(record.hash)
         if found is None:
             raise StoreError("a key that was there a moment ago is gone from the store")
-        if found.revoked_at is not None:
+        ended_at = found.revoked_at or found.workspace_archived_at
+        if ended_at is not None:
             raise ConfigError(
                 f"DRAGOMAN_API_KEY is the key {found.id}, which was revoked on "
-                f"{found.revoked_at:%Y-%m-%d} and stays so: set another one, or unset it"
+                f"{ended_at:%Y-%m-%d} and stays so: set another one, or unset it"
             )
         return found
 
@@ -506,6 +507,6 @@ def _left_s(record: KeyRecord, digest: bytes, now: datetime) -> float:
         if not hmac.compare_digest(record.previous_hash or b"", digest) or record.previous_until is None:
             return 0.0
         ends.append(record.previous_until)
-    if record.status(now) != "active" or record.workspace_archived_at is not None:
+    if record.status(now) != "active":
         return 0.0
     return min(((end - now).total_seconds() for end in ends), default=math.inf)
