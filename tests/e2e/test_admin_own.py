@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 from administering import Administered
+from msgspec.structs import replace
 
 from dragoman.errors import StoreError
-from dragoman.gateway.config.limits import LimitsConfig
+from dragoman.gateway.config.limits import LimitsConfig, TierConfig
 from dragoman.store.ledger import LedgerRow
+from dragoman.store.organization import SettingRecord
 
 MODELS = {"anthropic-version": "2023-06-01"}
 
@@ -229,6 +231,47 @@ async def test_a_tier_is_put_used_and_deleted(admin: Administered) -> None:
     assert (await asked(admin, "GET", "limits"))["organization"] is None
     assert await asked(admin, "DELETE", "tiers/small") == {"name": "small", "type": "tier_deleted"}
     await asked(admin, "DELETE", "tiers/small", status=404)
+
+
+async def test_a_tier_that_keys_or_workspaces_are_in_stays(admin: Administered) -> None:
+    """Who is in it is named, and archived ones are not."""
+    await asked(admin, "PUT", "tiers/small", {"rpm": 3})
+    keys = [(await asked(admin, "POST", "keys", {"name": "ci", "tier": "small"}))["id"] for _ in range(12)]
+    said = await asked(admin, "DELETE", "tiers/small", status=400)
+    assert said.startswith("Tier small is in use by apikey_")
+    assert said.endswith(" and 2 more. Put them into another one first.")
+    for key_id in keys:
+        await asked(admin, "DELETE", f"keys/{key_id}")
+    workspace = (await admin.ask("POST", "/v1/organizations/workspaces", json={"name": "one"})).json()["id"]
+    await asked(admin, "PUT", f"limits/workspaces/{workspace}", {"tier": "small"})
+    said = await asked(admin, "DELETE", "tiers/small", status=400)
+    assert said == f"Tier small is in use by {workspace}. Put them into another one first."
+    await asked(admin, "PUT", f"limits/workspaces/{workspace}", {"tier": None})
+    await asked(admin, "DELETE", "tiers/small")
+
+
+async def test_a_tier_that_another_process_has_just_deleted_is_known_to_be_gone(admin: Administered) -> None:
+    """And one that it has just made is there."""
+    await asked(admin, "PUT", "tiers/small", {"rpm": 3})
+    store = admin.gateway.store.organization
+    await store.delete_setting("tier", "small")
+    assert "no tier 'small'" in await asked(admin, "POST", "keys", {"name": "ci", "tier": "small"}, status=400)
+    await store.put_setting(SettingRecord(kind="tier", name="big", value='{"rpm": 9}', updated_at=datetime.now(UTC)))
+    key = await asked(admin, "POST", "keys", {"name": "ci", "tier": "big"})
+    assert key["id"] in await asked(admin, "DELETE", "tiers/big", status=400)
+
+
+async def test_a_tier_that_the_file_has_too_is_the_files_again(admin: Administered) -> None:
+    """Though somebody is in it: they stay in the file's."""
+    of_file = TierConfig(name="small", origin="dragoman.toml", rpm=5)
+    await asked(admin, "PUT", "tiers/small", {"rpm": 3})
+    policies = admin.gateway.policies
+    policies._configured = replace(policies._configured, tiers={**policies._configured.tiers, "small": of_file})
+    key = await asked(admin, "POST", "keys", {"name": "ci", "tier": "small"})
+    await asked(admin, "DELETE", "tiers/small")
+    listed = {each["name"]: each for each in (await asked(admin, "GET", "tiers"))["data"]}
+    assert (listed["small"]["origin"], listed["small"]["rpm"]) == ("file", 5)
+    assert (await asked(admin, "GET", f"keys/{key['id']}"))["tier"] == "small"
 
 
 async def test_tiers_that_are_not_set_here_stay(admin: Administered) -> None:

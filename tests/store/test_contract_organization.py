@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from dragoman.errors import StoreError
+from dragoman.store.keys import KeyChanges, KeyRecord
 from dragoman.store.organization import (
     InviteRecord,
     MemberRecord,
@@ -344,6 +345,32 @@ async def test_a_setting_takes_the_place_of_the_one_before(store: SQLOrganizatio
     assert await store.delete_setting("assignment", "organization")
     assert not await store.delete_setting("assignment", "organization")
     assert await store.settings() == [changed]
+
+
+async def test_a_tier_that_somebody_is_in_stays(sql_store: SQLStore) -> None:
+    """Who that is, is told; who is archived is not in it any more."""
+    store = sql_store.organization
+    gold = SettingRecord(kind="tier", name="gold", value="{}", updated_at=NOON)
+    given = SettingRecord(kind="assignment", name="default_workspace", value='"gold"', updated_at=NOON)
+    for setting in (gold, given, msgspec.structs.replace(gold, name="gol_")):
+        await store.put_setting(setting)
+    for number, tier in enumerate(("gold", None, "gold")):
+        await store.add_workspace(workspace(number, tier=tier))
+    for number in range(4):
+        key = KeyRecord(id=f"apikey_{number}", name="k", hash=bytes([number]), hint="", created_at=NOON, tier="gold")
+        await sql_store.keys.add(msgspec.structs.replace(key, workspace_id="wrkspc_2" if number == 3 else None))
+    await store.archive_workspace("wrkspc_2", NOON)
+    keys = ["apikey_0", "apikey_1", "apikey_2"]
+    assert await store.delete_tier("gold") == (["default workspace", "wrkspc_0", *keys], 0)
+    assert await store.delete_tier("gold", told=2) == (["default workspace", "wrkspc_0"], 3)
+    await store.delete_setting("assignment", "default_workspace")
+    await store.archive_workspace("wrkspc_0", NOON)
+    assert await store.delete_tier("gold", told=1) == (keys[:1], 2)
+    for key_id in keys:
+        await sql_store.keys.update(key_id, KeyChanges(tier="gol_"), NOON)
+    assert await store.delete_tier("gold") is None
+    assert [each.name for each in await store.settings()] == ["gol_"]
+    assert await store.delete_tier("gold") is None
 
 
 async def test_a_setting_put_by_four_at_once_is_there_once(stores: list[SQLOrganization]) -> None:

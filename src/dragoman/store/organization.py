@@ -5,7 +5,7 @@ Times are aware and UTC. Nothing is deleted that a ledger row, a key or another 
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -15,6 +15,7 @@ __all__ = [
     "MemberRecord",
     "OrganizationStore",
     "SettingRecord",
+    "TierUse",
     "WorkspaceMemberRecord",
     "WorkspaceRecord",
 ]
@@ -68,6 +69,13 @@ class SettingRecord(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     value: str  # JSON
     updated_at: datetime
+
+
+class TierUse(NamedTuple):
+    """Who is in a tier: keys, workspaces, and "organization" or "default workspace"."""
+
+    users: Sequence[str]  # the first of them
+    others: int  # how many more there are
 
 
 class OrganizationStore(Protocol):
@@ -192,3 +200,7 @@ class OrganizationStore(Protocol):
 
     async def delete_setting(self, kind: str, name: str) -> bool:
         """False when there is none."""
+
+    async def delete_tier(self, name: str, *, told: int = 10) -> TierUse | None:
+        """Delete the setting of a tier, unless somebody is in it: look and delete in one step. Archived keys and
+        workspaces do not count. None when it is deleted, or is not there; `told`: how many users are named."""

@@ -1,6 +1,6 @@
 """The organization in a SQL database. A method is one transaction."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
@@ -30,6 +30,7 @@ from .organization import (
     MemberRecord,
     OrganizationStore,
     SettingRecord,
+    TierUse,
     WorkspaceMemberRecord,
     WorkspaceRecord,
 )
@@ -287,6 +288,21 @@ class SQLOrganization(OrganizationStore):
 
         return await self._run(remove)
 
+    async def delete_tier(self, name: str, *, told: int = 10) -> TierUse | None:
+        def remove(connection: Connection) -> TierUse | None:
+            alone(connection, "settings")
+            users: list[str] = []
+            others = 0
+            for ids in _in_tier(name):
+                users += connection.scalars(ids.order_by(ids.selected_columns[0]).limit(told - len(users)))
+                others += connection.execute(select(func.count()).select_from(ids.subquery())).scalar_one()
+            if users:
+                return TierUse(users, others - len(users))
+            connection.execute(delete(SETTINGS).where(_is_setting("tier", name)))
+            return None
+
+        return await self._run(remove)
+
     async def _page(
         self,
         kind: type[T],
@@ -355,6 +371,17 @@ def _is_in(workspace_id: str, member_id: str) -> ColumnElement[bool]:
 
 def _is_setting(kind: str, name: str) -> ColumnElement[bool]:
     return and_(SETTINGS.c.kind == kind, SETTINGS.c.name == name)
+
+
+def _in_tier(name: str) -> Iterator[Select[Any]]:
+    """Who is in a tier: by what stands at keys and workspaces that work, and by assignments."""
+    assigned = and_(SETTINGS.c.kind == "assignment", SETTINGS.c.value == msgspec.json.encode(name).decode())
+    yield select(func.replace(SETTINGS.c.name, "_", " ")).where(assigned)
+    yield select(WORKSPACES.c.id).where(WORKSPACES.c.tier == name, WORKSPACES.c.archived_at.is_(None))
+    archived = select(WORKSPACES.c.id).where(
+        WORKSPACES.c.archived_at.is_not(None), WORKSPACES.c.id == KEYS.workspace_id
+    )
+    yield select(KEYS.id).where(KEYS.tier == name, KEYS.revoked_at.is_(None), ~archived.exists())
 
 
 def _is(status: InviteStatus, now: datetime) -> ColumnElement[bool]:

@@ -15,7 +15,7 @@ from dragoman.gateway.config.limits import EVERY, GroupConfig, TierConfig
 from dragoman.gateway.limits.model_groups import OTHER, Group, ModelGroups
 from dragoman.gateway.limits.policies import ORIGIN
 from dragoman.store.keys import KeyChanges
-from dragoman.store.organization import SettingRecord, WorkspaceRecord
+from dragoman.store.organization import SettingRecord, TierUse, WorkspaceRecord
 from dragoman.wire.schema import check
 
 from .asking import Asking
@@ -222,20 +222,29 @@ async def put_tier(asking: Asking) -> Tier:
 
 
 async def delete_tier(asking: Asking) -> TierDeleted:
-    """Raises InvalidRequest for one that somebody is in by what was set here or by the file."""
+    """Raises InvalidRequest for one that somebody is in. One that the file has too is the file's again."""
     name = asking.ids["name"]
+    await asking.gateway.policies.refresh()  # to what other processes have set
     if name not in asking.gateway.limits.config.tiers:
         raise NotFound(f"Tier {name[:100]} not found.")
     _must_be_ours(asking, name)
-    if any(tier == name for _, tier in asking.gateway.limits.config.named()):
-        raise InvalidRequest(f"Tier {name} is in use. Put those who are in it into another one first.")
-    await asking.gateway.store.organization.delete_setting("tier", name)
+    store = asking.gateway.store.organization
+    if asking.gateway.policies.is_configured(name):
+        await store.delete_setting("tier", name)
+    elif (use := await store.delete_tier(name)) is not None:
+        raise InvalidRequest(f"Tier {name} is in use by {_users(use)}. Put them into another one first.")
     await asking.gateway.policies.refresh()
     return TierDeleted(name=name)
 
 
+def _users(use: TierUse) -> str:
+    named = ", ".join(use.users)
+    return f"{named} and {use.others} more" if use.others else named
+
+
 async def must_know_tier(asking: Asking, name: str) -> None:
     """Raises InvalidRequest."""
+    await asking.gateway.policies.refresh()  # another process may have made or deleted it a moment ago
     known = asking.gateway.limits.config.tiers
     if name not in known:
         raise InvalidRequest(f"tier: there is no tier {name[:100]!r}. There are {', '.join(known)}")

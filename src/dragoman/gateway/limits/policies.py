@@ -55,6 +55,10 @@ class Policies:
             refreshing.cancel()
             await asyncio.gather(refreshing, return_exceptions=True)
 
+    def is_configured(self, tier: str) -> bool:
+        """By the file, or built in: whatever was set besides."""
+        return tier in self._configured.tiers
+
     async def refresh(self) -> None:
         """Read what is set now; nothing is done when it is what it was. Raises StoreError."""
         records = [each for each in await self._store.settings() if each.kind in ("tier", "assignment")]
