@@ -126,9 +126,9 @@ async def test_a_rotated_key_works_on_for_its_overlap(admin: Administered) -> No
     [
         ({}, "name: Field required"),
         ({"name": ""}, "name: String should have at least 1 character"),
-        ({"name": "x" * 201}, "name: String should have at most 200 characters"),
+        ({"name": "x" * 501}, "name: String should have at most 500 characters"),
         ({"name": 5}, "name: Input should be a valid string"),
-        ({"name": "a\nb"}, "name: a key's name takes"),
+        ({"name": "a\nb"}, "name: String should have printable characters only, and no line ends"),
         ({"name": "x", "colour": "red"}, "colour: Extra inputs are not permitted"),
         ({"name": "x", "role": "king"}, "role: Input should be 'owner', 'admin', 'developer', 'billing' or 'reader'"),
         ({"name": "x", "expires_at": "tomorrow"}, "expires_at: Input should be a valid datetime"),

@@ -148,4 +148,5 @@ async def test_a_key_of_one_workspace_makes_keys_for_it(admin: Administered, wor
             body = {"name": "n", "workspace_id": elsewhere}
             reply = await admin.ask("POST", path, workspace_id=second, json=body)
             assert reply.status_code == 400, (elsewhere, path)
-            assert reply.json()["error"]["message"].startswith("workspace_id: ")
+            said = f"workspace_id: this admin key is bound to workspace {second}, and its keys are of that one"
+            assert reply.json()["error"]["message"] == said

@@ -15,6 +15,7 @@ from dragoman.errors import ApiError, InvalidRequest, PermissionDenied, StoreErr
 from dragoman.gateway.admin.asking import Asking, Work
 from dragoman.gateway.admin.query import read_query
 from dragoman.gateway.admin.roles import MAY, OF_ONE_WORKSPACE
+from dragoman.gateway.admin.texts import must_be_fit
 from dragoman.gateway.auth.auth import Principal
 from dragoman.gateway.pipeline import identify_admin
 from dragoman.gateway.reply import Reply, error_answer
@@ -133,4 +134,5 @@ def _body(endpoint: Endpoint, body: bytes) -> tuple[Wire | None, frozenset[str]]
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise InvalidRequest(NOT_JSON) from None
     check(endpoint.body, value)
+    must_be_fit(value)
     return read(endpoint.body, value), frozenset(value)

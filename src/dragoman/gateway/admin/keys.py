@@ -222,11 +222,15 @@ def _names_that_count(asking: Asking) -> set[str]:
 
 async def _must_see_workspace(asking: Asking, workspace_id: str | None) -> None:
     """A key may be put where the asking one sees it, and where it works."""
+    if not asking.sees(workspace_id):
+        raise InvalidRequest(
+            f"workspace_id: this admin key is bound to workspace {asking.bound_to}, and its keys are of that one"
+        )
     found: Any = True
     if workspace_id is not None and workspace_id != asking.default_workspace_id:
         found = await asking.gateway.store.organization.find_workspace(workspace_id)
-    if found is None or not asking.sees(workspace_id):
-        raise InvalidRequest(f"workspace_id: no workspace has the id {(workspace_id or 'null')[:100]!r}")
+    if found is None:
+        raise InvalidRequest(f"workspace_id: no workspace has the id {(workspace_id or '')[:100]!r}")
     if found is not True and found.archived_at is not None:
         raise InvalidRequest(f"workspace_id: workspace {workspace_id} is archived")
 

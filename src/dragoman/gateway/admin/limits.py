@@ -206,7 +206,7 @@ async def put_tier(asking: Asking) -> Tier:
     """Make a tier, or put another in the place of one that was made here. Raises InvalidRequest."""
     name, body = asking.ids["name"], asking.body
     _must_be_ours(asking, name)
-    if not 0 < len(name) <= 200 or not name.isprintable():
+    if not 0 < len(name) <= 200 or not name.isprintable() or not name.strip():
         raise InvalidRequest("name: takes 1 to 200 printable characters")
     groups = {model: _group_config(model, limits) for model, limits in (body.groups or {}).items()}
     tier = TierConfig(name=name, origin=ORIGIN, groups=groups, **{each: getattr(body, each) for each in NUMBERS})

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from dragoman.wire.codec import Wire
 
-from .types import Email, KeyStatus, Name, PageQuery
+from .types import Email, KeyName, KeyStatus, Name, PageQuery
 from .usage_types import RequestReply
 
 __all__ = [
@@ -101,7 +101,7 @@ class KeyCreate(Wire, frozen=True, kw_only=True):
     """`expires_at`: RFC 3339. `models`: patterns of names. `addresses`: networks. `cache_s`: seconds for which
     replies are given again to the very same request. `role`: makes an admin key."""
 
-    name: Name
+    name: KeyName
     workspace_id: str | None = None
     expires_at: str | None = None
     models: list[str] | None = None
@@ -117,7 +117,7 @@ class KeyCreate(Wire, frozen=True, kw_only=True):
 class KeyUpdate(Wire, frozen=True, kw_only=True):
     """What is not given stays; null takes a bound away."""
 
-    name: Name | None = None
+    name: KeyName | None = None
     status: Literal["active", "inactive", "archived"] | None = None
     workspace_id: str | None = None
     expires_at: str | None = None

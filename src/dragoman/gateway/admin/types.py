@@ -60,6 +60,7 @@ __all__ = [
 T = TypeVar("T")
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
+KeyName = Annotated[str, Meta(min_length=1, max_length=500)]
 Email = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
 Color = Annotated[str, Meta(pattern=r"^#[0-9A-Fa-f]{6}$")]
 Limit = Annotated[int, Meta(ge=1, le=1000)]
@@ -142,7 +143,7 @@ class APIKeyOfOld(Struct, frozen=True, kw_only=True):
 
 
 class APIKeyUpdate(Wire, frozen=True, kw_only=True):
-    name: Name | None = None
+    name: KeyName | None = None
     status: Literal["active", "inactive", "archived"] | None = None
 
 

@@ -19,7 +19,8 @@ __all__ = ["ROLES", "checked_changes", "checked_name", "checked_role", "encode_t
 
 ROLES: Final = ("owner", "admin", "developer", "billing", "reader")  # of admin keys
 STATUSES: Final = ("active", "inactive", "archived")  # that a key may be given
-NAME_LIMIT_CHARS = 200
+NAME_LIMIT_CHARS = 500  # as at the API
+WORD_LIMIT_CHARS = 200
 PATTERNS_LIMIT = 100
 PATTERN_LIMIT_CHARS = 256
 NETWORKS_LIMIT = 100
@@ -114,8 +115,8 @@ def _moment(moment: datetime | None) -> datetime | None:
 
 def _word(field: str) -> Callable[[str | None], str | None]:
     def checked(value: str | None) -> str | None:
-        if value is not None and (not 0 < len(value) <= NAME_LIMIT_CHARS or not value.isprintable()):
-            raise ConfigError(f"{field}: takes 1 to {NAME_LIMIT_CHARS} printable characters")
+        if value is not None and (not 0 < len(value) <= WORD_LIMIT_CHARS or not value.isprintable()):
+            raise ConfigError(f"{field}: takes 1 to {WORD_LIMIT_CHARS} printable characters")
         return value
 
     return checked

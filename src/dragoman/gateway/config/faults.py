@@ -41,7 +41,7 @@ _OF_SOME: Final = frozenset().union(*_TAKES.values())
 CALLERS: Final = frozenset({"model", "key"})  # which requests are meant: a header is about its own
 KIND_NAMES: Final = (*ERROR_KINDS, *(kind for kind in _TAKES if kind not in ERROR_KINDS))
 
-_KEY_NAME_LIMIT = 200  # characters, as where keys are made
+_KEY_NAME_LIMIT = 500  # characters, as where keys are made
 _PATTERN = re.compile(r"[!-~]{1,256}")
 _MODEL_LIMIT = 256
 _STAND_S = 3600  # the longest that may be asked for
