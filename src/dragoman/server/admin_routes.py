@@ -154,7 +154,7 @@ _CLASSIC: Sequence[Endpoint] = (
 
 _OWN: Sequence[Endpoint] = (
     Endpoint(
-        method="GET", path=f"{OWN}/openapi.json", summary="This document; needs no key", handler=show_document,
+        method="GET", path=f"{OWN}/openapi.json", summary="The OpenAPI document; needs no key", handler=show_document,
         reply=dict[str, Any], access="open",
     ),
     _get(
