@@ -5,6 +5,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from typer.testing import CliRunner, Result
 
 from dragoman.cli.commands import app
 from dragoman.errors import ConfigError
+from dragoman.store.keys import KeyRecord
 from dragoman.store.ledger import LedgerRow
 from dragoman.store.sql import SQLStore
 
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
 START = 1_793_491_200  # 2026-11-01, UTC
 SINCE = ("usage", "--since", "2026-11-01", "--until", "2026-11-08")
 
@@ -113,6 +116,73 @@ def test_usage_by_model_with_exact_costs() -> None:
         "unpriced": 0,
     }
     assert (second["model"], second["requests"], second["cost_usd"], second["unpriced"]) == ("=cmd()", 2, None, 1)
+
+
+def keys(*tags: dict[str, str] | None) -> None:
+    """apikey_a, apikey_b and so on, with these tags."""
+
+    async def add() -> None:
+        store = SQLStore("sqlite:///dragoman.db")
+        await store.open()
+        for number, its in enumerate(tags):
+            letter = "abc"[number]
+            await store.keys.add(
+                KeyRecord(id=f"apikey_{letter}", name="k", hash=letter.encode(), hint="", created_at=NOW, tags=its)
+            )
+        await store.close()
+
+    asyncio.run(add())
+
+
+@pytest.mark.usefixtures("filled")
+def test_usage_by_the_tags_that_keys_have_now() -> None:
+    """A key that is not there, or has no such tag, is in a group of its own; nothing is lost of the sums."""
+    keys({"team": "search"}, {"team": "ads", "a,b": '"x",\ny'})
+    fill([row(9, 86_400, key_id="apikey_gone", cost_nano=7)])
+    assert [(each["tag:team"], each["requests"]) for each in rows_of("--by", "tag:team")] == [
+        ("search", 4),
+        ("", 1),
+        ("ads", 1),
+    ]
+    by_day = [(each["day"], each["tag:team"], each["key_id"], each["requests"])
+              for each in rows_of("--by", "day,tag:team,key")]  # fmt: skip
+    assert by_day == [
+        ("2026-11-01", "ads", "apikey_b", 1),
+        ("2026-11-01", "search", "apikey_a", 1),
+        ("2026-11-02", "", "apikey_gone", 1),
+        ("2026-11-02", "search", "apikey_a", 3),
+    ]
+    assert [each["requests"] for each in rows_of("--by", '"tag:a,b"')] == [5, 1]
+    assert sum(each["requests"] for each in rows_of("--by", "tag:none,model")) == 6
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize(
+    ("tags", "requests"),
+    [
+        (["team=search"], 4),
+        (["team=search", "team=ads"], 5),
+        (["team=search", "env=ci"], 0),
+        (["team=ads", "env=ci"], 1),
+        (["env="], 5),
+        (["env=", "team="], 1),
+        (["team=nobody"], 0),
+    ],
+    ids=str,
+)
+def test_usage_of_keys_with_a_tag(tags: list[str], requests: int) -> None:
+    keys({"team": "search"}, {"team": "ads", "env": "ci"})
+    fill([row(9, 86_400, key_id="apikey_gone", cost_nano=7)])
+    for by in ("model", "tag:team", "hour,key", ""):
+        found = rows_of("--by", by, *(text for tag in tags for text in ("--tag", tag)))
+        assert sum(each["requests"] for each in found) == requests
+
+
+def test_what_is_no_tag_is_refused() -> None:
+    for by in ("tag:", "tag", "tags:team", '"a', "day\nkey"):
+        assert refusal(*SINCE, "--by", by).startswith("--by: ")
+    for tag in ("team", "=a", ""):
+        assert refusal(*SINCE, "--tag", tag).startswith("--tag: ")
 
 
 @pytest.mark.usefixtures("filled")

@@ -1,6 +1,6 @@
 """The smallest Store there can be: what the shared suite says, without a database."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -35,6 +35,12 @@ class MemoryKeys(KeyStore):
 
     async def named(self, id_or_hint: str, key_hash: bytes) -> Sequence[KeyRecord]:
         return [key for key in await self.list() if id_or_hint in (key.id, key.hint) or key.hash == key_hash]
+
+    async def tags(
+        self, key_ids: Collection[str], *, workspace_id: str | None = None
+    ) -> Mapping[str, Mapping[str, str]]:
+        seen = [key for key in await self.list() if workspace_id in (None, key.workspace_id)]
+        return {key.id: key.tags for key in seen if key.id in key_ids and key.tags}
 
     async def list(self) -> Sequence[KeyRecord]:
         return sorted(self._opened().values(), key=_place, reverse=True)

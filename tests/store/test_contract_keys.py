@@ -224,6 +224,21 @@ async def test_pages_hold_what_was_asked_for(store: Store) -> None:
     assert ids(await store.keys.page(1, now=NOON, where=KeyFilter(status="inactive"), before=keys[1])) == [5]
 
 
+async def test_tags_are_told_of_the_keys_that_are_asked_for(store: Store) -> None:
+    keys = [
+        record(0),
+        record(1, tags={"team": "a"}, workspace_id="wrkspc_1"),
+        record(2, tags={"team": "b", "\u00e9": "x,y"}, revoked_at=NOON),
+        record(3, tags={"team": "c"}),
+    ]
+    for key in keys:
+        await store.keys.add(key)
+    asked = {*(key.id for key in keys[:3]), "", "apikey_none", "a\0b\ud800c", *(f"apikey_x{n}" for n in range(2500))}
+    assert await store.keys.tags(asked) == {keys[1].id: keys[1].tags, keys[2].id: keys[2].tags}
+    assert await store.keys.tags(asked, workspace_id="wrkspc_1") == {keys[1].id: keys[1].tags}
+    assert await store.keys.tags(()) == {}
+
+
 # What SQL adds
 
 

@@ -43,6 +43,7 @@ BY: Final = {
     "speed": "speed",
     "context_window": "context_window",
 }
+TAG: Final = "tag:"  # before the name of one, in --by
 TIMES: Final = ("day", "hour")
 COUNTS: Final = (
     "requests",
@@ -80,8 +81,15 @@ def usage(
     ],
     until: Until = None,
     by: Annotated[
-        str, typer.Option("--by", metavar="NAMES", help=f"What to split the sums by, with commas: {', '.join(BY)}.")
+        str,
+        typer.Option(
+            "--by", metavar="NAMES", help=f"What to split the sums by, with commas: {', '.join(BY)}, tag:NAME of keys."
+        ),
     ] = "model",
+    tags: Annotated[
+        list[str] | None,
+        option("--tag", "NAME=VALUE", "Of keys with this tag only, or with NAME= of those without. Several times too."),
+    ] = None,
     form: Annotated[Format, typer.Option("--format", help="How to write them.")] = Format.table,
     output: Annotated[
         Path | None, option("--output", "FILE", "Write to this file. Default: standard output, not for parquet.")
@@ -93,18 +101,18 @@ def usage(
 
     The sums are kept by the hour, so a time within an hour counts for the whole of it. Costs are in USD, exact, by the
     prices of the day of each request. A request whose price nobody knew is in the column "unpriced" and not in the
-    cost, which stays empty where it is so with all of them.
+    cost, which stays empty where it is so with all of them. Tags are those that the keys have now.
     """
-    names = _dimensions(by)
+    names, wanted = _dimensions(by), _wanted(tags or ())
     _check_output(form, output)
     settings = with_database(config, database)
     start, end = _span(since, until)
     if absent_database(settings):
         sums: Sequence[UsageSum] = ()
     else:
-        sums = _with_store(settings.server.database, lambda store: _sums(store, names, start, end))
+        sums = _with_store(settings.server.database, lambda store: _sums(store, names, wanted, start, end))
     rows = _rows(names, sums)
-    _write(rows, [BY[name] for name in names], form, output)
+    _write(rows, [BY.get(name, name) for name in names], form, output)
     if unpriced := sum(each.unpriced for each in sums):
         typer.echo(
             f"Not in the cost: {unpriced:,} request{'s' if unpriced > 1 else ''} at a cost that is not known: "
@@ -163,15 +171,18 @@ def _with_store(url: str, work: "Callable[[SQLStore], Awaitable[T]]") -> T:
     return asyncio.run(run())
 
 
-async def _sums(store: "SQLStore", names: Sequence[str], start: int, end: int) -> "Sequence[UsageSum]":
+async def _sums(
+    store: "SQLStore", names: Sequence[str], tags: Mapping[str, Sequence[str]], start: int, end: int
+) -> "Sequence[UsageSum]":
     """By the day where days are whole: there are fewer of them."""
+    from dragoman.gateway.admin.usage_tags import sums_by_tags
     from dragoman.store.usage import DAY_S, HOUR_S
 
     is_whole_days = start % DAY_S == 0 and (end % DAY_S == 0 or end > datetime.now(UTC).timestamp())
     width = DAY_S if is_whole_days and "hour" not in names else HOUR_S
-    by = [BY[name] for name in names if name not in TIMES]
+    by = [BY.get(name, name) for name in names if name not in TIMES]
     in_buckets = any(name in TIMES for name in names)
-    return await store.usage.sums(width_s=width, start=start, end=end, by=by, in_buckets=in_buckets)
+    return await sums_by_tags(store, by=by, wanted=tags, width_s=width, start=start, end=end, in_buckets=in_buckets)
 
 
 async def _pages(store: "SQLStore", wanted: "RequestFilter", limit: int) -> "list[LedgerRow]":
@@ -186,11 +197,27 @@ async def _pages(store: "SQLStore", wanted: "RequestFilter", limit: int) -> "lis
 
 
 def _dimensions(by: str) -> list[str]:
-    names = list(dict.fromkeys(name.strip() for name in by.split(",") if name.strip()))
+    """A name with a comma in it, of a tag, stands in quotation marks: 'day,"tag:a,b"'."""
+    try:
+        given = next(csv.reader([by], skipinitialspace=True), [])
+    except csv.Error as error:
+        raise ConfigError(f"--by: {error}") from None
+    names = list(dict.fromkeys(name.strip() for name in given if name.strip()))
     for name in names:
-        if name not in BY:
-            raise ConfigError(f"--by: {name!r} is none. Choose of: {', '.join(BY)}.")
+        if name not in BY and not (name.startswith(TAG) and name != TAG):
+            raise ConfigError(f"--by: {name!r} is none. Choose of: {', '.join(BY)}, {TAG}NAME.")
     return names
+
+
+def _wanted(tags: Sequence[str]) -> dict[str, list[str]]:
+    """The values of each tag of which a key is to have one; an empty one: to have none."""
+    wanted: dict[str, list[str]] = {}
+    for text in tags:
+        name, has_value, value = text.partition("=")
+        if not name or not has_value:
+            raise ConfigError(f"--tag: {text!r} is no NAME=VALUE, nor NAME= for keys without it.")
+        wanted.setdefault(name, []).append(value)
+    return wanted
 
 
 def _span(since: str, until: str | None) -> tuple[int, int]:
@@ -249,14 +276,14 @@ def _filter(
 
 def _rows(names: Sequence[str], sums: "Sequence[UsageSum]") -> list[Row]:
     """Sums of the same group and time are one row; by time, or the dearest first where there is none."""
-    columns = [BY[name] for name in names if name not in TIMES]
+    columns = [BY.get(name, name) for name in names if name not in TIMES]
     merged: dict[tuple[Any, ...], Row] = {}
     for each in sums:
         values = dict(zip(columns, each.group, strict=True))
-        key = tuple(_of_time(name, each.start) if name in TIMES else values[BY[name]] for name in names)
+        key = tuple(_of_time(name, each.start) if name in TIMES else values[BY.get(name, name)] for name in names)
         row = merged.get(key)
         if row is None:
-            row = merged[key] = dict(zip([BY[name] for name in names], key, strict=True))
+            row = merged[key] = dict(zip([BY.get(name, name) for name in names], key, strict=True))
             row.update(dict.fromkeys([*COUNTS, "cost_nano", "unpriced"], 0))
         for count in (*COUNTS, "cost_nano", "unpriced"):
             row[count] += getattr(each, count)

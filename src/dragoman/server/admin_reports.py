@@ -26,13 +26,13 @@ READ_CONTENTS = frozenset({"owner", "admin"})  # roles
 async def usage_report(incoming: Incoming) -> Reply:
     """GET /v1/organizations/usage_report/messages (ADM-9, ADM-10)."""
     query, of_whom, _ = await _asked(incoming)
-    return _reply(incoming, await report_usage(incoming.gateway.store.usage, query, **of_whom))
+    return _reply(incoming, await report_usage(incoming.gateway.store, query, **of_whom))
 
 
 async def cost_report(incoming: Incoming) -> Reply:
     """GET /v1/organizations/cost_report (ADM-11)."""
     query, of_whom, _ = await _asked(incoming)
-    return _reply(incoming, await report_costs(incoming.gateway.store.usage, query, **of_whom))
+    return _reply(incoming, await report_costs(incoming.gateway.store, query, **of_whom))
 
 
 async def list_requests(incoming: Incoming) -> Reply:

@@ -1,6 +1,6 @@
 """API keys as they are stored."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -99,6 +99,11 @@ class KeyStore(Protocol):
 
     async def named(self, id_or_hint: str, key_hash: bytes) -> Sequence[KeyRecord]:
         """The keys with this id, hint or hash, newest first. Looks through all of them."""
+
+    async def tags(
+        self, key_ids: Collection[str], *, workspace_id: str | None = None
+    ) -> Mapping[str, Mapping[str, str]]:
+        """The tags of those of these keys that have some, by their ids; if a workspace is given, of its keys only."""
 
     async def list(self) -> Sequence[KeyRecord]:
         """All keys, revoked ones too, newest first."""

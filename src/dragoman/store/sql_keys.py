@@ -1,6 +1,6 @@
 """The KeyStore in a SQL database. A method is one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -32,6 +32,7 @@ from .tables import API_KEYS, WORKSPACES
 __all__ = ["SQLKeys"]
 
 JSON = ("models", "addresses", "tags")  # fields that are kept as JSON
+IDS_AT_ONCE = 1000  # in one statement: databases take a few ten thousand values
 OF_WORKSPACE = ("workspace_tier", "workspace_archived_at")  # fields that are kept elsewhere
 KEYS = API_KEYS.c
 WITH_WORKSPACE = API_KEYS.outerjoin(WORKSPACES, WORKSPACES.c.id == KEYS.workspace_id)
@@ -92,6 +93,21 @@ class SQLKeys(KeyStore):
     async def named(self, id_or_hint: str, key_hash: bytes) -> Sequence[KeyRecord]:
         is_meant = or_(KEYS.id == id_or_hint, KEYS.hint == id_or_hint, KEYS.hash == key_hash)
         return await self._newest_first(WHOLE.where(is_meant))
+
+    async def tags(
+        self, key_ids: Collection[str], *, workspace_id: str | None = None
+    ) -> Mapping[str, Mapping[str, str]]:
+        ids = sorted(key_ids)
+        wanted = select(KEYS.id, KEYS.tags).where(KEYS.tags.is_not(None))
+        if workspace_id is not None:
+            wanted = wanted.where(KEYS.workspace_id == workspace_id)
+
+        def read(connection: Connection) -> Mapping[str, Mapping[str, str]]:
+            parts = [ids[start : start + IDS_AT_ONCE] for start in range(0, len(ids), IDS_AT_ONCE)]
+            rows = (row for part in parts for row in connection.execute(wanted.where(KEYS.id.in_(part))))
+            return {row.id: msgspec.json.decode(row.tags) for row in rows}
+
+        return await self._run(read)
 
     async def list(self) -> Sequence[KeyRecord]:
         return await self._newest_first(WHOLE)

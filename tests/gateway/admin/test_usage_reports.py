@@ -68,16 +68,12 @@ async def store() -> AsyncIterator[SQLStore]:
 
 
 async def usage(store: SQLStore, *, bound_to: str | None = None, **query: Any) -> dict[str, Any]:
-    report = await usage_report(
-        store.usage, _query(query), default_workspace_id=DEFAULT, bound_to=bound_to, now=lambda: NOW
-    )
+    report = await usage_report(store, _query(query), default_workspace_id=DEFAULT, bound_to=bound_to, now=lambda: NOW)
     return dict(msgspec.to_builtins(report))
 
 
 async def costs(store: SQLStore, *, bound_to: str | None = None, **query: Any) -> dict[str, Any]:
-    report = await cost_report(
-        store.usage, _query(query), default_workspace_id=DEFAULT, bound_to=bound_to, now=lambda: NOW
-    )
+    report = await cost_report(store, _query(query), default_workspace_id=DEFAULT, bound_to=bound_to, now=lambda: NOW)
     return dict(msgspec.to_builtins(report))
 
 
@@ -121,7 +117,7 @@ async def test_an_item_has_the_api_s_fields_and_null_for_what_was_not_grouped_by
             "server_tool_use": {"web_search_requests": 2},
             **dict.fromkeys(
                 ["account_id", "api_key_id", "context_window", "inference_geo", "model", "service_account_id",
-                 "service_tier", "speed", "workspace_id", "answered_model", "provider"]
+                 "service_tier", "speed", "workspace_id", "answered_model", "provider", "tags"]
             ),
         }
     ]  # fmt: skip
@@ -311,7 +307,7 @@ async def test_costs_are_exact_in_cents(store: SQLStore) -> None:
         "unpriced_requests": 0,
         **dict.fromkeys(
             ["context_window", "cost_type", "description", "inference_geo", "model", "service_tier", "token_type",
-             "workspace_id"]
+             "workspace_id", "tags"]
         ),
     }  # fmt: skip
 
@@ -343,7 +339,7 @@ async def test_costs_are_told_by_the_day_only(store: SQLStore) -> None:
     assert refusal(refused) == "bucket_width: Input should be '1d'"
     with pytest.raises(InvalidRequest) as refused:
         await costs(store, group_by__=["model"])
-    assert refusal(refused) == "group_by.0: Input should be 'workspace_id' or 'description'"
+    assert refusal(refused) == "group_by.0: Input should be 'workspace_id', 'description' or 'tag:NAME'"
 
 
 async def test_a_bound_key_sees_the_costs_of_its_workspace(store: SQLStore) -> None:

@@ -393,7 +393,8 @@ class WorkspaceLimitEntryOfOld(Struct, frozen=True, kw_only=True):
 
 
 class UsageReportQuery(Struct, frozen=True, kw_only=True):
-    """Times are RFC 3339. By default a page has 7 days, 24 hours or 60 minutes."""
+    """Times are RFC 3339. By default a page has 7 days, 24 hours or 60 minutes. `group_by` may hold `tag:NAME`, a tag
+    of the keys; `tags` are written `NAME=VALUE`, or `NAME=` for keys without it."""
 
     starting_at: str
     ending_at: str | None = None
@@ -410,6 +411,7 @@ class UsageReportQuery(Struct, frozen=True, kw_only=True):
     context_window: list[str] | None = None
     inference_geos: list[str] | None = None
     speeds: list[str] | None = None
+    tags: list[str] | None = None
 
 
 class CostReportQuery(Struct, frozen=True, kw_only=True):
@@ -418,4 +420,5 @@ class CostReportQuery(Struct, frozen=True, kw_only=True):
     bucket_width: Literal["1d"] = "1d"
     limit: Annotated[int, Meta(ge=1, le=31)] | None = None
     page: str | None = None
-    group_by: list[Literal["workspace_id", "description"]] | None = None
+    group_by: list[str] | None = None
+    tags: list[str] | None = None

@@ -13,7 +13,18 @@ from typing import Final
 from dragoman.errors import InvalidRequest
 from dragoman.gateway.catalogue import INTEGER, last
 
-__all__ = ["Query", "chosen", "listed", "money", "read_time", "rfc3339", "time_cursor", "time_of_cursor", "whole"]
+__all__ = [
+    "Query",
+    "alternatives",
+    "chosen",
+    "listed",
+    "money",
+    "read_time",
+    "rfc3339",
+    "time_cursor",
+    "time_of_cursor",
+    "whole",
+]
 
 Query = Mapping[str, list[str]]
 
@@ -60,7 +71,7 @@ def listed(query: Query, name: str, *, among: Sequence[str] | None = None) -> li
         raise InvalidRequest(f"{name}: List should have at most {MAX_VALUES} items after validation, not {len(values)}")
     for index, value in enumerate(values):
         if among is not None and value not in among:
-            raise InvalidRequest(f"{name}.{index}: Input should be {_alternatives(among)}")
+            raise InvalidRequest(f"{name}.{index}: Input should be {alternatives(among)}")
     return values
 
 
@@ -69,7 +80,7 @@ def chosen(query: Query, name: str, among: Sequence[str], *, default: str) -> st
     if value is None:
         return default
     if value not in among:
-        raise InvalidRequest(f"{name}: Input should be {_alternatives(among)}")
+        raise InvalidRequest(f"{name}: Input should be {alternatives(among)}")
     return value
 
 
@@ -108,6 +119,6 @@ def money(nano: int, *, units: int) -> str:
     return f"{'-' if nano < 0 else ''}{whole_part}{'.' if digits else ''}{digits}"
 
 
-def _alternatives(among: Sequence[str]) -> str:
+def alternatives(among: Sequence[str]) -> str:
     quoted = [f"'{each}'" for each in among]
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"

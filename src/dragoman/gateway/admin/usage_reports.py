@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 from dragoman.errors import InvalidRequest
-from dragoman.store.base import UsageStore
+from dragoman.store.base import Store
 from dragoman.store.usage import DAY_S, HOUR_S, LONG, MINUTE_S, SHORT, UsageSum
 
 from .usage_query import (
     Query,
+    alternatives,
     chosen,
     listed,
     money,
@@ -26,6 +27,7 @@ from .usage_query import (
     time_of_cursor,
     whole,
 )
+from .usage_tags import TAG, added, read_tag_filter, sums_by_tags, tags_of
 from .usage_types import CacheCreation, CostItem, Report, ServerToolUse, TimeBucket, UsageItem
 
 __all__ = ["cost_report", "usage_report"]
@@ -71,7 +73,7 @@ class _Span(NamedTuple):
 
 
 async def usage_report(
-    store: UsageStore,
+    store: Store,
     query: Query,
     *,
     default_workspace_id: str,
@@ -81,10 +83,10 @@ async def usage_report(
     """GET /v1/organizations/usage_report/messages. `bound_to`: only this workspace counts. Raises InvalidRequest."""
     width = WIDTHS[chosen(query, "bucket_width", list(WIDTHS), default="1d")]
     span = _span(query, width, now())
-    grouped = listed(query, "group_by", among=sorted([*DIMENSIONS, *NO_ACCOUNTS]))
+    grouped, tags = _grouped(query, sorted([*DIMENSIONS, *NO_ACCOUNTS]))
     where = _filters(query, default_workspace_id, bound_to)
-    by = [DIMENSIONS[name] for name in grouped if name in DIMENSIONS]
-    sums = await _sums(store, span, by, where)
+    by = [*(DIMENSIONS[name] for name in grouped if name in DIMENSIONS), *tags]
+    sums = await _sums(store, span, by, where, read_tag_filter(query), bound_to)
 
     def items(found: Iterable[UsageSum]) -> list[UsageItem]:
         return [
@@ -97,7 +99,7 @@ async def usage_report(
 
 
 async def cost_report(
-    store: UsageStore,
+    store: Store,
     query: Query,
     *,
     default_workspace_id: str,
@@ -107,10 +109,14 @@ async def cost_report(
     """GET /v1/organizations/cost_report. Raises InvalidRequest."""
     width = WIDTHS[chosen(query, "bucket_width", ["1d"], default="1d")]
     span = _span(query, width, now())
-    grouped = listed(query, "group_by", among=["workspace_id", "description"])
-    by = [*(["workspace_id"] if "workspace_id" in grouped else []), *(DESCRIBED if "description" in grouped else [])]
+    grouped, tags = _grouped(query, ["workspace_id", "description"])
+    by = [
+        *(["workspace_id"] if "workspace_id" in grouped else []),
+        *(DESCRIBED if "description" in grouped else []),
+        *tags,
+    ]
     where = {} if bound_to is None else {"workspace_id": [bound_to]}
-    sums = await _sums(store, span, by, where)
+    sums = await _sums(store, span, by, where, read_tag_filter(query), bound_to)
 
     def items(found: Iterable[UsageSum]) -> list[CostItem]:
         return [
@@ -145,6 +151,15 @@ def _span(query: Query, width: Width, now: float) -> _Span:
     return _Span(width, start, max(start, end), None)
 
 
+def _grouped(query: Query, among: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The dimensions to group by, and those that are tags of keys, with their prefix. Raises InvalidRequest."""
+    given = listed(query, "group_by")
+    for index, name in enumerate(given):
+        if name not in among and not (name.startswith(TAG) and name != TAG):
+            raise InvalidRequest(f"group_by.{index}: Input should be {alternatives([*among, 'tag:NAME'])}")
+    return [name for name in given if name in among], [name for name in given if name not in among]
+
+
 def _filters(query: Query, default_workspace_id: str, bound_to: str | None) -> dict[str, list[str]]:
     """Of dimensions of the sums. A list that was not given lets all through, so it is left out."""
     where = {
@@ -168,11 +183,25 @@ def _filters(query: Query, default_workspace_id: str, bound_to: str | None) -> d
 
 
 async def _sums(
-    store: UsageStore, span: _Span, by: Sequence[str], where: Mapping[str, Sequence[str]]
+    store: Store,
+    span: _Span,
+    by: Sequence[str],
+    where: Mapping[str, Sequence[str]],
+    tagged: Mapping[str, Sequence[str]],
+    bound_to: str | None,
 ) -> Sequence[UsageSum]:
     if span.start >= span.end or not all(where.values()):
         return []
-    return await store.sums(width_s=span.width.seconds, start=span.start, end=span.end, by=by, where=where)
+    return await sums_by_tags(
+        store,
+        by=by,
+        wanted=tagged,
+        workspace_id=bound_to,
+        width_s=span.width.seconds,
+        start=span.start,
+        end=span.end,
+        where=where,
+    )
 
 
 async def _report(span: _Span, sums: Sequence[UsageSum], items: Callable[[Iterable[UsageSum]], list[I]]) -> Report[I]:
@@ -209,7 +238,7 @@ def _merged(found: Iterable[UsageSum], by: Sequence[str], default_workspace_id: 
         group = tuple(
             (name, _told(name, value, default_workspace_id)) for name, value in zip(by, each.group, strict=True)
         )
-        merged[group] = _added(merged[group], each) if group in merged else each
+        merged[group] = added(each, merged[group], group=each.group) if group in merged else each
     return list(merged.items())
 
 
@@ -221,11 +250,6 @@ def _told(name: str, value: str, default_workspace_id: str) -> str | None:
     if name == "workspace_id" and value == default_workspace_id:
         return None
     return value or None
-
-
-def _added(one: UsageSum, other: UsageSum) -> UsageSum:
-    counts = {name: getattr(one, name) + getattr(other, name) for name in UsageSum.__struct_fields__[2:]}
-    return UsageSum(start=one.start, group=one.group, **counts)
 
 
 def _has_usage(each: UsageSum) -> bool:
@@ -250,6 +274,7 @@ def _usage_item(group: Mapping[str, str | None], each: UsageSum) -> UsageItem:
         server_tool_use=ServerToolUse(web_search_requests=each.web_searches),
         account_id=None,
         service_account_id=None,
+        tags=tags_of(group),
         **{wire: group.get(ours) for wire, ours in DIMENSIONS.items()},
     )
 
@@ -266,6 +291,7 @@ def _cost_item(group: Mapping[str, str | None], each: UsageSum, *, is_described:
         inference_geo=described["inference_geo"],
         workspace_id=group.get("workspace_id"),
         unpriced_requests=each.unpriced,
+        tags=tags_of(group),
     )
 
 

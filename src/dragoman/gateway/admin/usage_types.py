@@ -68,6 +68,7 @@ class UsageItem(Struct, frozen=True, kw_only=True):
     workspace_id: str | None  # null also for the default workspace
     answered_model: str | None  # ours: as the provider calls it
     provider: str | None  # ours
+    tags: dict[str, str | None] | None  # ours: those of the key that were grouped by; a value null: keys without it
 
 
 class CostItem(Struct, frozen=True, kw_only=True):
@@ -84,6 +85,7 @@ class CostItem(Struct, frozen=True, kw_only=True):
     token_type: None = None
     workspace_id: str | None
     unpriced_requests: int  # ours: requests that are not in the amount, as nobody knows the price
+    tags: dict[str, str | None] | None  # ours, as of a UsageItem
 
 
 class RequestUsage(Struct, frozen=True, kw_only=True):
