@@ -15,7 +15,7 @@ class MemoryKeys(KeyStore):
     def __init__(self) -> None:
         self.records: dict[str, KeyRecord] | None = None
 
-    async def add(self, record: KeyRecord) -> bool:
+    async def add(self, record: KeyRecord, *, needs_tier: str | None = None) -> bool:
         keys = self._opened()
         if any(record.id == key.id or record.hash == key.hash for key in keys.values()):
             return False
@@ -67,7 +67,9 @@ class MemoryKeys(KeyStore):
         ]
         return found[:limit] if before is None else found[-limit:]
 
-    async def update(self, key_id: str, changes: KeyChanges, at: datetime) -> KeyRecord | None:
+    async def update(
+        self, key_id: str, changes: KeyChanges, at: datetime, *, needs_tier: str | None = None
+    ) -> KeyRecord | None:
         keys = self._opened()
         key = keys.get(key_id)
         if key is None or (key.revoked_at is not None and changes.status in ("active", "inactive")):

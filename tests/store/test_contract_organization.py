@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import msgspec
 import pytest
 
-from dragoman.errors import StoreError
+from dragoman.errors import ConfigError, StoreError
 from dragoman.store.keys import KeyChanges, KeyRecord
 from dragoman.store.organization import (
     InviteRecord,
@@ -371,6 +372,63 @@ async def test_a_tier_that_somebody_is_in_stays(sql_store: SQLStore) -> None:
     assert await store.delete_tier("gold") is None
     assert [each.name for each in await store.settings()] == ["gol_"]
     assert await store.delete_tier("gold") is None
+
+
+async def test_nobody_is_put_into_a_tier_that_is_gone(sql_store: SQLStore) -> None:
+    """And nothing else is done of that change."""
+    store = sql_store.organization
+    key = KeyRecord(id="apikey_1", name="k", hash=b"1", hint="", created_at=NOON)
+    await sql_store.keys.add(key)
+    await store.add_workspace(workspace(1))
+    given = SettingRecord(kind="assignment", name="organization", value='"gold"', updated_at=NOON)
+    gold = msgspec.structs.replace(given, kind="tier", name="gold", value="{}")
+
+    def work() -> list[Any]:
+        new = msgspec.structs.replace(key, id="apikey_2", hash=b"2", tier="gold")
+        return [
+            sql_store.keys.add(new, needs_tier="gold"),
+            sql_store.keys.update(key.id, KeyChanges(tier="gold", name="new"), NOON, needs_tier="gold"),
+            store.update_workspace("wrkspc_1", lambda it: msgspec.structs.replace(it, tier="gold"), needs_tier="gold"),
+            store.put_setting(given, needs_tier="gold"),
+        ]
+
+    for each in work():
+        with pytest.raises(ConfigError, match="tier: there is no tier 'gold' any more"):
+            await each
+    assert (await sql_store.keys.list(), await store.settings()) == ([key], [])
+    assert await store.find_workspace("wrkspc_1") == workspace(1)
+    await store.put_setting(gold)
+    for each in work():
+        await each
+    assert await store.delete_tier("gold") == (["organization", "wrkspc_1", "apikey_1", "apikey_2"], 0)
+
+
+async def test_a_tier_that_is_deleted_while_others_are_put_into_it_has_nobody_in_it(
+    shared_url: str, stores: list[SQLOrganization]
+) -> None:
+    sql_store = SQLStore(shared_url)
+    await sql_store.open()
+    gold = SettingRecord(kind="tier", name="gold", value="{}", updated_at=NOON)
+
+    async def put(number: int) -> None:
+        key = KeyRecord(
+            id=f"apikey_{number}", name="k", hash=number.to_bytes(4, "big"), hint="", created_at=NOON, tier="gold"
+        )
+        with suppress(ConfigError):
+            await sql_store.keys.add(key, needs_tier="gold")
+
+    for turn in range(8):
+        await stores[0].put_setting(gold)
+        numbers = range(8 * turn, 8 * turn + 8)
+        *_, use = await asyncio.gather(*(put(number) for number in numbers), stores[1].delete_tier("gold"))
+        is_there = any(each.kind == "tier" for each in await stores[2].settings())
+        assert is_there == (use is not None)
+        inside = [key.id for key in await sql_store.keys.list() if key.tier == "gold"]
+        assert is_there or not inside
+        for key_id in inside:
+            await sql_store.keys.update(key_id, KeyChanges(tier=None), NOON)
+        await stores[0].delete_tier("gold")
+    await sql_store.close()
 
 
 async def test_a_setting_put_by_four_at_once_is_there_once(stores: list[SQLOrganization]) -> None:

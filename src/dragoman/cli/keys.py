@@ -99,7 +99,8 @@ def create_key(
 
     async def create(auth: "Auth", store: "SQLStore") -> "tuple[str, KeyRecord]":
         terms = await _terms(settings, auth, store, workspace, expires, tier, models, addresses, tags, cache)
-        return await auth.create(name, is_test=is_test, role=admin, terms=terms)
+        needed = _needed_tier(settings, terms)
+        return await auth.create(name, is_test=is_test, role=admin, terms=terms, needs_tier=needed)
 
     _tell_key(*_with_keys(settings, create), as_json=as_json)
 
@@ -261,7 +262,8 @@ def _update(
         found = await auth.find(id_or_hint)
         if found.status(datetime.now(UTC)) == "archived":
             raise ConfigError(f"the key {found.id} was revoked, and stays so")
-        return await auth.update(found.id, await change(auth, store)) or found
+        changes = await change(auth, store)
+        return await auth.update(found.id, changes, needs_tier=_needed_tier(settings, changes)) or found
 
     _tell(_with_keys(_there(settings), update), told, as_json=as_json)
 
@@ -307,6 +309,12 @@ async def _terms(
             raise ConfigError(f"--cache: {cache!r} is no duration: write one such as 10m or 1h")
         given["cache_s"] = int(lasts.total_seconds())
     return KeyChanges(**given)
+
+
+def _needed_tier(settings: "Config", changes: "KeyChanges") -> str | None:
+    """The tier that it is put into, if it may be deleted in this moment: not one of the file's."""
+    tier = changes.tier
+    return tier if isinstance(tier, str) and tier not in settings.limits.tiers else None
 
 
 async def _must_be_workspace(workspace_id: str, auth: "Auth", store: "SQLStore") -> None:

@@ -79,8 +79,11 @@ class KeyFilter(msgspec.Struct, frozen=True, kw_only=True):
 class KeyStore(Protocol):
     """Every method raises StoreError for any trouble with the database."""
 
-    async def add(self, record: KeyRecord) -> bool:
-        """Keep `record`. False, and nothing done, when its id or hash is there already."""
+    async def add(self, record: KeyRecord, *, needs_tier: str | None = None) -> bool:
+        """Keep `record`. False, and nothing done, when its id or hash is there already.
+
+        `needs_tier`: only if the settings have this tier. Raises ConfigError where they have not.
+        """
 
     async def add_first(self, record: KeyRecord) -> bool:
         """Keep `record` only if there is no key at all, not even a revoked one; False otherwise.
@@ -122,11 +125,14 @@ class KeyStore(Protocol):
         `now` tells which ones have expired.
         """
 
-    async def update(self, key_id: str, changes: KeyChanges, at: datetime) -> KeyRecord | None:
+    async def update(
+        self, key_id: str, changes: KeyChanges, at: datetime, *, needs_tier: str | None = None
+    ) -> KeyRecord | None:
         """Change a key and return it; None when there is none with this id.
 
         An archived key stays one, also in another workspace. Where it was to be active or inactive, nothing of it
         changes: what is returned has `revoked_at` then. A second "archived" or "inactive" keeps the time of the first.
+        `needs_tier`: as of `add`.
         """
 
     async def rotate(self, key_id: str, *, key_hash: bytes, hint: str, previous_until: datetime) -> KeyRecord | None:

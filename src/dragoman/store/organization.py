@@ -105,11 +105,16 @@ class OrganizationStore(Protocol):
         """Only those of `ids`, where they are given."""
 
     async def update_workspace(
-        self, workspace_id: str, change: Callable[[WorkspaceRecord], WorkspaceRecord]
+        self,
+        workspace_id: str,
+        change: Callable[[WorkspaceRecord], WorkspaceRecord],
+        *,
+        needs_tier: str | None = None,
     ) -> WorkspaceRecord | Literal["name taken"] | None:
         """Put what `change` makes of it in its place, in one step, and return it; ids and times stay as they are.
 
         None when there is none of this id that is not archived. What `change` raises is raised, and nothing done.
+        `needs_tier`: only if the settings have this tier. Raises ConfigError where they have not.
         """
 
     async def archive_workspace(self, workspace_id: str, at: datetime) -> WorkspaceRecord | None:
@@ -195,8 +200,8 @@ class OrganizationStore(Protocol):
     async def settings(self) -> Sequence[SettingRecord]:
         """All of them, by kind and name."""
 
-    async def put_setting(self, record: SettingRecord) -> None:
-        """In place of the one of its kind and name, if there is one."""
+    async def put_setting(self, record: SettingRecord, *, needs_tier: str | None = None) -> None:
+        """In place of the one of its kind and name, if there is one. `needs_tier`: as of `update_workspace`."""
 
     async def delete_setting(self, kind: str, name: str) -> bool:
         """False when there is none."""

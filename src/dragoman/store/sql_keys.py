@@ -27,6 +27,7 @@ from sqlalchemy.exc import IntegrityError
 from .database import Run
 from .keys import KeyChanges, KeyFilter, KeyRecord, KeyStatus, KeyStore
 from .locks import alone
+from .sql_tiers import hold_tier
 from .tables import API_KEYS, WORKSPACES
 
 __all__ = ["SQLKeys"]
@@ -56,8 +57,9 @@ class SQLKeys(KeyStore):
     def __init__(self, run: Run) -> None:
         self._run = run
 
-    async def add(self, record: KeyRecord) -> bool:
+    async def add(self, record: KeyRecord, *, needs_tier: str | None = None) -> bool:
         def add(connection: Connection) -> bool:
+            hold_tier(connection, needs_tier)
             try:
                 connection.execute(insert(API_KEYS).values(_values(record)))
             except IntegrityError:  # which ends the transaction in PostgreSQL: nothing may follow
@@ -131,13 +133,16 @@ class SQLKeys(KeyStore):
         query = query.where(or_(KEYS.created_at > before.created_at, newer))
         return (await self._read(query.order_by(KEYS.created_at, KEYS.id)))[::-1]
 
-    async def update(self, key_id: str, changes: KeyChanges, at: datetime) -> KeyRecord | None:
+    async def update(
+        self, key_id: str, changes: KeyChanges, at: datetime, *, needs_tier: str | None = None
+    ) -> KeyRecord | None:
         change = update(API_KEYS).where(KEYS.id == key_id)
         if changes.status in ("active", "inactive"):
             change = change.where(KEYS.revoked_at.is_(None))
         values = _changed(changes, at)
 
         def change_it(connection: Connection) -> KeyRecord | None:
+            hold_tier(connection, needs_tier)
             if values:
                 connection.execute(_end_with_workspace(key_id))
                 connection.execute(change.values(values))

@@ -34,6 +34,7 @@ from .organization import (
     WorkspaceMemberRecord,
     WorkspaceRecord,
 )
+from .sql_tiers import hold_tier
 from .tables import API_KEYS, INVITES, MEMBERS, SETTINGS, WORKSPACE_MEMBERS, WORKSPACES
 
 __all__ = ["SQLOrganization"]
@@ -85,12 +86,17 @@ class SQLOrganization(OrganizationStore):
         return await self._page(WorkspaceRecord, WORKSPACES, wanted, limit, *places)
 
     async def update_workspace(
-        self, workspace_id: str, change: Callable[[WorkspaceRecord], WorkspaceRecord]
+        self,
+        workspace_id: str,
+        change: Callable[[WorkspaceRecord], WorkspaceRecord],
+        *,
+        needs_tier: str | None = None,
     ) -> WorkspaceRecord | Literal["name taken"] | None:
         this = and_(WORKSPACES.c.id == workspace_id, WORKSPACES.c.archived_at.is_(None))
 
         def update_it(connection: Connection) -> WorkspaceRecord | Literal["name taken"] | None:
             alone(connection, "workspaces")
+            hold_tier(connection, needs_tier)
             found = connection.execute(select(WORKSPACES).where(this)).one_or_none()
             if found is None:
                 return None
@@ -274,9 +280,10 @@ class SQLOrganization(OrganizationStore):
     async def settings(self) -> Sequence[SettingRecord]:
         return await self._read(SettingRecord, select(SETTINGS).order_by(SETTINGS.c.kind, SETTINGS.c.name))
 
-    async def put_setting(self, record: SettingRecord) -> None:
+    async def put_setting(self, record: SettingRecord, *, needs_tier: str | None = None) -> None:
         def put(connection: Connection) -> None:
             alone(connection, "settings")
+            hold_tier(connection, needs_tier)
             connection.execute(delete(SETTINGS).where(_is_setting(record.kind, record.name)))
             connection.execute(insert(SETTINGS).values(msgspec.structs.asdict(record)))
 

@@ -15,7 +15,7 @@ from dragoman.gateway.auth.auth import OVERLAP
 from dragoman.store.keys import KeyChanges, KeyFilter, KeyRecord
 
 from .asking import Asking, cursors, must_be_above, page_of, parsed_time, texts
-from .limits import must_know_tier
+from .limits import must_know_tier, needed_tier
 from .own_types import Key, KeyWithSecret
 from .roles import MAY, SET_KEY_LIMITS
 from .types import Actor, APIKey, APIKeyOfOld, Page, WorkspaceScope
@@ -87,7 +87,12 @@ async def create_key(asking: Asking) -> KeyWithSecret:
         raise InvalidRequest(f"created_by: no member has the id {creator[:100]!r}")
     try:
         plain, record = await asking.gateway.auth.create(
-            body.name, is_test=bool(body.is_test), role=body.role, created_by=creator, terms=terms
+            body.name,
+            is_test=bool(body.is_test),
+            role=body.role,
+            created_by=creator,
+            terms=terms,
+            needs_tier=needed_tier(asking, terms.tier),
         )
     except ConfigError as error:
         raise _unfit(error) from error
@@ -162,7 +167,8 @@ def _no_key(key_id: str) -> NotFound:
 
 async def _update(asking: Asking, record: KeyRecord, changes: KeyChanges) -> KeyRecord:
     try:
-        changed = await asking.gateway.auth.update(record.id, changes)
+        needed = needed_tier(asking, changes.tier)
+        changed = await asking.gateway.auth.update(record.id, changes, needs_tier=needed)
     except ConfigError as error:
         raise _unfit(error) from error
     if changed is None:

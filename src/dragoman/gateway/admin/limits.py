@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from dragoman.errors import ConfigError, InvalidRequest, NotFound
 from dragoman.gateway.config.limits import EVERY, GroupConfig, TierConfig
@@ -42,6 +43,7 @@ __all__ = [
     "list_tiers",
     "list_workspace_rate_limits",
     "must_know_tier",
+    "needed_tier",
     "put_tier",
     "set_key_limits",
     "set_organization_limits",
@@ -250,6 +252,13 @@ async def must_know_tier(asking: Asking, name: str) -> None:
         raise InvalidRequest(f"tier: there is no tier {name[:100]!r}. There are {', '.join(known)}")
 
 
+def needed_tier(asking: Asking, name: str | UnsetType | None) -> str | None:
+    """The tier that somebody is put into, if it may be deleted in this moment: not one of the file's."""
+    if name is UNSET or name is None or asking.gateway.policies.is_configured(name):
+        return None
+    return name
+
+
 # -- who is in which --
 
 
@@ -274,14 +283,24 @@ async def set_workspace_limits(asking: Asking) -> Assignment:
         await _assign(asking, "default_workspace")
     else:
         tier = await _given_tier(asking)
-        await change_workspace(asking, workspace.id, lambda record: msgspec.structs.replace(record, tier=tier))
+        await change_workspace(
+            asking,
+            workspace.id,
+            lambda record: msgspec.structs.replace(record, tier=tier),
+            needs_tier=needed_tier(asking, tier),
+        )
     return Assignment(scope="workspace", id=workspace.id, tier=asking.body.tier)
 
 
 async def set_key_limits(asking: Asking) -> Assignment:
     key_id = asking.ids["key_id"]
     tier = await _given_tier(asking)
-    if await asking.gateway.auth.update(key_id, KeyChanges(tier=tier)) is None:
+    try:
+        needed = needed_tier(asking, tier)
+        changed = await asking.gateway.auth.update(key_id, KeyChanges(tier=tier), needs_tier=needed)
+    except ConfigError as error:
+        raise InvalidRequest(str(error)) from error
+    if changed is None:
         raise NotFound(f"API key {key_id[:100]} not found.")
     return Assignment(scope="key", id=key_id, tier=tier)
 
@@ -297,7 +316,7 @@ async def _assign(asking: Asking, name: str) -> None:
     """Null: what the configuration file says holds again."""
     tier = await _given_tier(asking)
     if tier is not None:
-        await _set(asking, "assignment", name, tier)
+        await _set(asking, "assignment", name, tier, needs_tier=needed_tier(asking, tier))
         return
     await asking.gateway.store.organization.delete_setting("assignment", name)
     await asking.gateway.policies.refresh()
@@ -306,10 +325,14 @@ async def _assign(asking: Asking, name: str) -> None:
 # -- what they share --
 
 
-async def _set(asking: Asking, kind: str, name: str, value: object) -> None:
+async def _set(asking: Asking, kind: str, name: str, value: object, *, needs_tier: str | None = None) -> None:
+    """Raises InvalidRequest for a tier that was deleted meanwhile."""
     text = msgspec.json.encode(value).decode()
     record = SettingRecord(kind=kind, name=name, value=text, updated_at=asking.now)
-    await asking.gateway.store.organization.put_setting(record)
+    try:
+        await asking.gateway.store.organization.put_setting(record, needs_tier=needs_tier)
+    except ConfigError as error:
+        raise InvalidRequest(str(error)) from error
     await asking.gateway.policies.refresh()
 
 

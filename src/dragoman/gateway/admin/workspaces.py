@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from dragoman.errors import InvalidRequest, NotFound, PermissionDenied
+from dragoman.errors import ConfigError, InvalidRequest, NotFound, PermissionDenied
 from dragoman.gateway.ids import new_id
 from dragoman.store.organization import WorkspaceMemberRecord, WorkspaceRecord
 
@@ -113,10 +113,18 @@ async def update_workspace(asking: Asking) -> WorkspaceObject:
 
 
 async def change_workspace(
-    asking: Asking, workspace_id: str, change: Callable[[WorkspaceRecord], WorkspaceRecord]
+    asking: Asking,
+    workspace_id: str,
+    change: Callable[[WorkspaceRecord], WorkspaceRecord],
+    *,
+    needs_tier: str | None = None,
 ) -> WorkspaceRecord:
-    """Raises InvalidRequest for an archived one, and for a name that another one has."""
-    changed = await asking.gateway.store.organization.update_workspace(workspace_id, change)
+    """Raises InvalidRequest for an archived one, for a name that another one has, and for a tier that is gone."""
+    try:
+        store = asking.gateway.store.organization
+        changed = await store.update_workspace(workspace_id, change, needs_tier=needs_tier)
+    except ConfigError as error:
+        raise InvalidRequest(str(error)) from error
     if changed == "name taken":
         raise _taken(asking.body.name)
     if changed is None:

@@ -195,12 +195,14 @@ class Auth:
         role: str | None = None,
         created_by: str | None = None,
         terms: KeyChanges | None = None,
+        needs_tier: str | None = None,
     ) -> tuple[str, KeyRecord]:
         """Make a key, or take `key`. The plain key is returned here and never again.
 
         Requests with a test key may ask for faults (`faults/faults.py`); otherwise it is a key like any other. One
         with a `role` is an admin key, and for nothing else. `terms` are what `update` could change of it.
-        Raises ConfigError for unfit values, or a key that exists.
+        `needs_tier`: a tier that was set while the server runs, and may be deleted in this moment.
+        Raises ConfigError for unfit values, such a tier that is gone, or a key that exists.
         """
         if is_test and role is not None:
             raise ConfigError("an admin key asks no models, so it cannot be a key for tests too")
@@ -208,18 +210,20 @@ class Auth:
         record = self._record(checked_name(name), plain, is_test=is_test)
         record = self._with_terms(record, terms or KeyChanges())
         record = msgspec.structs.replace(record, role=checked_role(role), created_by=created_by)
-        if not await self._store.keys.add(record):
+        if not await self._store.keys.add(record, needs_tier=needs_tier):
             raise ConfigError(f"the key {record.hint} exists already")
         self._unknown.drop(self._fingerprint(plain))
         return plain, record
 
-    async def update(self, key_id: str, changes: KeyChanges) -> KeyRecord | None:
+    async def update(self, key_id: str, changes: KeyChanges, *, needs_tier: str | None = None) -> KeyRecord | None:
         """Change a key and return it; None when there is none with this id.
 
         An archived key stays one: where it was to be active or inactive, what is returned is archived and as it was.
-        Raises ConfigError for unfit values. Other processes heed it within `cache_seconds`, this one at once.
+        Raises ConfigError for unfit values, and a tier that is gone (`create`). Other processes heed it within
+        `cache_seconds`, this one at once.
         """
-        changed = await self._store.keys.update(key_id, self._kept(checked_changes(changes)), self._now())
+        kept = self._kept(checked_changes(changes))
+        changed = await self._store.keys.update(key_id, kept, self._now(), needs_tier=needs_tier)
         self._forget(key_id)
         return changed
 
