@@ -144,7 +144,8 @@ def test_tokens_before_and_after(place: Place, player: str) -> None:
     schema = WEATHER["input_schema"]
     tools = [{"name": f"tool_{at}", "description": "Finds.", "input_schema": schema} for at in range(20)]
     long = {"role": "user", "content": "It must be here somewhere. " * 2000}  # not every fake counts tools
-    fields: Json = {"model": plain(player), "messages": [long], "tools": tools}
+    short = [{"role": "assistant", "content": "Yes."}, {"role": "user", "content": "Well?"}]  # which is what they echo
+    fields: Json = {"model": plain(player), "messages": [long, *short], "tools": tools}
     for _ in range(3):
         with place.client.messages.stream(max_tokens=4000, **fields) as events:
             first = prompt_of(next(iter(events)).message.usage)

@@ -7,7 +7,6 @@ it prints its request. Most run in process, through the ASGI application: the so
 import asyncio
 import gzip
 import json
-import logging
 import random
 import re
 import time
@@ -33,12 +32,12 @@ KNOWN = [("x-api-key", KEY), ("anthropic-version", "2023-06-01"), ("content-type
 
 
 class Fuzzed:
-    """An application without sockets, the log that it writes, and what it has answered so far."""
+    """The application of a server, without its sockets, and what it has answered so far."""
 
-    def __init__(self, app: App, records: list[logging.LogRecord]) -> None:
+    def __init__(self, server: Serving) -> None:
         self.statuses: Counter[int] = Counter()
-        self._app = app
-        self._records = records
+        self._app = App(server.gateway)
+        self._server = server
 
     async def ask(self, method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> Reply:
         """One request; checks all that must hold for any reply."""
@@ -50,7 +49,7 @@ class Fuzzed:
             assert time.monotonic() - began < SLOW_S, "slow"
         except BaseException as fault:
             shown = body if len(body) < 20_000 else body[:20_000] + b"..."
-            pytest.fail(f"{fault!r}\n{method} {target}\n{headers}\n{shown!r}\n{self._faults()}")
+            pytest.fail(f"{fault!r}\n{method} {target}\n{headers}\n{shown!r}\n{self._server.faults}")
         self.statuses[reply.status] += 1
         return reply
 
@@ -95,11 +94,7 @@ class Fuzzed:
             assert json.loads(reply.body).keys() & {"content", "input_tokens", "data", "id", "service", "status"}
         if reply.header("content-length") is not None:
             assert int(reply.header("content-length") or 0) == len(reply.body)
-        assert not self._faults()
-
-    def _faults(self) -> list[str]:
-        bad = [record for record in self._records if record.levelno >= logging.ERROR or record.exc_info]
-        return [logging.Formatter().format(record) for record in bad]
+        assert not self._server.faults
 
 
 def _check_stream(body: bytes) -> None:
@@ -118,7 +113,7 @@ async def server() -> AsyncIterator[Serving]:
 
 @pytest.fixture
 def fuzzed(server: Serving) -> Fuzzed:
-    return Fuzzed(App(server.gateway), server._records)
+    return Fuzzed(server)
 
 
 def _target(rng: random.Random) -> str:
@@ -279,7 +274,7 @@ async def test_mutated_requests_to_an_upstream() -> None:
     async with Serving(upstream="http://upstream.test") as server:
         transport = Canned()
         server.gateway.upstream._providers["upstream"].transport = transport  # type: ignore[assignment]
-        fuzzed = Fuzzed(App(server.gateway), server._records)
+        fuzzed = Fuzzed(server)
         for _ in range(1_500):
             makers: list[Callable[[random.Random], bytes]] = [mutated, mutated, lambda r: json_bytes(random_json(r))]
             body = rng.choice(makers)(rng)
@@ -326,7 +321,7 @@ async def test_changed_replies_of_an_upstream() -> None:
     async with Serving(upstream="http://upstream.test") as server:
         transport = Hostile(rng)
         server.gateway.upstream._providers["upstream"].transport = transport  # type: ignore[assignment]
-        fuzzed = Fuzzed(App(server.gateway), server._records)
+        fuzzed = Fuzzed(server)
         statuses: Counter[int] = Counter()
         for _ in range(1_500):
             body = json_bytes({**REQUESTS[0], "stream": rng.random() < 0.7})

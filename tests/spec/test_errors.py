@@ -113,7 +113,7 @@ async def test_a_fault_of_ours_is_500_and_tells_nothing() -> None:
         assert error(answered, 500) == {"type": "api_error", "message": "Internal server error"}
         assert b"secret" not in answered.body
         assert "secret" in server.faults[0]
-        server._records.clear()  # the fault was wanted
+        server.forget_log()  # the fault was wanted
 
 
 async def test_no_room_is_529_without_retry_after() -> None:

@@ -50,7 +50,8 @@ class Serving:
         a configuration file, in place of all of them."""
         self.url = ""
         self._records: list[logging.LogRecord] = []
-        self._handler = _Recorder(self._records)
+        self._bad: list[logging.LogRecord] = []
+        self._handler = _Recorder(self._records, self._bad)
         target = ProviderConfig(name=OFFLINE, origin="the test", dialect=OFFLINE)
         if upstream is not None:
             options: dict[str, Any] = {"api_key": Secret(UPSTREAM_KEY), **(provider or {})}
@@ -122,8 +123,11 @@ class Serving:
     @property
     def faults(self) -> list[str]:
         """What only a fault of dragoman's writes: errors, and anything with a traceback."""
-        bad = [record for record in self._records if record.levelno >= logging.ERROR or record.exc_info]
-        return [logging.Formatter().format(record) for record in bad]
+        return [logging.Formatter().format(record) for record in self._bad]
+
+    def forget_log(self) -> None:
+        self._records.clear()
+        self._bad.clear()
 
 
 @functools.cache
@@ -133,12 +137,17 @@ def _one_trust_store(*_: object, **__: object) -> ssl.SSLContext:
 
 
 class _Recorder(logging.Handler):
-    def __init__(self, records: list[logging.LogRecord]) -> None:
+    """Puts the bad ones apart at once: some tests ask for them after each of thousands of requests."""
+
+    def __init__(self, records: list[logging.LogRecord], bad: list[logging.LogRecord]) -> None:
         super().__init__()
         self._records = records
+        self._bad = bad
 
     def emit(self, record: logging.LogRecord) -> None:
         self._records.append(record)
+        if record.levelno >= logging.ERROR or record.exc_info:
+            self._bad.append(record)
 
 
 def ledger_rows(log: str) -> list[dict[str, str]]:
