@@ -28,7 +28,7 @@ from misbehaving import (
     replying,
 )
 from threaded import Threaded
-from wrong_replies import HTTPX_TAKES, LEGAL, WRONG, Legal
+from wrong_replies import LEGAL, WRONG, Legal
 
 from dragoman.http.aio import FastTransport
 from dragoman.http.base import (
@@ -662,8 +662,6 @@ async def test_a_legal_reply_is_read_in_whatever_packets_it_comes(transport: Tra
 
 @pytest.mark.parametrize("name", WRONG)
 async def test_a_wrong_reply_is_broken_in_whatever_packets_it_comes(transport: Transport, name: str) -> None:
-    if isinstance(transport, HttpxTransport) and name in HTTPX_TAKES:
-        pytest.skip("httpx2 is more patient")
     for cut in cuts_of(WRONG[name]):
         with pytest.raises(ReplyBroken) as caught:
             await playing(transport, WRONG[name], cut, ends=False)
