@@ -41,6 +41,17 @@ LAWLESS = {
 # Tests that print keys of the form that ours have, and why.
 SHOWS_KEYS: dict[str, str] = {}
 
+# Files with few tests, which take long: they begin, so that no worker is left with one of them in the end.
+LONG = """
+test_canary test_soak test_pytest_plugin test_workers test_fuzz test_cli_run test_claude_code test_ledger_survives
+test_provider_keys test_nginx test_counters test_typing test_keys test_routing_soak test_cli_providers test_dialects
+""".split()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def no_stream_ends_illegally() -> Iterator[None]:
