@@ -4,11 +4,12 @@
     ├── ApiError                     answered to the caller in the API's envelope
     │   ├── InvalidRequest      400  the request is wrong; the message names the field
     │   │   ├── BodyTimedOut         its body stood still
-    │   │   └── CannotCarry          all of it is wanted, and this provider would not get all of it
+    │   │   └── CannotCarry          this target cannot take it; another may
     │   ├── Unauthenticated     401  no key, or not one of ours
     │   ├── BillingProblem      402
     │   ├── PermissionDenied    403
     │   ├── NotFound            404  unknown path, id or model
+    │   │   └── NoSuchModel          this target cannot have such a model; another may
     │   ├── MethodNotAllowed    405
     │   ├── Conflict            409
     │   ├── RequestTooLarge     413
@@ -43,6 +44,7 @@ __all__ = [
     "InternalError",
     "InvalidRequest",
     "MethodNotAllowed",
+    "NoSuchModel",
     "NotFound",
     "Overloaded",
     "PermissionDenied",
@@ -69,6 +71,7 @@ class ApiError(DragomanError):
 
     status: ClassVar[int] = 500
     kind: ClassVar[str] = "api_error"  # the wire's `error.type`
+    is_of_target: ClassVar[bool] = False  # raised before anything is sent: another target may take the request
 
     def __init__(self, message: str, *, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -107,7 +110,10 @@ class BodyTimedOut(InvalidRequest):
 
 
 class CannotCarry(InvalidRequest):
-    """The caller wants all of the request carried, and this provider's dialect has no word for some of it."""
+    """The request is right, but not for this target: its dialect has no word for what cannot be left out, or is wanted
+    by the caller, or its model does not do what is asked."""
+
+    is_of_target = True
 
 
 class Unauthenticated(ApiError):
@@ -130,6 +136,12 @@ class NotFound(ApiError):
     """Unknown path, id or model."""
 
     status, kind = 404, "not_found_error"
+
+
+class NoSuchModel(NotFound):
+    """The name is none that this target's provider could give to a model."""
+
+    is_of_target = True
 
 
 class MethodNotAllowed(ApiError):

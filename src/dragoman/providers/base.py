@@ -204,7 +204,7 @@ class Adapter(Reading, Protocol):
     name: str
 
     def prepare(self, operation: Operation, envelope: Envelope, headers: Headers, *, target: Target) -> UpstreamRequest:
-        """The provider's request. Raises InvalidRequest for one that the dialect cannot carry."""
+        """The provider's request. Raises CannotCarry for one that the dialect cannot carry."""
         ...
 
     def read_error(self, status: int, body: bytes, *, request_id: str) -> ErrorReply:
@@ -269,7 +269,7 @@ class Translator(Protocol):
     name: str
 
     def translate(self, question: Question) -> Translated:
-        """Raises InvalidRequest for what can neither be carried nor left out."""
+        """Raises CannotCarry for what can neither be carried nor left out."""
         ...
 
     def count(self, question: Question) -> Count | None:

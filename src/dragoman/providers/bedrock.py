@@ -22,7 +22,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Raw
 
-from dragoman.errors import ApiError, NotFound, UpstreamFailed
+from dragoman.errors import ApiError, NoSuchModel, UpstreamFailed
 from dragoman.wire.envelope import Envelope
 from dragoman.wire.headers import Headers, betas
 from dragoman.wire.sse import encode_sse
@@ -73,10 +73,10 @@ class InvokeModel:
         self._messages = Messages()
 
     def prepare(self, operation: Operation, envelope: Envelope, headers: Headers, *, target: Target) -> UpstreamRequest:
-        """Raises InvalidRequest for what Bedrock would have to fetch, NotFound for what cannot be a model."""
+        """Raises CannotCarry for what Bedrock would have to fetch, NoSuchModel for what cannot be a model."""
         envelope.model()
         if not MODEL.fullmatch(target.model):
-            raise NotFound(f"model: {target.model}")
+            raise NoSuchModel(f"model: {target.model}")
         is_count = operation is Operation.COUNT_TOKENS
         fit = fitted(envelope, headers.once(betas), model=target.model, cloud=BEDROCK)
         more: dict[str, Any] = {"anthropic_version": VERSION}

@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from dragoman.errors import NotFound
+from dragoman.errors import NoSuchModel
 from dragoman.wire.codec import plain
 from dragoman.wire.tools import AnyTool, CustomTool
 from dragoman.wire.types import (
@@ -63,7 +63,7 @@ class Converse:
     name = "bedrock_converse"
 
     def translate(self, question: Question) -> ConverseReply:
-        """Raises InvalidRequest for a file that the model could not see in any form, NotFound for what is no model."""
+        """Raises CannotCarry for a file that the model could not see in any form, NoSuchModel where it is none."""
         writing = _Writing(question)
         body = writing.body()
         streams = question.request.stream and (writing.streams_tools or "toolConfig" not in body)
@@ -99,7 +99,7 @@ class Converse:
 
 def _url(question: Question, model: str, verb: str) -> str:
     if not MODEL.fullmatch(model):
-        raise NotFound(f"model: {model}")
+        raise NoSuchModel(f"model: {model}")
     return f"{question.target.base_url}/model/{quote(model, safe='')}/{verb}"
 
 

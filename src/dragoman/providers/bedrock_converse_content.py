@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from dragoman.errors import InvalidRequest
+from dragoman.errors import CannotCarry
 from dragoman.wire.provenance import unwrap
 from dragoman.wire.tools import CacheControl
 from dragoman.wire.types import (
@@ -223,9 +223,9 @@ class Content:
             case Image(source=Base64Image(media_type=media_type, data=data)):
                 return [{"image": {"format": media_type.rpartition("/")[2], "source": {"bytes": data}}}]
             case Image(source=UrlSource()):
-                raise InvalidRequest("image.source.url: the model that answers takes no images by URL.")
+                raise CannotCarry("image.source.url: the model that answers takes no images by URL.")
             case Image():
-                raise InvalidRequest("image.source.file: the model that answers cannot see files of this API.")
+                raise CannotCarry("image.source.file: the model that answers cannot see files of this API.")
             case Document():
                 return self._document(block)
             case SearchResult(source=source, title=title, content=content):
@@ -250,9 +250,9 @@ class Content:
             case PlainText(data=text):
                 return _text(f"{head}\n{text}".lstrip("\n"))
             case UrlSource():
-                raise InvalidRequest("document.source.url: the model that answers takes no documents by URL.")
+                raise CannotCarry("document.source.url: the model that answers takes no documents by URL.")
             case FileSource():
-                raise InvalidRequest("document.source.file: the model that answers cannot see files of this API.")
+                raise CannotCarry("document.source.file: the model that answers cannot see files of this API.")
         content = getattr(document.source, "content", None)
         if isinstance(content, str):
             return _text(f"{head}\n{content}".lstrip("\n"))

@@ -44,7 +44,7 @@ class FieldRule(Protocol):
     """Looks at one field of a request."""
 
     def apply(self, request: "CloudRequest", name: str) -> None:
-        """Raises InvalidRequest for what can neither go out nor be left out."""
+        """Raises CannotCarry for what can neither go out nor be left out."""
         ...
 
 
@@ -138,7 +138,7 @@ class ObjectRule(Struct, frozen=True, kw_only=True):
 
 
 def fitted(envelope: Envelope, betas: Iterable[str], *, model: str, cloud: Cloud) -> CloudRequest:
-    """Raises InvalidRequest for what can neither go out nor be left out."""
+    """Raises CannotCarry for what can neither go out nor be left out."""
     request = CloudRequest(envelope, claude_of(model))
     for name, raw in envelope.fields.items():
         if name in cloud.elsewhere or not request.keeps(name, cloud.fields.get(name, NONE), is_silent=raw == NULL):

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Raw, Struct
 
-from dragoman.errors import InvalidRequest
+from dragoman.errors import CannotCarry
 
 from .cloud_claude import CloudRequest, ObjectRule
 from .cloud_claude_blocks import BlocksRule, is_mere_thinking
@@ -57,7 +57,7 @@ class MessagesRule(Struct, frozen=True, kw_only=True):
     references: Mapping[str, str]  # types of sources that the cloud would have to fetch -> what is said of one
 
     def apply(self, request: CloudRequest, name: str) -> None:
-        """Raises InvalidRequest for images and documents that the cloud would have to fetch."""
+        """Raises CannotCarry for images and documents that the cloud would have to fetch."""
         raw = request.field(name)
         data = bytes(raw or b"")
         mention = self.blocks.mention()
@@ -119,7 +119,7 @@ class MessagesRule(Struct, frozen=True, kw_only=True):
             source = block.get("source")
             kind = source.get("type") if isinstance(source, dict) else None
             if isinstance(kind, str) and kind in self.references:
-                raise InvalidRequest(f"{path}.{at}.{self.references[kind]}")
+                raise CannotCarry(f"{path}.{at}.{self.references[kind]}")
             inner = source.get("content") if isinstance(source, dict) else block.get("content")
             self._refuse_references(inner, f"{path}.{at}.content")
 

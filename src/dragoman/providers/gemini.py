@@ -28,7 +28,7 @@ from typing import Any
 
 import msgspec
 
-from dragoman.errors import NotFound
+from dragoman.errors import NoSuchModel
 
 from .base import Count, Question, Target, UpstreamRequest
 from .gemini_reply import GeminiReply
@@ -57,7 +57,7 @@ class Gemini:
     writing: type[Writing] = Writing
 
     def translate(self, question: Question) -> GeminiReply:
-        """Raises InvalidRequest for a file that the model could not see in any form, NotFound for what is no model."""
+        """Raises CannotCarry for a file that the model could not see in any form, NoSuchModel where it is none."""
         origin = self._origin(question.target.model)
         writing = self.writing(question, origin=origin)
         stream = question.request.stream
@@ -86,7 +86,7 @@ class Gemini:
     # -- what is another elsewhere --
 
     def url(self, target: Target, method: str) -> str:
-        """Of a method of the model, such as `generateContent`. Raises NotFound for a name that is none."""
+        """Of a method of the model, such as `generateContent`. Raises NoSuchModel for a name that is none."""
         return f"{target.base_url}/{_resource(target.model)}:{method}"
 
     def credentials(self, target: Target) -> list[tuple[str, str]]:
@@ -114,5 +114,5 @@ class Gemini:
 def _resource(model: str) -> str:
     """The path of a model: its name stands in the URL."""
     if not MODEL.fullmatch(model):
-        raise NotFound(f"model: {model}")
+        raise NoSuchModel(f"model: {model}")
     return model if "/" in model else f"models/{model}"

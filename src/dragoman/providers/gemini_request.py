@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from dragoman.errors import InvalidRequest
+from dragoman.errors import CannotCarry
 from dragoman.wire.codec import Unknown, plain
 from dragoman.wire.provenance import unwrap
 from dragoman.wire.tools import AnyTool, CustomTool
@@ -312,12 +312,12 @@ class Writing:
         return parts
 
     def _user(self, block: Any, number: int) -> list[JSON]:
-        """Raises InvalidRequest for a GIF in the turn to answer: the question is of it. Further back, and of a tool,
+        """Raises CannotCarry for a GIF in the turn to answer: the question is of it. Further back, and of a tool,
         it must not end a conversation that moves here."""
         if isinstance(block, ToolResult):
             return self._result(block)
         if self._at and isinstance(block, Image) and _is_gif(block):
-            raise InvalidRequest(f"{self._at}{number}.image.source: {NO_GIF}")
+            raise CannotCarry(f"{self._at}{number}.image.source: {NO_GIF}")
         return self._parts(block)
 
     def _result(self, result: ToolResult) -> list[JSON]:
@@ -350,7 +350,7 @@ class Writing:
             case Image(source=UrlSource(url=url)):
                 return [_linked(url)]
             case Image():
-                raise InvalidRequest("image.source.file_id: the model that answers cannot see files of this API.")
+                raise CannotCarry("image.source.file_id: the model that answers cannot see files of this API.")
             case Document():
                 return self._document(block)
             case SearchResult(source=source, title=title, content=content):
@@ -377,7 +377,7 @@ class Writing:
             case UrlSource(url=url):
                 return [*title, {"fileData": {"mimeType": "application/pdf", "fileUri": url}}]
             case FileSource():
-                raise InvalidRequest("document.source.file_id: the model that answers cannot see files of this API.")
+                raise CannotCarry("document.source.file_id: the model that answers cannot see files of this API.")
             case source:
                 if isinstance(source.content, str):
                     return _text(f"{head}\n{source.content}".lstrip("\n"))

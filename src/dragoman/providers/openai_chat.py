@@ -38,7 +38,7 @@ class ChatCompletions:
     name = "openai_chat"
 
     def translate(self, question: Question) -> Translated:
-        """Raises InvalidRequest for a document or an image that the model could not see in any form."""
+        """Raises CannotCarry for a document or an image that the model could not see in any form."""
         if belongs_here(question):
             return Responses().translate(question)
         writing = _Writing(question)

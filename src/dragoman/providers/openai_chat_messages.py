@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from dragoman.errors import InvalidRequest
+from dragoman.errors import CannotCarry
 from dragoman.wire.codec import plain
 from dragoman.wire.types import (
     Base64Image,
@@ -58,11 +58,11 @@ class Conversation:
         self._marks = is_among(self._can.cache_control, question.target.model)
 
     def messages(self, request: MessagesRequest, *, also: str = "") -> list[JSON]:
-        """`also` is for the end of the system prompt. Raises InvalidRequest for what the model could not see."""
+        """`also` is for the end of the system prompt. Raises CannotCarry for what the model could not see."""
         messages = self._system(request, also)
         turns = [message for turn in request.messages for message in self._turn(turn)]
         if not turns:
-            raise InvalidRequest("messages: there is nothing in them that the model that answers could see.")
+            raise CannotCarry("messages: there is nothing in them that the model that answers could see.")
         messages += turns
         if request.messages[-1].role == "assistant":
             self._begin_with(messages[-1])
@@ -228,9 +228,9 @@ class Conversation:
             case UrlSource(url=url) if self._can.image_urls:
                 pass
             case UrlSource():
-                raise InvalidRequest("image.source.url: the model that answers takes images only as base64.")
+                raise CannotCarry("image.source.url: the model that answers takes images only as base64.")
             case _:
-                raise InvalidRequest("image.source.file: the model that answers cannot see files of this API.")
+                raise CannotCarry("image.source.file: the model that answers cannot see files of this API.")
         return {"type": "image_url", "image_url": {"url": url}}
 
     def _document(self, document: Document) -> list[JSON]:
@@ -243,15 +243,13 @@ class Conversation:
                 file = {"filename": name, "file_data": f"data:application/pdf;base64,{data}"}
                 return [{"type": "file", "file": file}]
             case Base64Pdf():
-                raise InvalidRequest(
-                    "document.source.base64: the model that answers takes no PDFs; send the text of it."
-                )
+                raise CannotCarry("document.source.base64: the model that answers takes no PDFs; send the text of it.")
             case PlainText(data=text):
                 return [{"type": "text", "text": f"{head}\n{text}".lstrip("\n")}]
             case UrlSource():
-                raise InvalidRequest("document.source.url: the model that answers takes no documents by URL.")
+                raise CannotCarry("document.source.url: the model that answers takes no documents by URL.")
             case FileSource():
-                raise InvalidRequest("document.source.file: the model that answers cannot see files of this API.")
+                raise CannotCarry("document.source.file: the model that answers cannot see files of this API.")
             case source:
                 content = getattr(source, "content", None)
                 if isinstance(content, str):

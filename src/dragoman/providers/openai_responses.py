@@ -66,7 +66,7 @@ class Responses:
     name = "openai_responses"
 
     def translate(self, question: Question) -> ResponsesReply:
-        """Raises InvalidRequest for a file that the model could not see in any form."""
+        """Raises CannotCarry for a file that the model could not see in any form."""
         writing = _Writing(question, self._origin(question))
         request = _request(question, "/responses", writing.body())
         return ResponsesReply(question, request, lost=tuple(writing.lost), names=writing.names, origin=writing.origin)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from dragoman.errors import InvalidRequest
+from dragoman.errors import CannotCarry
 from dragoman.wire.types import (
     Base64Image,
     Base64Pdf,
@@ -50,10 +50,10 @@ class Conversation:
         self._is_phased = PHASED.match(model.rpartition("/")[2]) is not None
 
     def items(self, messages: Sequence[InputMessage]) -> list[JSON]:
-        """Raises InvalidRequest for a file that the model could not see in any form, and where nothing is left."""
+        """Raises CannotCarry for a file that the model could not see in any form, and where nothing is left."""
         items = [item for message in messages for item in self._turn(message)]
         if not items:
-            raise InvalidRequest("messages: there is nothing in them that the model that answers could be told.")
+            raise CannotCarry("messages: there is nothing in them that the model that answers could be told.")
         if messages[-1].role == "assistant":
             self._lose("prefill")
         return items
@@ -139,7 +139,7 @@ class Conversation:
             case Image(source=UrlSource(url=url)):
                 return [_image(url)]
             case Image():
-                raise InvalidRequest(f"image.source.file_id: {NO_FILES}")
+                raise CannotCarry(f"image.source.file_id: {NO_FILES}")
             case Document():
                 return self._document(block)
             case SearchResult(source=source, title=title, content=content):
@@ -166,7 +166,7 @@ class Conversation:
                 return _said(f"{head}\n{text}".lstrip("\n"))
         content = getattr(document.source, "content", None)
         if content is None:
-            raise InvalidRequest(f"document.source.file_id: {NO_FILES}")
+            raise CannotCarry(f"document.source.file_id: {NO_FILES}")
         if isinstance(content, str):
             return _said(f"{head}\n{content}".lstrip("\n"))
         return [*about, *(part for each in content for part in self._parts(each))]

@@ -27,6 +27,7 @@ from dragoman.errors import (
     BillingProblem,
     Conflict,
     InvalidRequest,
+    NoSuchModel,
     NotFound,
     Overloaded,
     PermissionDenied,
@@ -73,7 +74,7 @@ class RawPredict:
         self._messages = Messages()
 
     def prepare(self, operation: Operation, envelope: Envelope, headers: Headers, *, target: Target) -> UpstreamRequest:
-        """Raises InvalidRequest for an image or document that Vertex would have to fetch, NotFound for what is no
+        """Raises CannotCarry for an image or document that Vertex would have to fetch, NoSuchModel for what is no
         name of a model."""
         counts = operation is Operation.COUNT_TOKENS
         envelope.model()
@@ -123,7 +124,7 @@ class RawPredict:
 
 def _must_be_a_name(model: str) -> None:
     if not MODEL.fullmatch(model):
-        raise NotFound(f"model: {model}")
+        raise NoSuchModel(f"model: {model}")
 
 
 def _url(target: Target, model: str, *, stream: bool) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from dragoman.errors import InvalidRequest
+from dragoman.errors import CannotCarry, InvalidRequest
 
 from .codec import Wire
 from .models import Model
@@ -82,7 +82,7 @@ def check_edits(management: ContextManagement | None, model: Model, *, thinks: b
     kinds = [str(edit.__struct_config__.tag) for edit in edits]
     for at, (edit, kind) in enumerate(zip(edits, kinds, strict=True)):
         if f"context_management.{kind}" not in model.capabilities:
-            raise InvalidRequest(f"context_management.edits.{at}: `{kind}` is not supported for this model")
+            raise CannotCarry(f"context_management.edits.{at}: `{kind}` is not supported for this model")
         if kind in kinds[:at]:
             raise InvalidRequest(f"context_management.edits.{at}: `{kind}` may be given only once")
         if isinstance(edit, ClearThinking) and at > 0:

@@ -5,7 +5,7 @@ Source: spec MSG-11, 35, MSG-53 to 66. Pure; imports only this folder and the er
 
 from collections.abc import Sequence
 
-from dragoman.errors import InvalidRequest
+from dragoman.errors import CannotCarry, InvalidRequest
 
 from .headers import Version
 from .models import Effort, Model, ThinkingRules
@@ -65,7 +65,7 @@ def check_thinking(request: CountTokensRequest, model: Model, *, betas: Sequence
     rules = model.thinking
     if rules is None:
         if not isinstance(config, ThinkingDisabled):
-            raise InvalidRequest("thinking: thinking is not supported on this model")
+            raise CannotCarry("thinking: thinking is not supported on this model")
         return
     _check_type(config, rules, request)
     if isinstance(config, ThinkingEnabled):
@@ -84,17 +84,17 @@ def _check_type(
 ) -> None:
     match config:
         case ThinkingEnabled() if not rules.enabled:
-            raise InvalidRequest(f'"thinking.type.enabled" is not supported for this model. {USE_ADAPTIVE}')
+            raise CannotCarry(f'"thinking.type.enabled" is not supported for this model. {USE_ADAPTIVE}')
         case ThinkingAdaptive() if not rules.adaptive:
-            raise InvalidRequest("adaptive thinking is not supported on this model")
+            raise CannotCarry("adaptive thinking is not supported on this model")
         case ThinkingBetweenTools() if not rules.between_tools:
-            raise InvalidRequest('"thinking.type.between_tools" is not supported for this model.')
+            raise CannotCarry('"thinking.type.between_tools" is not supported for this model.')
         case ThinkingBetweenTools() if effort_of(request) in ("xhigh", "max"):
             raise InvalidRequest(f'"thinking.type.between_tools" is not supported at effort "{effort_of(request)}".')
         case ThinkingDisabled() if rules.disabled == "no":
-            raise InvalidRequest(f'"thinking.type.disabled" is not supported for this model. {USE_ADAPTIVE}')
+            raise CannotCarry(f'"thinking.type.disabled" is not supported for this model. {USE_ADAPTIVE}')
         case ThinkingDisabled() if rules.disabled == "up_to_high_effort" and effort_of(request) in ("xhigh", "max"):
-            raise InvalidRequest(
+            raise CannotCarry(
                 f'"thinking.type.disabled" is not supported for this model at effort "{effort_of(request)}".'
             )
         case _:
@@ -137,10 +137,10 @@ def check_effort(request: CountTokensRequest, model: Model) -> None:
     if effort is None:
         return
     if not model.effort:
-        raise InvalidRequest("This model does not support the effort parameter.")
+        raise CannotCarry("This model does not support the effort parameter.")
     if effort not in model.effort:
         levels = ", ".join(model.effort)
-        raise InvalidRequest(f"This model does not support effort level '{effort}'. Supported levels: {levels}.")
+        raise CannotCarry(f"This model does not support effort level '{effort}'. Supported levels: {levels}.")
 
 
 def check_sampling(request: MessagesRequest, model: Model, *, version: Version, given: frozenset[str]) -> None:
@@ -152,9 +152,9 @@ def check_sampling(request: MessagesRequest, model: Model, *, version: Version, 
     if model.sampling == "default_only":
         for name, value, default in (("temperature", temperature, 1), ("top_p", top_p, 1), ("top_k", top_k, 0)):
             if value is not None and value != default:
-                raise InvalidRequest(f"`{name}` is deprecated for this model.")
+                raise CannotCarry(f"`{name}` is deprecated for this model.")
     if model.sampling == "temperature_or_top_p" and temperature is not None and top_p is not None:
-        raise InvalidRequest("`temperature` and `top_p` cannot both be specified for this model. Please use only one.")
+        raise CannotCarry("`temperature` and `top_p` cannot both be specified for this model. Please use only one.")
     if isinstance(request.thinking, ThinkingEnabled | ThinkingAdaptive):
         _check_sampling_while_thinking(temperature, top_p, top_k)
 
@@ -184,7 +184,7 @@ def check_speed(request: CountTokensRequest, model: Model, *, betas: Sequence[st
     if not any(beta.startswith("fast-mode-") for beta in betas):
         raise InvalidRequest("speed: Extra inputs are not permitted")
     if not model.fast:
-        raise InvalidRequest(f"'{model.id}' does not support the `speed` parameter.")
+        raise CannotCarry(f"'{model.id}' does not support the `speed` parameter.")
 
 
 def check_place(request: MessagesRequest, model: Model) -> None:
@@ -192,7 +192,7 @@ def check_place(request: MessagesRequest, model: Model) -> None:
     if request.inference_geo is None:
         return
     if not model.inference_geo:
-        raise InvalidRequest("inference_geo: is not supported for this model")
+        raise CannotCarry("inference_geo: is not supported for this model")
     if request.inference_geo not in PLACES:
         raise InvalidRequest(f"inference_geo: Input should be {choices(PLACES)}")
 
@@ -200,7 +200,7 @@ def check_place(request: MessagesRequest, model: Model) -> None:
 def check_max_tokens(request: MessagesRequest, model: Model) -> None:
     """MSG-11, 35."""
     if request.max_tokens > model.max_tokens:
-        raise InvalidRequest(
+        raise CannotCarry(
             f"max_tokens: {request.max_tokens} > {model.max_tokens}, which is the maximum allowed number of output "
             f"tokens for {model.id}"
         )

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import msgspec
 
-from dragoman.errors import InvalidRequest
+from dragoman.errors import CannotCarry, InvalidRequest
 
 from . import toolsets
 from .models import Model
@@ -148,7 +148,7 @@ def check_choice(request: CountTokensRequest, model: Model) -> None:
     if isinstance(choice, ToolChoiceTool) and choice.name not in {getattr(tool, "name", None) for tool in tools}:
         raise InvalidRequest(f"Tool '{choice.name}' not found in provided tools")
     if forces_a_tool(request) and not model.forced_tools:
-        raise InvalidRequest('tool_choice: type "tool" and "any" are not supported for this model.')
+        raise CannotCarry('tool_choice: type "tool" and "any" are not supported for this model.')
 
 
 def check_server_tools(tools: Sequence[AnyTool]) -> None:
@@ -156,7 +156,7 @@ def check_server_tools(tools: Sequence[AnyTool]) -> None:
     for index, tool in enumerate(tools):
         if runs_on_the_server(tool):
             tag = tool.__struct_config__.tag
-            raise InvalidRequest(
+            raise CannotCarry(
                 f"tools.{index}: Input tag '{tag}' found using 'type' does not match any of the expected tags: "
                 "'bash_20250124', 'browser_toolset_20260801', 'computer_20250124', 'computer_20251124', "
                 "'computer_toolset_20260801', 'custom', 'memory_20250818', 'text_editor_20250124', "

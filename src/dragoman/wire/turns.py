@@ -6,7 +6,7 @@ Source: spec MSG-40 to 48, MSG-70 to 88. Pure; imports only this folder and the 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from dragoman.errors import InvalidRequest
+from dragoman.errors import CannotCarry, InvalidRequest
 
 from .models import Model
 from .schema import EXTRA
@@ -276,7 +276,7 @@ def check_prefill(request: MessagesRequest, model: Model) -> None:
     if not is_prefill(request.messages):
         return
     if not model.prefill:
-        raise InvalidRequest(
+        raise CannotCarry(
             "This model does not support assistant message prefill. The conversation must end with a user message."
         )
     blocks = blocks_of(request.messages[-1])

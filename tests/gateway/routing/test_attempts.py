@@ -36,6 +36,42 @@ def test_the_next_target_is_asked_at_once() -> None:
     assert them.made == 3
 
 
+def test_a_target_that_cannot_take_the_request_is_passed_over_and_costs_no_attempt() -> None:
+    cannot = Failure(status=400, is_of_target=True)
+    them = attempts(0, 1, 2, limit=2)
+    assert them.first() == Step(0, 0.0)
+    assert them.after(0, cannot, 10.0) == Step(1, 0.0)
+    assert them.made == 1
+    again = them.after(1, Failure(status=529), 10.0)
+    assert again == Step(2, 0.0)
+    back = them.after(2, cannot, 10.0)
+    assert back is not None
+    assert back.place == 1, "the only one that may be asked again"
+    assert them.after(1, Failure(status=529), 11.0) is None
+    assert them.made == 2
+
+
+def test_when_none_can_take_it_none_was_asked() -> None:
+    cannot = Failure(status=400, is_of_target=True)
+    them = attempts(0, 1)
+    them.first()
+    assert them.after(0, cannot, 0.0) == Step(1, 0.0)
+    assert them.after(1, cannot, 0.0) is None
+    assert them.made == 0
+
+
+def test_of_two_at_once_each_counts_for_itself() -> None:
+    them = attempts(0, 1, limit=4)
+    them.first()
+    assert them.next == 1
+    them.also(1)
+    assert (them.next, them.made) == (None, 2)
+    them.failed(0, Failure(status=404), 10.0)
+    again = them.after(1, Failure(status=529), 10.0)
+    assert again is not None
+    assert again.place == 1, "the other one does not know the model"
+
+
 def test_nobody_to_ask() -> None:
     assert attempts().first() is None
 

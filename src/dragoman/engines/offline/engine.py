@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dragoman.engines.base import Counted, Generation
-from dragoman.errors import ApiError, InvalidRequest
+from dragoman.errors import ApiError, CannotCarry, InvalidRequest
 from dragoman.wire.contexts import Compact
 from dragoman.wire.events import Event
 from dragoman.wire.modelrules import thinks
@@ -278,7 +278,7 @@ def _check_is_possible(request: MessagesRequest) -> None:
     check_server_tools(request.tools or ())
     for name in NOT_HERE:
         if getattr(request, name):
-            raise InvalidRequest(f"{name}: is not supported by the model that answers here")
+            raise CannotCarry(f"{name}: is not supported by the model that answers here")
 
 
 def _late(make: Callable[[], list[Event]]) -> Iterator[list[Event]]:

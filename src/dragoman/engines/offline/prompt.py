@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from dragoman.errors import InvalidRequest
+from dragoman.errors import CannotCarry, InvalidRequest
 from dragoman.wire.codec import plain
 from dragoman.wire.documentrules import Part, walk
 from dragoman.wire.models import Model
@@ -253,7 +253,7 @@ class _Reader:
                 self.attachments[id(block)] = f'the search result "{title}" from {source}'
                 return self._count(source) + self._count(title) + self._parts(content, f"{path}.search_result.content")
             case ContainerUpload():
-                raise InvalidRequest(f"{path}: there is no container here that a file could be put into")
+                raise CannotCarry(f"{path}: there is no container here that a file could be put into")
             case _:  # the API's own tools: known by their JSON alone
                 fields = {key: item for key, item in plain(block).items() if key not in ("cache_control", "caller")}
                 return TOOL_CALL_TOKENS + self._count_json(fields)
@@ -284,9 +284,9 @@ class _Reader:
     def _decoded(self, block: Image, path: str) -> images.Image:
         source = block.source
         if isinstance(source, UrlSource):
-            raise InvalidRequest(NO_EGRESS)
+            raise CannotCarry(NO_EGRESS)
         if not isinstance(source, Base64Image):
-            raise InvalidRequest(f"{path}.image.source: image files are not kept here; send the image as base64")
+            raise CannotCarry(f"{path}.image.source: image files are not kept here; send the image as base64")
         budget = self._reading.pixels
         return images.from_base64(source.data, source.media_type, loc=path, many=self._many, budget=budget)
 
@@ -314,11 +314,9 @@ class _Reader:
                 self.attachments[id(block)] = _document_in_words(block, "\n".join(pages), kind=f"a PDF {of}")
                 return total + sum(PAGE_IMAGE_TOKENS + self._count(page) for page in pages)
             case UrlSource():
-                raise InvalidRequest(NO_EGRESS)
+                raise CannotCarry(NO_EGRESS)
             case _:
-                raise InvalidRequest(
-                    f"{path}.document.source: document files are not kept here; send the document itself"
-                )
+                raise CannotCarry(f"{path}.document.source: document files are not kept here; send the document itself")
 
 
 def _served(tool: AnyTool) -> JsonObject:

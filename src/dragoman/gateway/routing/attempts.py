@@ -81,22 +81,20 @@ class Attempts:
         self._rounds: dict[int, int] = {}
         self._ready_at: dict[int, float] = {}
 
+    @property
+    def next(self) -> int | None:
+        """The place of the target whose turn is next, if there is one that has not been asked."""
+        return self._left[0] if self._left else None
+
     def first(self) -> Step | None:
         """None: there is nobody to ask."""
         return self._go(0.0) if self._left else None
 
     def after(self, place: int, failure: Failure, now: float) -> Step | None:
         """What follows when an attempt at `place` has failed at `now`; None: the failure is the answer."""
-        said = verdict(failure)
-        if said == "none" or self.made >= self._limit:
+        self.failed(place, failure, now)
+        if verdict(failure) == "none" or self.made >= self._limit:
             return None
-        if failure.status in OF_KEYS and self._has_other_key(place):
-            self._left.insert(0, place)
-        elif said == "larger":
-            self._keep_larger_than(self._context_of(place))
-        elif failure.status not in OPERATORS and not failure.is_of_target:  # there it would fail again
-            self._tried.append(place)
-            self._ready_at[place] = now + max(self._backoff_s(place), failure.retry_after_s or 0.0)
         if self._left:
             return self._go(0.0)
         if not self._tried:
@@ -109,12 +107,23 @@ class Attempts:
         self._left = [soonest]
         return self._go(pause_s)
 
-    def also(self, place: int, now: float) -> None:
+    def also(self, place: int) -> None:
         """Another one is asked beside the attempt under way: that is one of them, too."""
         self.made += 1
         self._left.remove(place)
-        self._tried.append(place)
-        self._ready_at[place] = now + self._backoff_s(place)
+
+    def failed(self, place: int, failure: Failure, now: float) -> None:
+        """An attempt at `place` has failed at `now`, while another one is under way; see `after`."""
+        said = verdict(failure)
+        if failure.is_of_target or failure.is_of_caller:  # nothing was sent
+            self.made -= 1
+        elif failure.status in OF_KEYS and self._has_other_key(place):
+            self._left.insert(0, place)
+        elif said == "larger":
+            self._keep_larger_than(self._context_of(place))
+        elif said == "another" and failure.status not in OPERATORS:  # else it would fail again
+            self._tried.append(place)
+            self._ready_at[place] = now + max(self._backoff_s(place), failure.retry_after_s or 0.0)
 
     def _go(self, pause_s: float) -> Step:
         self.made += 1

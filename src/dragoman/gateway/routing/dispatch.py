@@ -17,6 +17,7 @@ from msgspec import Struct
 from dragoman.errors import ApiError, InvalidRequest, NotFound
 from dragoman.gateway.call import Answer, Asked, Stream
 from dragoman.gateway.config.routes import RouteConfig
+from dragoman.gateway.upstream.exchange import kind_of
 from dragoman.wire.envelope import Envelope
 from dragoman.wire.types import Usage
 
@@ -216,7 +217,10 @@ class Dispatch:
         )
 
     async def ask(self, asked: Asked, plan: Plan, entry: "Entry", ask: Ask) -> Answer:
-        """The answer of the first target that gives one, as far as the attempts go. Raises ApiError."""
+        """The answer of the first target that gives one, as far as the attempts go. Raises ApiError.
+
+        What a target says that cannot take the request is told only where no other one has said anything else.
+        """
         if plan.rule is None:
             return await ask(asked, plan.first, entry)
         routes = plan.routes
@@ -230,10 +234,12 @@ class Dispatch:
         )
         step = attempts.first()
         assert step is not None
+        told: Answer | ApiError | None = None
         while True:
             await self._pause(step, entry)
-            error, attempt = None, None
-            other = _other(plan, step.place) if attempts.made == 1 and attempts.made < plan.rule.limit else None
+            place, attempt = step.place, None
+            how: Answer | ApiError
+            other = attempts.next if plan.rule.hedge and attempts.made == 1 < plan.rule.limit else None
             try:
                 attempt = await self._begin(routes[step.place], plan, entry)
                 if other is None:
@@ -244,20 +250,25 @@ class Dispatch:
                     if plan.rule.continue_cut and answered.stream is not None:
                         await self._continue(answered, asked, plan, entry, ask, attempts)
                     return answered if is_lone else _counted(answered, attempts.made)
-                failure = failure_of(answered)
+                how = answered
             except ApiError as raised:
-                error, failure = raised, failure_of(raised)
+                how = raised
+            failure = failure_of(how)
             if attempt is not None and entry.attempt is not None:
+                place = routes.index(entry.attempt.route)  # of two at once, the last one that failed
                 entry.attempt.failed(failure)
-            next_step = attempts.after(step.place, failure, self._clock())
+            if told is None or not failure.is_of_target:
+                told = how
+            next_step = attempts.after(place, failure, self._clock())
             if next_step is not None:
                 step = next_step
-            elif error is not None:
-                if not is_lone:
-                    entry.tries = attempts.made
-                raise error
-            else:
-                return answered if is_lone else _counted(answered, attempts.made)
+                continue
+            if isinstance(told, ApiError):
+                entry.tries = None if is_lone else attempts.made
+                raise told
+            if told is not how:  # an earlier one
+                entry.outcome, entry.error = "refused", kind_of(told.body)
+            return told if is_lone else _counted(told, attempts.made)
 
     async def _hedged(
         self, asked: Asked, attempt: Attempt, place: int, entry: "Entry", ask: Ask, attempts: Attempts
@@ -272,14 +283,16 @@ class Dispatch:
             now = self._clock()
             if not (self.breaker(other).allows(now) and self.places.enter_at_once(other)):
                 return None
-            attempts.also(place, now)
+            attempts.also(place)
             fork = entry.fork(".2")
             self._started(other, plan, fork)
             return fork, ask(asked, other, fork)
 
         def failed(fork: "Entry", how: Answer | ApiError) -> None:
             assert fork.attempt is not None
-            fork.attempt.failed(failure_of(how))
+            failure = failure_of(how)
+            attempts.failed(plan.routes.index(fork.attempt.route), failure, self._clock())
+            fork.attempt.failed(failure)
 
         racing = first, ask(asked, attempt.route, first)
         patience_s = self._patience_s(attempt.route, stream=asked.stream)
@@ -532,13 +545,6 @@ def _rest(asked: Asked, progress: Progress, *, can_prefill: bool) -> Asked | Non
     body = continued_body(asked.envelope, progress, can_prefill=can_prefill)
     call = msgspec.structs.replace(asked.call, body=body)
     return msgspec.structs.replace(asked, call=call, envelope=Envelope(body))
-
-
-def _other(plan: Plan, place: int) -> int | None:
-    """The place of the one that is asked as well when the one at `place` is slow."""
-    if plan.rule is None or not plan.rule.hedge:
-        return None
-    return next((at for at in range(len(plan.routes)) if at != place), None)
 
 
 def _is_sane(usage: Usage) -> bool:

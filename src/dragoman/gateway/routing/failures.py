@@ -2,7 +2,7 @@
 
 import msgspec
 
-from dragoman.errors import ApiError, CannotCarry
+from dragoman.errors import ApiError
 from dragoman.gateway.call import Answer
 
 from .attempts import TOO_LONG, Failure
@@ -26,7 +26,7 @@ def _of_answer(answered: Answer) -> Failure:
 
 
 def _of_error(error: ApiError) -> Failure:
-    if isinstance(error, CannotCarry):
+    if error.is_of_target:
         return Failure(status=error.status, is_of_target=True)
     is_of_caller = error.status < 500 and error.status not in (408, 429) and TOO_LONG not in error.message
     retry_after_s = float(error.retry_after) if isinstance(error, Shed) else None
