@@ -21,8 +21,8 @@ from .ledger.accounting import Entry
 from .ledger.contents import Recording
 from .limits.limits import Hold
 from .reply import OUR_FAULT, Reply, end, refusal
-from .routing.dispatch import Plan
 from .routing.holding import held
+from .routing.planning import Plan
 from .routing.response_cache import is_cacheable
 from .routing.routing import Route
 from .upstream.checked import without_foreign_thinking

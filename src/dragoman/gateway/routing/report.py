@@ -8,7 +8,8 @@ from dragoman.gateway.call import Asked, Call
 from dragoman.providers.base import Operation
 from dragoman.wire.headers import Headers
 
-from .dispatch import Dispatch, Explained
+from .dispatch import Dispatch
+from .planning import Explained
 
 __all__ = ["explain", "report"]
 
