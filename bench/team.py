@@ -5,9 +5,11 @@ counted, the storing of its row included: each slice of load is measured from re
 """
 
 import argparse
+import os
+import sqlite3
 import statistics
 import tempfile
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
 
 from .children import raise_file_limit, signals_as_exit
@@ -27,12 +29,14 @@ SYSTEMS = {
     "ledger, limits of three scopes": LIMITED_TOML,
     "limits of three scopes": "[ledger]\nenabled = false\n" + LIMITED_TOML,
 }
+MANY = "nothing, many keys"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.team", description=__doc__)
     parser.add_argument("--kind", choices=KINDS, default="json")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--keys", type=int, help="how many keys another server has in its database")
     options = parser.parse_args()
     signals_as_exit()
     all_needed("wrk", "cc")
@@ -43,6 +47,8 @@ def main() -> int:
         servers = [
             stack.enter_context(dragoman(upstream, folder, name=name, more=more)) for name, more in SYSTEMS.items()
         ]
+        if options.keys:
+            servers.append(stack.enter_context(with_keys(upstream, folder, options.keys)))
         found = measured(options.kind, servers, upstream, folder, rounds=options.rounds)
     plain = found["nothing"]
     print(f"{'':32} {'us a request':>12} {'x nothing':>9}")
@@ -54,6 +60,20 @@ def main() -> int:
     )
     print(f"bound {BOUND}: {'held' if worst <= BOUND else 'not held'}")
     return 0
+
+
+def with_keys(upstream: Server, folder: Path, number: int) -> AbstractContextManager[Server]:
+    """One more server, with so many other keys in its database."""
+    with dragoman(upstream, folder, name=MANY, more=SYSTEMS["nothing"]):
+        pass  # now there is a database, with one key
+    (database,) = (folder / MANY.replace(", ", "-").replace(" ", "-")).glob("*.db")
+    with closing(sqlite3.connect(database)) as connection, connection:
+        (created_at,) = connection.execute("SELECT created_at FROM api_keys").fetchone()
+        connection.executemany(
+            "INSERT INTO api_keys (id, name, hash, hint, created_at, is_test) VALUES (?, 'one of many', ?, '', ?, 0)",
+            ((f"apikey_{at:024}", os.urandom(32), created_at) for at in range(number)),
+        )
+    return dragoman(upstream, folder, name=MANY, more=SYSTEMS["nothing"])
 
 
 def measured(
