@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from misbehaving import LAST_CHUNK, chunk, json_reply, refused_url, sse_head
 from msgspec.structs import fields
-from rawhttp import HELLO, exchange, post
+from rawhttp import HELLO, exchange, json_bytes, post
 from relaying import ASKING, BEGUN, relay
 from serving import Serving
 from sqlalchemy import select
@@ -155,10 +155,32 @@ async def test_an_error_in_place_of_a_streams_content_costs_nothing() -> None:
 
 
 async def test_a_reply_that_never_came_may_have_cost_something() -> None:
-    """The provider had the request: what it took for it nobody knows."""
+    """The provider had the request: it is taken to charge for the prompt, which is estimated."""
     row = await row_of(then(b""))
     assert (row["outcome"], row["status"], row["attempts"]) == ("refused", 504, 1)
-    assert (row["cost_nano"], row["is_estimated"], row["input_tokens"]) == (None, 1, 0)
+    asked = len(json_bytes(HELLO)) // 4
+    assert (row["cost_nano"], row["is_estimated"], row["input_tokens"]) == (asked * 1000, 1, asked)
+    assert row["output_tokens"] == 0
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_a_caller_who_hangs_up_before_anything_was_told(stream: bool) -> None:
+    body = {**HELLO, "stream": stream}
+    async with relay(then(b"")) as (_, upstream), Serving(toml=TOML.format(url=upstream.url)) as server:
+        waiting = asyncio.create_task(exchange(server.url, post(body)))
+        await upstream.request()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        (row,) = await rows_of(server)
+    asked = len(json_bytes(body)) // 4
+    assert (row["outcome"], row["is_estimated"], row["input_tokens"]) == ("abandoned", 1, asked)
+    assert row["cost_nano"] == asked * 1000
+
+
+async def test_an_estimate_without_a_price_is_not_known() -> None:
+    row = await row_of(then(b""), toml=TOML.partition("[prices")[0])
+    assert (row["cost_nano"], row["is_estimated"], row["price_source"]) == (None, 1, "unknown")
+    assert row["input_tokens"] == len(json_bytes(HELLO)) // 4
 
 
 async def test_a_provider_that_was_never_reached_costs_nothing() -> None:
@@ -169,9 +191,13 @@ async def test_a_provider_that_was_never_reached_costs_nothing() -> None:
 
 
 async def test_a_reply_without_usage_is_marked() -> None:
-    row = await row_of(then(json_reply({name: value for name, value in MESSAGE.items() if name != "usage"})))
-    assert (row["outcome"], row["cost_nano"], row["is_estimated"]) == ("answered", None, 1)
-    assert row["stop_reason"] == "end_turn"
+    """Its output is estimated by its length."""
+    told = {name: value for name, value in MESSAGE.items() if name != "usage"}
+    row = await row_of(then(json_reply(told)))
+    assert (row["outcome"], row["is_estimated"], row["stop_reason"]) == ("answered", 1, "end_turn")
+    asked, seen = len(json_bytes(HELLO)) // 4, row["output_tokens"]
+    assert len("Half of it") // 4 < seen <= len(json_bytes(told))
+    assert (row["input_tokens"], row["cost_nano"]) == (asked, asked * 1000 + seen * 5000)
 
 
 async def test_counting_tokens_costs_nothing() -> None:
@@ -270,7 +296,7 @@ async def test_what_was_not_spent_waiting_for_a_provider_is_overhead() -> None:
     entry = entry_of(journal, clock)
     for sent, received in ((2.0, 3.0), (3.5, 5.0)):  # two attempts
         clock[0] = sent
-        entry.note_sent()
+        entry.note_sent(b"")
         clock[0] = received
         entry.note_received()
     entry.note_usage(Usage(input_tokens=1, output_tokens=1), "tool_use")
@@ -285,7 +311,7 @@ async def test_settling_tells_the_cost_once() -> None:
     store = Kept()
     journal: Any = Journal(store, None)  # type: ignore[arg-type]
     entry = entry_of(journal, [1.0])
-    entry.note_sent()
+    entry.note_sent(b"")
     entry.note_usage(Usage(input_tokens=2, output_tokens=3))
     assert entry.settle() == 17_000
     assert entry.settle() is None
@@ -303,7 +329,7 @@ def test_whatever_callers_and_upstreams_say_fits_any_database(word: str, lost: l
         entry = entry_of(journal, [1.0])
         entry.model = entry.upstream_request_id = entry.error = word + "\0\ud800"
         entry.lost = lost
-        entry.note_sent()
+        entry.note_sent(b"")
         creation = CacheCreation(ephemeral_5m_input_tokens=some, ephemeral_1h_input_tokens=more)
         usage = Usage(input_tokens=some, output_tokens=more, cache_creation=creation, service_tier=word, speed=word,
                       server_tool_use={"web_search_requests": word})  # fmt: skip

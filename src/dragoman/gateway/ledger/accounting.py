@@ -20,6 +20,7 @@ from dragoman.providers.base import Operation
 from dragoman.store.ledger import LedgerRow
 from dragoman.wire.types import CacheCreation, Usage
 
+from .input_estimate import estimate_input_tokens
 from .journal import Journal, Tokens
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ Outcome = Literal["answered", "refused", "cut", "abandoned"]
 
 # What is of a request to a provider, and not of the one that a caller has sent.
 OF_ATTEMPTS = (
-    "_first_content", "_is_in_doubt", "_is_told", "_queued_s", "_sent", "_tokens", "_waited", "lost", "route",
+    "_first_content", "_is_told", "_queued_s", "_sent", "_tokens", "_waited", "lost", "route", "seen_tokens",
     "stop_reason", "upstream_request_id", "usage",
 )  # fmt: skip
 FREE = Cost(0, "", "")
@@ -59,9 +60,9 @@ class Entry:
         "_arrived",
         "_at_us",
         "_clock",
+        "_doubt",
         "_first_content",
         "_is_cached",
-        "_is_in_doubt",
         "_is_settled",
         "_is_told",
         "_ledger",
@@ -83,6 +84,7 @@ class Entry:
         "principal",
         "request_id",
         "route",
+        "seen_tokens",
         "spends",
         "status",
         "stop_reason",
@@ -118,6 +120,7 @@ class Entry:
         self.others_nano: int | None = 0  # what the rows beside this one cost; None where that is not known
         self.is_spoilt = False  # a fault was injected: what becomes of it says nothing of its target
         self.usage: Usage | None = None
+        self.seen_tokens = 0  # of output, as far as one can tell, where the usage is not told
         self.stop_reason: str | None = None
         self.outcome: Outcome = "answered"
         self.error: str | None = None  # the wire's `error.type`
@@ -129,7 +132,7 @@ class Entry:
         self._queued_s = 0.0
         self._is_cached = False
         self._source: Entry | None = None
-        self._is_in_doubt = False  # a provider was asked, and may have charged for what it did not tell
+        self._doubt: tuple[Route, bytes] | None = None  # who was asked what, and may charge for what is not told
         self._is_told = False  # `usage` is all of it
         self._tokens: Tokens | None = None  # of `usage`, once it is told
         self._clock = clock
@@ -164,13 +167,14 @@ class Entry:
         if (source := self._source) is not None:  # it has failed
             source.note_received()
             self.attempts += source.attempts
-            self._is_in_doubt |= source._is_in_doubt
+            self._doubt = source._doubt or self._doubt
             self._waited = source._waited
             self._source = None
         self.attempt, self.route = attempt, attempt.route
         self.outcome, self.error, self.status = "answered", None, 0
         self.usage = self.stop_reason = self.upstream_request_id = None
         self.lost = ()
+        self.seen_tokens = 0
         self._tokens = self._first_content = None
         self._is_told = False
 
@@ -186,7 +190,6 @@ class Entry:
         )
         forked.principal, forked.model, forked.stream = self.principal, self.model, self.stream
         forked.spends, forked._queued_s, forked._waited = self.spends, self._queued_s, self._waited
-        forked._is_in_doubt = self._is_in_doubt
         return forked
 
     def follow(self, fork: "Entry") -> None:
@@ -216,6 +219,8 @@ class Entry:
             return
         for name in OF_ATTEMPTS:
             setattr(self, name, getattr(source, name))
+        if source.attempts:
+            self._doubt = source._doubt
         self.attempts += source.attempts
         source.attempts = 0
         if self.outcome == "answered":
@@ -225,12 +230,12 @@ class Entry:
         """The answer was there already: nobody is asked, and it costs nothing."""
         self._is_cached = True
 
-    def note_sent(self) -> None:
-        """A request goes to the provider now: from here on it may cost something, also if this process dies."""
+    def note_sent(self, body: bytes) -> None:
+        """The request goes to the provider now: from here on it may cost something, also if this process dies."""
         self.attempts += 1
         self._sent = self._clock()
-        self._is_in_doubt = True
         ledger, principal, route = self._ledger, self.principal, self.route
+        self._doubt = None if route is None else (route, body)
         if ledger is None or ledger.journal is None or principal is None or route is None:
             return
         # As journal.Begun has them.
@@ -250,7 +255,7 @@ class Entry:
 
     def note_free(self) -> None:
         """The provider has refused the request, or never got it."""
-        self._is_in_doubt = False
+        self._doubt = None
 
     def note_usage(self, usage: Usage | None, stop_reason: str | None = None, *, is_whole: bool = True) -> None:
         """What the provider has told of its usage: it is journalled before the caller gets to see it."""
@@ -273,6 +278,8 @@ class Entry:
         if self._is_settled:
             return None
         self._is_settled = True
+        if self.usage is None and self._doubt is not None:
+            self.route, _ = self._doubt
         if outcome is not None:
             self.outcome = outcome
         self._write(self._row())
@@ -280,13 +287,13 @@ class Entry:
             return None
         self.note_received()
         is_answer = self.usage is not None and self.outcome != "refused"
-        is_free = self.operation == Operation.COUNT_TOKENS.value or not (self._is_in_doubt or is_answer)
+        is_free = self.operation == Operation.COUNT_TOKENS.value or not (self._doubt is not None or is_answer)
         usage, tokens = self.usage, self._tokens
         is_estimated = not (is_free or self._is_told)
         if is_free:
             usage, tokens = None, NO_TOKENS
         elif is_estimated:
-            usage = _with_output(usage or NO_USAGE, seen_tokens)
+            usage = self._estimated(max(seen_tokens, self.seen_tokens))
             tokens = _tokens(usage)
         elif tokens is None:
             tokens = _tokens(usage or NO_USAGE)
@@ -296,11 +303,19 @@ class Entry:
             self._ledger.journal.end(self.request_id, values)
         return cost.nano_usd
 
+    def _estimated(self, seen_tokens: int) -> Usage:
+        """What the provider has told of its usage so far or, where that is nothing, what it was asked; and what was
+        seen of its output."""
+        if self.usage is not None:
+            return _with_output(self.usage, seen_tokens)
+        asked = 0 if self._doubt is None else estimate_input_tokens(self._doubt[1])
+        return Usage(input_tokens=asked, output_tokens=seen_tokens)
+
     def _cost(self, usage: Usage) -> Cost:
         assert self._ledger is not None
         if self.route is None:
             return FREE
-        is_known = self.usage is not None
+        is_known = self.usage is not None or self._doubt is not None
         provider, model = self.route.provider.name, self.route.model_name
         return self._ledger.cost(provider, model, usage, self._arrived_at(), is_known=is_known)
 

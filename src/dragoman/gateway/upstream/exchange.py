@@ -10,7 +10,7 @@ import msgspec
 from dragoman.errors import ApiError, CannotCarry, InvalidRequest, UpstreamFailed, UpstreamTimeout
 from dragoman.gateway.call import Answer, Asked, Stream
 from dragoman.gateway.ledger.accounting import Entry
-from dragoman.gateway.ledger.input_estimate import estimate_input_tokens
+from dragoman.gateway.ledger.input_estimate import estimate_input_tokens, estimate_output_tokens
 from dragoman.gateway.routing.routing import Route
 from dragoman.http.base import ConnectFailed, ConnectTimeout, RequestInvalid, Response, TimedOut, TransportError
 from dragoman.providers.base import (
@@ -104,6 +104,8 @@ class Exchange:
             raise
         self.entry.note_content()
         self.note_usage(answered.usage, answered.stop_reason)
+        if answered.usage is None:
+            self.entry.seen_tokens = estimate_output_tokens(len(answered.body), 0)
         return self.answer(answered.body)
 
     def note_usage(self, usage: Usage | None, stop_reason: str | None) -> None:
@@ -133,7 +135,7 @@ class Exchange:
             signed = await provider.signed(prepared)
             self.redaction = Redaction(signed.headers)
             self.entry.route = self._route
-            self.entry.note_sent()
+            self.entry.note_sent(asked.call.body)
             response = self._response = await provider.send(signed, is_sent_once=self.entry.is_counted)
             if provider.has_several_keys:
                 after = next((value for name, value in response.headers if name == "retry-after"), None)
