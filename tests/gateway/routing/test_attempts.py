@@ -51,6 +51,25 @@ def test_a_target_that_cannot_take_the_request_is_passed_over_and_costs_no_attem
     assert them.made == 2
 
 
+@pytest.mark.parametrize("status", [408, 500, 502, 503, 504, 529])
+def test_a_lone_target_is_not_asked_again_for_a_fault_of_its_own(status: int) -> None:
+    """Whoever asks tries again by himself (pain 29); another key would change nothing."""
+    them = Attempts([0], asks_again=False, has_other_key=lambda _: True, random=lambda: 0.0)
+    them.first()
+    assert them.after(0, Failure(status=status), 0.0) is None
+
+
+@pytest.mark.parametrize("status", [401, 403, 429])
+def test_a_lone_target_is_asked_with_another_key_for_what_is_a_keys(status: int) -> None:
+    keys = 2
+    them = Attempts([0], asks_again=False, has_other_key=lambda _: keys > 0, random=lambda: 0.0)
+    assert them.first() == Step(0, 0.0)
+    assert them.after(0, Failure(status=status, retry_after_s=60.0), 0.0) == Step(0, 0.0)
+    keys = 0
+    assert them.after(0, Failure(status=status), 0.0) is None
+    assert them.made == 2
+
+
 def test_when_none_can_take_it_none_was_asked() -> None:
     cannot = Failure(status=400, is_of_target=True)
     them = attempts(0, 1)

@@ -60,13 +60,15 @@ def verdict(failure: Failure) -> Verdict:
 class Attempts:
     """The attempts of one request. `order` are places of targets, the best first, of which `context_of` tells the
     tokens that it takes (None: not known), and `has_other_key` whether it has a key that was not refused; `random`
-    gives numbers from 0 up to 1."""
+    gives numbers from 0 up to 1. Without `asks_again` a target is asked a second time only with another key, after what
+    was the first key's."""
 
     def __init__(
         self,
         order: Sequence[int],
         *,
         limit: int = ATTEMPTS,
+        asks_again: bool = True,
         context_of: Callable[[int], int | None] = lambda _: None,
         has_other_key: Callable[[int], bool] = lambda _: False,
         random: Callable[[], float],
@@ -75,6 +77,7 @@ class Attempts:
         self._left = list(order)
         self._tried: list[int] = []  # that may be tried again
         self._limit = limit
+        self._asks_again = asks_again
         self._context_of = context_of
         self._has_other_key = has_other_key
         self._random = random
@@ -121,7 +124,7 @@ class Attempts:
             self._left.insert(0, place)
         elif said == "larger":
             self._keep_larger_than(self._context_of(place))
-        elif said == "another" and failure.status not in OPERATORS:  # else it would fail again
+        elif self._asks_again and said == "another" and failure.status not in OPERATORS:  # else it would fail again
             self._tried.append(place)
             self._ready_at[place] = now + max(self._backoff_s(place), failure.retry_after_s or 0.0)
 

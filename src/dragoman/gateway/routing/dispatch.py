@@ -105,7 +105,8 @@ class Dispatch(Planner):
         is_lone = len(routes) == 1 and not self._has_several_keys(routes[0])
         attempts = Attempts(
             range(len(routes)),
-            limit=1 if is_lone else plan.rule.limit,
+            limit=plan.rule.limit,
+            asks_again=len(routes) > 1,
             context_of=lambda at: context_of(routes[at]),
             has_other_key=lambda at: self._has_fresh_key(routes[at]),
             random=self._lot,

@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Explained", "Plan", "Planner", "context_of"]
 
-# Of names that one target alone answers, where more is to be done than to ask it.
-ONCE = RouteConfig(name="", origin="", targets=(), attempts=1)
-SEVERAL_KEYS = RouteConfig(name="", origin="", targets=(), attempts=3)
+# Of names that one target alone answers, where more is to be done than to ask it: it has places, or several keys.
+LONE = RouteConfig(name="", origin="", targets=())
 
 MEASURED = frozenset({"cheapest", "fastest"})  # policies that ask how much a model will write
 SMALL_BYTES = 64 * 1024  # a body up to here fits every context
@@ -127,11 +126,8 @@ class Planner:
         candidates = self.router.candidates(asked.model)
         if (only := candidates.only) is not None:
             said = candidates.rule
-            rule = None
-            if self.places.are_bounded(only):
-                rule = ONCE
-            if self._has_several_keys(only):
-                rule = SEVERAL_KEYS if said is None else said
+            is_plain = not (self.places.are_bounded(only) or self._has_several_keys(only))
+            rule = None if is_plain else said or LONE
             return Plan(routes=(only,), rule=rule, cache_s=_cache_s(asked, said))
         rule = candidates.rule
         if rule is not None and rule.policy == "ordered" and self._are_all_fit(candidates, asked):
