@@ -13,7 +13,9 @@ from budgeted import COST, NANO, NOON, bench, budget, call, told
 from serving import wait_until
 
 from dragoman.errors import StoreError
+from dragoman.gateway.budgets.words import refusal
 from dragoman.store.budgets import BudgetChanges, BudgetRecord
+from dragoman.store.counters import Purse
 from dragoman.store.ledger import LedgerRow
 
 
@@ -61,22 +63,43 @@ async def test_a_used_up_budget_is_told_as_the_api_tells_it() -> None:
         ),
         (
             budget(0, period="total"),
-            "You have reached your organization's API budget of $0.00 in all: $0.00",
+            "You have reached your organization's API budget of $0.00 in all: nothing that costs",
             "server.",
         ),
         (
             budget(0, "workspace:default", "week"),
-            "You have reached your workspace's API budget of $0.00 a week",
-            "UTC.",
+            "You have reached your workspace's API budget of $0.00 a week: nothing that costs",
+            "server.",
         ),
     ],
-    ids=["too dear at all", "nothing, for ever", "nothing, for a week"],
+    ids=["too dear at all", "nothing, for ever", "nothing, which no new week changes"],
 )
 async def test_what_else_is_told(given: str, begins: str, ends: str) -> None:
     async with bench(given) as at:
         message = told(await at.ask())
         assert message.startswith(begins)
         assert message.endswith(ends)
+
+
+def refused(limit_nano: int, spent_nano: int, cost_nano: int) -> str:
+    record = BudgetRecord(
+        id="b", scope="key", scope_id="*", period="total", limit_nano=limit_nano, zone="UTC", is_hard=True,
+        alerts=(), webhook=None, unknown_price="allow",
+    )  # fmt: skip
+    purse = Purse(budget_id="b", window_start=0, window_end=0, limit_nano=limit_nano, cost_nano=cost_nano)
+    return refusal(record, purse, spent_nano).message
+
+
+def test_amounts_are_told_as_exactly_as_it_takes() -> None:
+    """Or the text would say that 0.0001 is more than 0.0001."""
+    said = refused(100_000, 0, 104_000)
+    assert said.startswith(
+        "This request may cost up to $0.000104, which is more than your API key's API budget of $0.0001"
+    )
+    said = refused(1_000_000, 891_000, 131_000)
+    assert "budget of $0.001 in all: $0.000891 of it is spent" in said
+    assert "and this request may cost up to $0.000131." in said
+    assert "budget of $20.00 in all: $19.88 of it is spent" in refused(20 * 10**9, 19_876_543_210, 480_000_000)
 
 
 async def test_a_soft_budget_never_refuses() -> None:

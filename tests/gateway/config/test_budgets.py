@@ -113,6 +113,8 @@ def test_a_person_is_told_of_budgets_but_not_of_secrets(tmp_path: Path) -> None:
         ('zone = "Europe/Berlinn"', 'zone: "Europe/Berlinn" is no time zone that is known here. Did you mean "Europe/'),
         ('zone = "../etc/passwd"', 'zone: "../etc/passwd" is no time zone that is known here'),
         ('zone = "Europe"', 'zone: "Europe" is no time zone that is known here'),
+        ('zone = "localtime"', 'zone: "localtime" is a time zone that differs between machines'),
+        ('zone = "right/Europe/Berlin"', 'zone: "right/Europe/Berlin" is a time zone that differs'),
         ('zone = ""', 'zone: "" is no time zone'),
         ("zone = 2", "zone: 2 is no time zone"),
         ('hard = "yes"', 'hard: "yes" is neither true nor false'),

@@ -25,14 +25,20 @@ def refusal(record: BudgetRecord, purse: "Purse", spent_nano: int) -> BillingPro
 
     In the manner of ERR-48 to 50, and 402 (ERR-12).
     """
-    limit = f"{_WHOSE[record.scope]} API budget of {dollars(record.limit_nano)}{_A_PERIOD[record.period]}"
-    costs = f"this request may cost up to {dollars(purse.cost_nano)}"
-    if purse.cost_nano > record.limit_nano > 0:
+    all_of_it, spent, cost = _amounts(record.limit_nano, spent_nano, purse.cost_nano)
+    limit = f"{_WHOSE[record.scope]} API budget of {all_of_it}{_A_PERIOD[record.period]}"
+    if record.limit_nano == 0:  # which no new day changes
+        return BillingProblem(
+            f"You have reached {limit}: nothing that costs something is let through. It has to be raised by whoever "
+            "administers this server."
+        )
+    costs = f"this request may cost up to {cost}"
+    if purse.cost_nano > record.limit_nano:
         return BillingProblem(
             f"{costs.capitalize()}, which is more than {limit}. Please reduce the prompt length or the maximum tokens "
             "requested."
         )
-    state = f"{dollars(spent_nano)} of it is spent or reserved by requests under way"
+    state = f"{spent} of it is spent or reserved by requests under way"
     if spent_nano < record.limit_nano:
         state += f", and {costs}"
     ends = "It does not reset: it has to be raised by whoever administers this server."
@@ -79,13 +85,26 @@ def usd(nano: int) -> str:
 
 def dollars(nano: int) -> str:
     """An amount for people, "$20.00": to four digits that say something, and to the cent above that."""
-    shown = Decimal(nano).scaleb(-9)
-    places = Decimal("0.01") if nano >= NANO else Decimal("0.0001")
-    rounded = shown.quantize(places)
-    if rounded == 0 != nano:
-        return f"${usd(nano)}"
-    text = f"{rounded:,f}"
-    whole, _, fraction = text.partition(".")
+    return _written(_rounded(nano))
+
+
+def _amounts(limit_nano: int, spent_nano: int, cost_nano: int) -> list[str]:
+    """For people, as `dollars` has them, or as exactly as needed to show that one goes over the other."""
+    exact = [Decimal(nano).scaleb(-9) for nano in (limit_nano, spent_nano, cost_nano)]
+    rough = [_rounded(nano) for nano in (limit_nano, spent_nano, cost_nano)]
+    alone, together = exact[2] > exact[0], exact[1] + exact[2] > exact[0]
+    is_seen = (rough[2] > rough[0]) == alone and (rough[1] + rough[2] > rough[0]) == together
+    return [_written(amount) for amount in (rough if is_seen else exact)]
+
+
+def _rounded(nano: int) -> Decimal:
+    amount = Decimal(nano).scaleb(-9)
+    rounded = amount.quantize(Decimal("0.01") if nano >= NANO else Decimal("0.0001"))
+    return amount if rounded == 0 else rounded
+
+
+def _written(amount: Decimal) -> str:
+    whole, _, fraction = f"{amount:,f}".partition(".")
     return f"${whole}.{fraction.rstrip('0'):0<2}"
 
 

@@ -26,6 +26,8 @@ MOST_ALERTS = 20
 HIGHEST_PERCENT = 1000
 _MOST_DIGITS = 15  # so many of a number survive in a float
 _URL_LIMIT = 2048  # characters
+_NO_PLACES = frozenset({"localtime", "posixrules", "Factory"})  # files beside those of zones
+_OTHER_CLOCKS = ("right/", "posix/")  # folders of copies of all zones, the first with leap seconds
 
 
 def scope(value: object) -> tuple[ScopeKind, str]:
@@ -79,6 +81,8 @@ def zone(value: object) -> str:
     remedy = 'Write the name of a place in quotes, such as "Europe/Berlin", or "UTC".'
     if not isinstance(value, str) or not 0 < len(value) <= 64:
         raise Refused("is no time zone", remedy)
+    if value in _NO_PLACES or value.startswith(_OTHER_CLOCKS):
+        raise Refused("is a time zone that differs between machines, or counts leap seconds", remedy)
     try:
         zone_of(value)
     except (KeyError, ValueError, OSError) as error:  # not found, a path, a folder
