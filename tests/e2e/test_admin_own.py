@@ -121,9 +121,25 @@ async def test_a_rotated_key_works_on_for_its_overlap(admin: Administered) -> No
     assert "overlap" in await asked(admin, "POST", path, {"overlap_seconds": 10**18}, status=400)
 
 
+async def test_the_old_secret_works_no_longer_than_the_key(admin: Administered) -> None:
+    """And of a key that has ended, neither does."""
+    ends = datetime.now(UTC) + timedelta(hours=2)
+    made = await asked(admin, "POST", "keys", {"name": "ci", "expires_at": ends.isoformat()})
+    path = f"keys/{made['id']}"
+    for overlap_s, until in ((3600, None), (86_400, made["expires_at"])):
+        rotated = await asked(admin, "POST", f"{path}/rotate", {"overlap_seconds": overlap_s})
+        assert rotated["previous_works_until"] == (until or rotated["previous_works_until"]) <= made["expires_at"]
+    assert (await asked(admin, "POST", path, {"status": "inactive"}))["previous_works_until"] == made["expires_at"]
+    assert (await asked(admin, "POST", path, {"expires_at": "2020-01-01T00:00:00Z"}))["previous_works_until"] is None
+    assert (await asked(admin, "POST", f"{path}/rotate", {"overlap_seconds": 60}))["previous_works_until"] is None
+    assert (await asked(admin, "POST", path, {"expires_at": None}))["previous_works_until"] is not None
+    assert (await asked(admin, "DELETE", path))["previous_works_until"] is None
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
+        ({"name": "x", "expires_at": "2020-01-01T00:00:00Z"}, "expires_at: is over already"),
         ({}, "name: Field required"),
         ({"name": ""}, "name: String should have at least 1 character"),
         ({"name": "x" * 501}, "name: String should have at most 500 characters"),
@@ -286,9 +302,9 @@ async def test_tiers_that_are_not_set_here_stay(admin: Administered) -> None:
             {"groups": {"claude-haiku-4-5": {"rpm": "x"}}},
             "groups.claude-haiku-4-5.rpm: Input should be a valid integer",
         ),
-        ({"groups": {"claude-none": {"rpm": 1}}}, "groups.claude-none"),
+        ({"groups": {"claude-none": {"rpm": 1}}}, "groups.claude-none: no model answers to this name."),
     ):
-        assert said in await asked(admin, "PUT", "tiers/mine", body, status=400)
+        assert (await asked(admin, "PUT", "tiers/mine", body, status=400)).startswith(said)
     assert "golden" in await asked(admin, "PUT", "limits/organization", {"tier": "golden"}, status=400)
     assert "tier: Field required" in await asked(admin, "PUT", "limits/organization", {}, status=400)
 
@@ -452,6 +468,9 @@ async def test_reports_and_the_log_of_requests_are_there(admin: Administered) ->
     assert (await asked(admin, "GET", "requests/req_1"))["status"] == 200
     assert (await asked(admin, "GET", "requests/req_1?contents=true"))["contents"] is None
     await asked(admin, "GET", "requests/req_1?contents=true", role="reader", status=403)
+    assert "contents" in (await asked(admin, "GET", "requests/req_1?contents=1"))
+    assert "contents" not in (await asked(admin, "GET", "requests/req_1?contents=false"))
+    assert "valid boolean" in await asked(admin, "GET", "requests/req_1?contents=maybe", status=400)
     await asked(admin, "GET", "requests/req_none", status=404)
     for path in ("usage_report/messages", "cost_report"):
         reply = await admin.ask("GET", f"/v1/organizations/{path}?starting_at=2026-11-01T00:00:00Z")

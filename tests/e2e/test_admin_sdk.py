@@ -265,6 +265,8 @@ async def test_keys_have_other_fields_in_the_older_version(admin: Administered) 
 async def test_rate_limits_of_the_organization_and_of_a_workspace(admin: Administered, organization: Any) -> None:
     """ADM-8, LIM-8, LIM-6: by groups of models, and of counting tokens."""
     assert [each async for each in organization.rate_limits.list()] == []
+    assert [each async for each in organization.rate_limits.list(model="claude-sonnet-4-6")] == []  # it is known
+    assert [each async for each in organization.rate_limits.list(model="claude-sonnet-4-6", group_type="files")] == []
     admin.gateway.limits.use(LimitsConfig(organization="build"))
     entries = [each async for each in organization.rate_limits.list()]
     assert [each async for each in organization.rate_limits.list(limit=2)] == entries

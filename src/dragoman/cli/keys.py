@@ -203,8 +203,11 @@ def rotate_key(
 
     key, record = _with_keys(settings, rotate)
     _tell_key(key, record, as_json=as_json)
-    if not as_json:
-        typer.echo(f"The old one works until {record.previous_until:%Y-%m-%d %H:%M:%S} UTC.", err=True)
+    if as_json:
+        return
+    until = record.previous_works_until(datetime.now(UTC))
+    ends = "works no more" if until is None else f"works until {until:%Y-%m-%d %H:%M:%S} UTC"
+    typer.echo(f"The old one {ends}.", err=True)
 
 
 @keys.command("revoke")
@@ -406,8 +409,8 @@ def _state(record: "KeyRecord", now: datetime) -> str:
         state = f"archived with its workspace {record.workspace_archived_at:%Y-%m-%d}"
     elif record.revoked_at is not None:
         state = f"revoked {record.revoked_at:%Y-%m-%d}"
-    if record.previous_until is not None and record.previous_until > now:
-        state += f", old one until {record.previous_until:%Y-%m-%d %H:%M}"
+    if (until := record.previous_works_until(now)) is not None:
+        state += f", old one until {until:%Y-%m-%d %H:%M}"
     if record.role is not None:
         state += f", admin ({record.role})"
     return state + (", test" if record.is_test else "")

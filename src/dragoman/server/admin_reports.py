@@ -8,10 +8,11 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from dragoman.errors import PermissionDenied
+from dragoman.gateway.admin.own_types import RequestWithContentsQuery
+from dragoman.gateway.admin.query import read_query
 from dragoman.gateway.admin.request_log import request_page, request_row, request_with_contents
 from dragoman.gateway.admin.usage_reports import cost_report as report_costs
 from dragoman.gateway.admin.usage_reports import usage_report as report_usage
-from dragoman.gateway.catalogue import last
 from dragoman.gateway.pipeline import identify_admin
 from dragoman.gateway.reply import Reply
 from dragoman.wire.headers import version
@@ -45,7 +46,7 @@ async def retrieve_request(incoming: Incoming) -> Reply:
     """GET /v1/dragoman/requests/{id}; `contents=true`: with what was asked and replied, where that is kept."""
     query, of_whom, role = await _asked(incoming)
     request_id = unquote(incoming.path.rpartition("/")[2], errors="replace")
-    if last(query, "contents") != "true":
+    if not read_query(RequestWithContentsQuery, query).contents:
         return _reply(incoming, await request_row(incoming.gateway.store.usage, request_id, **of_whom))
     if role not in READ_CONTENTS:
         raise PermissionDenied(f"An admin key of the role {role} may not read what was asked and replied.")

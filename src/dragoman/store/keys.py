@@ -52,6 +52,13 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
             return "expired"
         return "active" if self.disabled_at is None else "inactive"
 
+    def previous_works_until(self, now: datetime) -> datetime | None:
+        """The end of the secret before the last rotation, as far as that of the key; None where it works no more."""
+        if self.previous_until is None or self.status(now) in ("archived", "expired"):
+            return None
+        until = self.previous_until if self.expires_at is None else min(self.previous_until, self.expires_at)
+        return until if until > now else None
+
 
 class KeyChanges(msgspec.Struct, frozen=True, kw_only=True):
     """What is to become of a key; what is not set stays. None stands for what it stands for in KeyRecord."""

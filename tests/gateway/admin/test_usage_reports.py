@@ -105,6 +105,14 @@ async def test_a_report_has_every_bucket_also_the_empty_ones(store: SQLStore) ->
     assert [len(each["results"]) for each in report["data"]] == [1, 1, 0]
 
 
+async def test_a_report_of_the_year_one_has_pages_too(store: SQLStore) -> None:
+    """ADM-10: RFC 3339 has four digits of a year."""
+    first = await usage(store, starting_at="0001-01-01T00:00:00Z", limit=2)
+    assert [each["starting_at"] for each in first["data"]] == ["0001-01-01T00:00:00Z", "0001-01-02T00:00:00Z"]
+    second = await usage(store, starting_at="0001-01-01T00:00:00Z", limit=1, page=first["next_page"])
+    assert [each["starting_at"] for each in second["data"]] == ["0001-01-03T00:00:00Z"]
+
+
 async def test_an_item_has_the_api_s_fields_and_null_for_what_was_not_grouped_by(store: SQLStore) -> None:
     """ADM-10."""
     report = await usage(store, limit=1)

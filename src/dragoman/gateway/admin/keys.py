@@ -5,7 +5,7 @@ The official endpoints know keys for models alone; admin keys are made, seen and
 
 import re
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import UNSET
@@ -80,6 +80,8 @@ async def create_key(asking: Asking) -> KeyWithSecret:
     body = asking.body
     must_be_above(asking, body.role, f"make one of the role {body.role}")
     terms = await _terms(asking, body)
+    if isinstance(terms.expires_at, datetime) and terms.expires_at <= asking.now:
+        raise InvalidRequest("expires_at: is over already, so that the key would never work")
     if asking.bound_to is not None and terms.workspace_id is UNSET:
         terms = _with_workspace(terms, asking.bound_to)
     creator = body.created_by
@@ -270,7 +272,6 @@ def _with_secret(asking: Asking, plain: str, record: KeyRecord) -> KeyWithSecret
 
 
 def _values(asking: Asking, record: KeyRecord) -> dict[str, Any]:
-    until = record.previous_until
     return {
         "id": record.id,
         "name": record.name,
@@ -287,5 +288,5 @@ def _values(asking: Asking, record: KeyRecord) -> dict[str, Any]:
         "tier": record.tier,
         "cache_s": record.cache_s,
         "is_test": record.is_test,
-        "previous_works_until": until if until is not None and until > asking.now else None,
+        "previous_works_until": record.previous_works_until(asking.now),
     }

@@ -83,13 +83,12 @@ async def list_rate_limits(asking: Asking) -> LimitPage[LimitEntry | LimitEntryO
     """Of the organization."""
     query = asking.query
     tier = asking.gateway.limits.config.organization
-    entries = [
-        _entry(asking, part, limits)
-        for part in _parts(asking, query.group_type)
-        if (limits := _limits(asking, tier, part)) and (query.model is None or query.model in (part.models or ()))
-    ]
-    if query.model is not None and not entries:
-        raise NotFound(f"model: {query.model[:100]}")
+    parts = list(_parts(asking, query.group_type))
+    if query.model is not None:
+        if not any(query.model in (part.models or ()) for part in _model_parts(asking)):
+            raise NotFound(f"model: {query.model[:100]}")
+        parts = [part for part in parts if query.model in (part.models or ())]
+    entries = [_entry(asking, part, limits) for part in parts if (limits := _limits(asking, tier, part))]
     return _page(query, entries)
 
 
@@ -190,7 +189,7 @@ def _workspace_entry(asking: Asking, workspace_id: str, part: _Part, values: lis
 
 def _page(query: Any, entries: Sequence[Any]) -> LimitPage[Any]:
     """`page` is the place to go on from, as told before. Without `limit` all fit on one."""
-    if query.page is not None and not (query.page.isdecimal() and len(query.page) < 7):
+    if query.page is not None and not (query.page.isascii() and query.page.isdecimal() and len(query.page) < 7):
         raise InvalidRequest("page: is not one that this server has told")
     start = int(query.page or 0)
     end = len(entries) if query.limit is None else start + query.limit
@@ -215,7 +214,7 @@ async def put_tier(asking: Asking) -> Tier:
     try:
         asking.gateway.limits.check(tier)
     except ConfigError as error:
-        raise InvalidRequest(str(error).removeprefix(f"{ORIGIN}: ")) from error
+        raise InvalidRequest(str(error).removeprefix(f"{ORIGIN}: ").removeprefix(f"tiers.{name}.")) from error
     values = {each: getattr(body, each) for each in NUMBERS if getattr(body, each) is not None}
     if groups:
         values["groups"] = body.groups

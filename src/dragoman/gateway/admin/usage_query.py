@@ -85,8 +85,8 @@ def chosen(query: Query, name: str, among: Sequence[str], *, default: str) -> st
 
 
 def rfc3339(seconds: float, *, to_us: bool = False) -> str:
-    time = datetime.fromtimestamp(seconds, UTC)
-    return time.strftime("%Y-%m-%dT%H:%M:%S.%fZ" if to_us else "%Y-%m-%dT%H:%M:%SZ")
+    time = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+    return time.isoformat(timespec="microseconds" if to_us else "seconds") + "Z"  # strftime writes the year 1 as "1"
 
 
 def time_cursor(seconds: int) -> str:
