@@ -4,6 +4,10 @@ import asyncio
 import csv
 import io
 import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -176,6 +180,15 @@ def test_usage_of_keys_with_a_tag(tags: list[str], requests: int) -> None:
     for by in ("model", "tag:team", "hour,key", ""):
         found = rows_of("--by", by, *(text for tag in tags for text in ("--tag", tag)))
         assert sum(each["requests"] for each in found) == requests
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_what_programs_read_is_utf_8_whatever_the_terminal_takes(form: str) -> None:
+    keys({"team": "\u00e9\U0001f600"}, {"team": "\u00e8\U0001f600"})
+    command = [sys.executable, "-m", "dragoman", *SINCE, "--by", "tag:team", "--format", form]
+    said = subprocess.run(command, capture_output=True, check=True, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert {"\u00e9\U0001f600", "\u00e8\U0001f600"} <= set(re.findall(r"[\u0080-\U0001ffff]+", said.stdout.decode()))
 
 
 def test_what_is_no_tag_is_refused() -> None:

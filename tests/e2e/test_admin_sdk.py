@@ -86,6 +86,9 @@ async def test_workspaces_are_paged_in_both_directions(admin: Administered, orga
     assert [each.id for each in back.data] == made[:1]
     assert not back.has_more
     assert [each.id async for each in organization.workspaces.list(before_id=default, limit=5)] == made
+    page = await organization.workspaces.list(before_id=default, limit=2)  # those right before it
+    assert ([each.id for each in page.data], page.has_more) == (made[-2:], True)
+    assert [each.id for each in (await page.get_next_page()).data] == made[1:3]
     assert (await organization.workspaces.list(after_id=default, include_default=True)).data == []
     some = await organization.workspaces.list(ids=[made[1], made[4], "wrkspc_none"])
     assert [each.id for each in some.data] == [made[1], made[4]]

@@ -190,7 +190,10 @@ def rotate_key(
     Both work until the overlap is over; --overlap 0s ends the old one within five seconds.
     """
     settings = _there(with_database(config, database))
-    lasts = _duration(overlap)
+    try:
+        lasts = _duration(overlap)
+    except OverflowError:
+        lasts = timedelta.max
     if lasts is None:
         raise ConfigError(f"--overlap: {overlap!r} is no duration: write one such as 24h or 7d")
 
@@ -340,11 +343,11 @@ def _moment(text: str, now: datetime) -> datetime:
     try:
         lasts = _duration(text)
         at = now + lasts if lasts is not None else datetime.fromisoformat(text)
+        at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ConfigError(
             f"--expires: {text!r} is no time: write one such as 90d, 2027-01-31 or 2027-01-31T12:00Z"
         ) from None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
     if at <= now:
         raise ConfigError(f"--expires: {text} is over; `dragoman keys revoke` ends a key now")
     return at

@@ -4,7 +4,6 @@ import asyncio
 import csv
 import io
 import json
-import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -330,7 +329,7 @@ def _write(rows: Sequence[Row], names: Sequence[str], form: Format, output: Path
         else:
             text = _text(rows, names, form)
             if output is None:
-                sys.stdout.write(text)
+                typer.echo(text.encode(), nl=False)  # whatever the terminal's encoding: a program may read it
             else:
                 output.write_text(text, encoding="utf-8", newline="")
     except OSError as error:

@@ -54,9 +54,7 @@ async def list_workspaces(asking: Asking) -> Page[WorkspaceObject]:
         ids = query.ids
     else:
         ids = [id_ for id_ in query.ids or [asking.bound_to] if id_ == asking.bound_to]
-    default = _default(asking)
-    if default in (after, before):  # it comes last, so nothing is behind it
-        after, before = (None, None) if after is None else (after, None)
+    default = _default(asking)  # it comes last, as the oldest
     found = (
         []
         if after == default

@@ -110,7 +110,10 @@ def _status(status: str) -> str:
 def _moment(moment: datetime | None) -> datetime | None:
     if moment is not None and moment.tzinfo is None:
         raise ConfigError("expires_at: a time needs its zone, as in 2027-01-31T12:00:00Z")
-    return None if moment is None else moment.astimezone(UTC)
+    try:
+        return None if moment is None else moment.astimezone(UTC)
+    except OverflowError:  # in UTC it is of a year that no calendar has
+        raise ConfigError("expires_at: is out of the years 1 to 9999 in UTC") from None
 
 
 def _word(field: str) -> Callable[[str | None], str | None]:
