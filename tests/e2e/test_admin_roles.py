@@ -129,6 +129,8 @@ async def test_no_role_makes_or_changes_what_is_above_it(admin: Administered) ->
             path = f"/v1/dragoman/keys/{key_id}"
             assert (await admin.ask("POST", path, role=role, json={"name": "x"})).status_code == status
             assert (await admin.ask("POST", f"{path}/rotate", role=role)).status_code == status
+            limits = f"/v1/dragoman/limits/keys/{key_id}"
+            assert (await admin.ask("PUT", limits, role=role, json={"tier": "free"})).status_code == status
             assert (await admin.ask("DELETE", path, role=role)).status_code == status
             classic = f"/v1/organizations/api_keys/{key_id}"
             assert (await admin.ask("POST", classic, role=role, json={"status": "archived"})).status_code == 404

@@ -143,3 +143,11 @@ def test_what_is_unfit_is_refused_by_the_name_of_its_field(unfit: dict[str, Any]
     (field,) = unfit
     with pytest.raises(ConfigError, match=f"^{field}: |^a key's name "):
         checked_changes(KeyChanges(**unfit))
+
+
+def test_networks_beyond_the_limit_are_not_read() -> None:
+    """A million of them would hold up everybody else."""
+    with pytest.raises(ConfigError, match="101 networks are too many, 100 are the most"):
+        checked_changes(KeyChanges(addresses=tuple(f"no network {number}" for number in range(101))))
+    spelt_twice = ("10.0.0.0/8", " 10.0.0.0/8")
+    assert checked_changes(KeyChanges(addresses=spelt_twice)).addresses == ("10.0.0.0/8",)

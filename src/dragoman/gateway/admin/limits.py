@@ -19,7 +19,7 @@ from dragoman.store.keys import KeyChanges
 from dragoman.store.organization import SettingRecord, TierUse, WorkspaceRecord
 from dragoman.wire.schema import check
 
-from .asking import Asking
+from .asking import Asking, must_be_above
 from .own_types import Assignment, GroupLimits, GroupLimitsPut, Limits, List, Tier, TierDeleted
 from .types import (
     CountLimitGroup,
@@ -293,14 +293,16 @@ async def set_workspace_limits(asking: Asking) -> Assignment:
 
 async def set_key_limits(asking: Asking) -> Assignment:
     key_id = asking.ids["key_id"]
+    record = await asking.gateway.store.keys.get(key_id)
+    if record is None:
+        raise NotFound(f"API key {key_id[:100]} not found.")
+    must_be_above(asking, record.role, "change an admin key above it")
     tier = await _given_tier(asking)
     try:
         needed = needed_tier(asking, tier)
-        changed = await asking.gateway.auth.update(key_id, KeyChanges(tier=tier), needs_tier=needed)
+        await asking.gateway.auth.update(key_id, KeyChanges(tier=tier), needs_tier=needed)
     except ConfigError as error:
         raise InvalidRequest(str(error)) from error
-    if changed is None:
-        raise NotFound(f"API key {key_id[:100]} not found.")
     return Assignment(scope="key", id=key_id, tier=tier)
 
 
