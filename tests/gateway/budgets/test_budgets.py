@@ -226,6 +226,17 @@ async def test_a_budget_is_whole_again_exactly_at_the_end_of_its_window() -> Non
         assert (await at.ask()).status == 200
 
 
+async def test_a_clock_that_goes_back_over_midnight_gives_nobody_a_day_twice() -> None:
+    """Each day counts what was spent in it, however often it comes."""
+    async with bench(budget(0.002, "key:*")) as at:
+        midnight = datetime(2026, 11, 21, tzinfo=UTC).timestamp()
+        statuses = []
+        for second in (-60, 1, -30, 2, -1, 86_399, -86_401):
+            at.now = midnight + second
+            statuses.append((await at.ask()).status)
+        assert statuses == [200, 200, 402, 402, 402, 402, 200]
+
+
 async def test_a_request_counts_in_the_window_in_which_it_began() -> None:
     """Pain 34: however long it takes."""
     async with bench(budget(0.002)) as at:
