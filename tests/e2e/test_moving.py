@@ -179,6 +179,14 @@ WRITTEN_BY_THE_API: list[Json] = [
                 "tool_use_id": "mcptoolu_1",
                 "content": [{"type": "text", "text": "9 a plank"}],
             },
+            {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "oak"}},
+            {
+                "type": "web_search_tool_result",
+                "tool_use_id": "srvtoolu_1",
+                "content": [
+                    {"type": "web_search_result", "url": "https://o.test", "title": "Oaks", "encrypted_content": "Eq"}
+                ],
+            },
             {"type": "text", "text": "Oak is 9 a plank."},
         ],
     },
@@ -208,7 +216,8 @@ def test_what_only_the_api_reads_goes_to_any_model(place: Place, stream: bool) -
         if player in CLAUDES:
             assert {"messages.mcp_tool_use", "messages.mcp_tool_result"} <= {*lost}
         else:
-            assert {"mcp_tool_use", "mcp_tool_result"} <= {*lost}
+            assert {"mcp_tool_use", "mcp_tool_result", "web_search_tool_result"} <= {*lost}
+            assert "https://o.test" in sent
             assert "a bridge." not in sent
             assert sent.index("of oak") < sent.index("9 a plank]") < sent.index("Oak is 9") < sent.index("And pine?")
         with pytest.raises(anthropic.BadRequestError, match="mcp_tool_use"):

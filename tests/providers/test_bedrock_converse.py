@@ -40,7 +40,7 @@ from dragoman.providers.bedrock_converse_models import base_id
 @pytest.mark.parametrize("fields", [fields for fields, _ in FORMS.values()], ids=FORMS)
 def test_the_service_takes_every_form(model: str, fields: Json) -> None:
     """Pain 10, 14, 20, 57: whatever a request holds, what goes out is legal, or it is refused here."""
-    if '"url"' in json.dumps(fields):
+    if '"type": "url"' in json.dumps(fields):
         with pytest.raises(InvalidRequest, match="by URL"):
             sent(model, **fields)
         return

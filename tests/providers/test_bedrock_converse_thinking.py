@@ -218,9 +218,15 @@ def test_no_point_stands_behind_reasoning() -> None:
     thinking = {"type": "thinking", "thinking": "Hm.", "signature": "Eqo="}
     gone = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "x"}, **MARK}
     found = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []}
-    assert sent(CLAUDE, **history(text("So."), gone, found))["messages"][1]["content"] == [{"text": "So."}, POINT]
+    thought = {"reasoningContent": {"reasoningText": {"text": "Hm.", "signature": "Eqo="}}}
+    note = {
+        "text": '\n[The tool web_search was called with {"query": "x"} and answered: nothing that can be read here]\n'
+    }
     content = sent(CLAUDE, **history(thinking, gone, found, text("So.")))["messages"][1]["content"]
-    assert content == [{"reasoningContent": {"reasoningText": {"text": "Hm.", "signature": "Eqo="}}}, {"text": "So."}]
+    assert content == [thought, note, POINT, {"text": "So."}]
+    lost = {"type": "compaction", "encrypted_content": "x", **MARK}
+    content = sent(CLAUDE, **history(thinking, lost, text("So.")))["messages"][1]["content"]
+    assert content == [thought, {"text": "So."}]
 
 
 @pytest.mark.parametrize("model", [GPT, LLAMA, QWEN, UNKNOWN])

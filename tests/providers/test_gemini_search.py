@@ -11,6 +11,8 @@ from dragoman.providers.base import Operation
 from dragoman.wire.provenance import unwrap, wrap
 
 SEARCH: Json = {"type": "web_search_20250305", "name": "web_search"}
+REDIRECT = "https://vertexaisearch.cloud.google.com/grounding-api-redirect"
+TOLD_PAGES = f"url: {REDIRECT}/AUZIYQE1\ntitle: uefa.com\nurl: {REDIRECT}/AUZIYQE2\ntitle: wikipedia.org]\n"
 GOOGLE = {"googleSearch": {}}
 
 
@@ -96,7 +98,9 @@ def test_of_a_search_the_text_goes_back() -> None:
     """Pain 48, 59: the blocks are legal in a history (wire/serverturns.py); Gemini reads none of them."""
     message = message_of("grounded", tools=[SEARCH])
     assert back(message, tools=[SEARCH]) == ([{"text": "Spain won Euro 2024."}], [])
-    assert back(message, model=G25, tools=[SEARCH])[1] == ["web_search_tool_result"]
+    parts, lost = back(message, model=G25, tools=[SEARCH])
+    assert [part["text"].partition(" answered: ")[2] for part in parts[1:]] == [TOLD_PAGES]
+    assert lost == ["web_search_tool_result"]
 
 
 def test_beside_functions_the_search_goes_back_whole() -> None:
@@ -107,7 +111,8 @@ def test_beside_functions_the_search_goes_back_whole() -> None:
     came = [part for chunk in stream[1:4] for part in chunk["candidates"][0]["content"]["parts"]]
     assert back(message, tools=tools) == (came, [])
     assert back(message, tools=[WEATHER])[0] == came[2:]
-    (call,) = back(message, tools=tools, model="gemini-3.1-pro")[0]
+    call, note = back(message, tools=tools, model="gemini-3.1-pro")[0]
+    assert note["text"].startswith("\n[The tool web_search was called with")
     assert call["functionCall"] == came[2]["functionCall"]
 
 
@@ -119,10 +124,12 @@ def test_what_is_no_search_does_not_go_back(told: str) -> None:
     assert back(message, tools=[SEARCH, WEATHER])[0] == [{"text": "x"}]
 
 
-def test_a_search_of_another_maker_is_told_as_lost() -> None:
-    """Pain 7."""
+def test_a_search_of_another_maker_is_a_note_and_told_as_lost() -> None:
+    """Pain 7: its titles and addresses can be read by all, what is sealed in it only by its maker."""
     message = message_of("grounded", tools=[SEARCH])
     result = message["content"][2]["content"][0]
     assert unwrap(result["encrypted_content"]) == (f"gemini/{G3}", "")
-    result["encrypted_content"] = "EqgfCioIARgBIiQ"
-    assert back(message, tools=[SEARCH])[1] == ["web_search_tool_result"]
+    result["encrypted_content"] = wrap("openai_responses/p/m", "{}")
+    parts, lost = back(message, tools=[SEARCH])
+    assert [part["text"].partition(" answered: ")[2] for part in parts[1:]] == [TOLD_PAGES]
+    assert lost == ["web_search_tool_result"]

@@ -50,6 +50,19 @@ ADVICE = (
     {"type": "server_tool_use", "id": "srvtoolu_a", "name": "advisor", "input": {}},
     {"type": "advisor_tool_result", "tool_use_id": "srvtoolu_a", "content": {**TEXT, "type": "advisor_result"}},
 )
+RAN = (
+    {"type": "server_tool_use", "id": "srvtoolu_b", "name": "bash_code_execution", "input": {"command": "ls"}},
+    {"type": "bash_code_execution_tool_result", "tool_use_id": "srvtoolu_b",
+     "content": {"type": "bash_code_execution_result", "stdout": "canary", "stderr": "", "return_code": 0}},
+)  # fmt: skip
+
+
+def searched(sealed: str) -> tuple[Json, Json]:
+    found = {"type": "web_search_result", "url": "https://x.test", "title": "canary", "encrypted_content": sealed}
+    return (
+        {"type": "server_tool_use", "id": "srvtoolu_s", "name": "web_search", "input": {"query": "x"}},
+        {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_s", "content": [found]},
+    )
 
 
 def before(*blocks: Json) -> Json:
@@ -203,6 +216,9 @@ FORMS: dict[str, tuple[Json, str]] = {
     "MCP's call": (before(MCP_CALL, MCP_RESULT, TEXT), "canary in Malmö"),
     "MCP's failure": (before(MCP_CALL, {**MCP_RESULT, "is_error": True}), "failed: canary"),
     "advisor's answer": (before(*ADVICE), "canary"),
+    "web search's result": (before(*searched("EqgB")), "canary"),
+    "web search's result of another": (before(*searched("dragoman:x/p/m:{}")), "canary"),
+    "what code printed": (before(*RAN), "canary"),
     "change of tools": (before({"type": "mcp_tool_listing", "mcp_server_name": "s", "tools": []}, TEXT), "canary"),
     "GIF in a result": (told([{"type": "image", "source": {**PNG, "media_type": "image/gif"}}]), PNG["data"]),
 }

@@ -34,6 +34,7 @@ from dragoman.wire.types import (
 
 from .bedrock_converse_models import Traits
 from .openai_common import kind_of, shortened, system_text
+from .searches import told_searches
 from .translating import Names
 
 __all__ = ["REDACTED", "SIGNED", "UNSIGNED_TEXT", "Content", "hidden"]
@@ -128,7 +129,7 @@ class Content:
             return [{"text": f"<system>\n{text}\n</system>"}, *self.cache_point(control)] if text.strip() else []
         one = self._said if message.role == "assistant" else self._asked
         turn: list[JSON] = []
-        for block in blocks:
+        for block in told_searches(blocks, self._origin, self._lose):
             told = one(block)
             turn += told
             if (control := getattr(block, "cache_control", None)) is not None:

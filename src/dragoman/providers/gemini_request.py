@@ -1,6 +1,6 @@
 """A request as Gemini takes it: the body of `generateContent`. What is lost, and why, stands in gemini.py. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,6 +43,7 @@ from .gemini_reply import OF_CALL, OF_NOTHING, OF_THOUGHT, OF_TOOLS, FunctionNam
 from .gemini_schema import cleaned, parameters
 from .gemini_search import is_ours, searches
 from .openai_common import system_text
+from .searches import told_searches
 
 __all__ = ["BYPASS", "MIXED", "Writing"]
 
@@ -259,10 +260,10 @@ class Writing:
             return self._assistant(blocks)
         return [part for number, block in enumerate(blocks) for part in self._user(block, number)]
 
-    def _assistant(self, blocks: Iterable[Any]) -> list[JSON]:
+    def _assistant(self, blocks: Sequence[Any]) -> list[JSON]:
         parts: list[JSON] = []
         signature: str | None = None  # of the call that comes next
-        for block in blocks:
+        for block in told_searches(blocks, self._origin, self._lose):
             match block:
                 case Text(text=text):
                     parts += _text(text)

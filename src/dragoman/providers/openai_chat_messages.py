@@ -31,6 +31,7 @@ from dragoman.wire.types import (
 from .base import Question
 from .openai_chat_thinking import GivenBack, origin_of
 from .openai_common import JSON, is_among, kind_of, nine_letters, shortened, system_blocks
+from .searches import told_searches
 from .translating import Names
 
 __all__ = ["Conversation"]
@@ -104,11 +105,11 @@ class Conversation:
 
     # -- assistants --
 
-    def _assistant(self, blocks: Iterable[Any]) -> list[JSON]:
+    def _assistant(self, blocks: Sequence[Any]) -> list[JSON]:
         parts: list[JSON] = []
         calls: list[JSON] = []
         thoughts = GivenBack(self._can.thinking_back, self._origin)
-        for block in blocks:
+        for block in told_searches(blocks, self._origin, self.lost.append):
             match block:
                 case Text():
                     parts += self._text(block)

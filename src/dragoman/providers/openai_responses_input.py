@@ -28,6 +28,7 @@ from dragoman.wire.types import (
 from .openai_common import JSON, Traits, kind_of, shortened
 from .openai_responses_items import Thought, thought_of
 from .openai_responses_search import call_of
+from .searches import note_of, told_searches
 from .translating import Names
 
 __all__ = ["Conversation"]
@@ -73,7 +74,9 @@ class Conversation:
 
     def _assistant(self, blocks: Sequence[Any]) -> list[JSON]:
         turn = _Turn(self._lose)
-        searched = {block.tool_use_id for block in blocks if isinstance(block, WebSearchResult)}
+        blocks = told_searches(blocks, self._origin, self._lose)
+        results = {block.tool_use_id for block in blocks if isinstance(block, WebSearchResult)}
+        searches = {block.id: block for block in blocks if isinstance(block, ServerToolUse) and block.id in results}
         for block in blocks:
             match block:
                 case Text(text=text):
@@ -84,11 +87,14 @@ class Conversation:
                     turn.think(thought_of(signature, self._origin))
                 case RedactedThinking():
                     self._lose("thinking")
-                case ServerToolUse() if block.id in searched:
+                case ServerToolUse() if block.id in searches:
                     continue  # it stands in its result
                 case WebSearchResult():
                     item = call_of(block, self._origin, thought=turn.thought_of("web_search_call"))
-                    turn.add(item) if item is not None else turn.leave_out("server_tool_use", kind_of(block))
+                    if item is None:
+                        turn.leave_out(kind_of(block))
+                        item = _message("assistant", note_of(block, searches.get(block.tool_use_id)).text)
+                    turn.add(item)
                 case _:
                     turn.leave_out(kind_of(block))
         items = turn.ended()

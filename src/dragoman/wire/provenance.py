@@ -8,7 +8,7 @@ Pure; imports nothing of this package.
 from typing import Any
 from urllib.parse import quote, unquote
 
-__all__ = ["MARKED", "UNSIGNED", "unwrap", "without_marked", "wrap"]
+__all__ = ["MARKED", "UNSIGNED", "is_marked_search", "unwrap", "without_marked", "wrap"]
 
 MARK = "dragoman:"
 UNSIGNED = f"{MARK}unsigned:"  # of thinking that its maker did not sign: known as another's when it comes back
@@ -43,7 +43,7 @@ GONE = object()
 def _without(message: Any) -> Any:
     if not isinstance(message, dict) or not isinstance(content := message.get("content"), list):
         return message
-    searches = {_call_id(block) for block in content if _is_search(block)} - {GONE}
+    searches = {_call_id(block) for block in content if is_marked_search(block)} - {GONE}
     rest = [_uncited(block) for block in content if not (_is_marked(block) or _call_id(block) in searches)]
     if rest == content:
         return message
@@ -54,7 +54,7 @@ def _is_marked(block: Any) -> bool:
     return isinstance(block, dict) and block.get("type") == "thinking" and _bears_mark(block, "signature")
 
 
-def _is_search(block: Any) -> bool:
+def is_marked_search(block: Any) -> bool:
     """Whether a block is the result of another maker's search."""
     if not isinstance(block, dict) or block.get("type") != "web_search_tool_result":
         return False
