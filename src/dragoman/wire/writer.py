@@ -99,6 +99,7 @@ class BlockWriter:
         self._signature: str | None = None  # of the open thinking block, emitted when it closes
         self._input = WholeCharacters()  # of the open call
         self._citations: list[JsonObject] = []  # held until the text that they belong to
+        self._blank = ""  # white space at the beginning of a text
         self._is_done = False
 
     @property
@@ -122,10 +123,17 @@ class BlockWriter:
         return [*self.start(), Ping()]
 
     def text(self, text: str) -> list[Event]:
-        """A piece of text, into the open text block or a new one."""
+        """A piece of text, into the open text block or a new one.
+
+        A block of nothing but white space is none: sent back, the API refuses it (pain 3). So what is blank at the
+        beginning waits for what is not.
+        """
         if self._open == "text" and text and not self._citations:
             return [self._delta(TextDelta(text=text))]  # nearly every call
-        if not text:
+        if self._open != "text":
+            text = self._blank + text
+            self._blank = text if not text or text.isspace() else ""
+        if not text or self._blank:
             return self.start()
         citations, self._citations = self._citations, []
         opened = self._within("text", Text(text="", citations=[] if citations else None))
@@ -135,7 +143,7 @@ class BlockWriter:
     def texts(self, pieces: Sequence[str]) -> list[Event]:
         """Pieces of text that are there at the same time, at least one: what `text` returns for each in turn."""
         events = self.text(pieces[0])
-        if self._open != "text":  # all before it were empty
+        if self._open != "text":  # all before it were empty, or blank
             return [*events, *(event for piece in pieces[1:] for event in self.text(piece))]
         index = self._index
         events += [BlockDelta(index=index, delta=TextDelta(text=piece)) for piece in pieces[1:] if piece]
@@ -162,6 +170,7 @@ class BlockWriter:
         """A piece of thinking, into the open thinking block if it is not yet signed, or a new one."""
         if not thinking:
             return self.start()
+        self._blank = ""
         closed = self.end_block() if self._signature is not None else []
         opened = self._within("thinking", Thinking(thinking="", signature=""))
         return [*closed, *opened, self._delta(ThinkingDelta(thinking=thinking))]
@@ -208,6 +217,7 @@ class BlockWriter:
         """Closes the open block, if there is one; the next content opens another."""
         events = self.start()
         self._citations.clear()
+        self._blank = ""
         if self._open is None:
             return events
         if rest := self._input.end():
