@@ -65,11 +65,12 @@ async def test_an_idle_connection_is_closed_without_another_request() -> None:
 
 
 async def test_a_connection_may_be_too_old_for_another_request() -> None:
-    async with opened(FastTransport(max_age_s=SHORT)) as transport, Misbehaving(replying(reply(b"ok"))) as server:
+    age_s = 6 * SHORT  # two requests have to fit in
+    async with opened(FastTransport(max_age_s=age_s)) as transport, Misbehaving(replying(reply(b"ok"))) as server:
         await fetch(transport, server.url)
         await fetch(transport, server.url)
         assert len(server.conns) == 1
-        await asyncio.sleep(1.2 * SHORT)
+        await asyncio.sleep(1.2 * age_s)
         await fetch(transport, server.url)
         assert len(server.conns) == 2
 

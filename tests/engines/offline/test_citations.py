@@ -237,11 +237,11 @@ def test_sentences_end_where_readers_see_it() -> None:
 @pytest.mark.parametrize("piece", [".", "\n", " ", ". ", "a", ".\n\n", "。", '."', "\n \n ", "a " * 50, "é\t"])
 def test_no_document_takes_long(piece: str) -> None:
     """A body may be 32 MB: only so much of it is searched, in linear time."""
-    began = time.perf_counter()
+    began = time.process_time()  # of other processes there may be many
     cite([passages(piece * (10_000_000 // len(piece)))], "a " * 5_000_000)
     cite([passages(*[piece] * 300_000, kind="content_block_location")], "a")
     cite([passages(piece)] * 300_000, "a")
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_the_official_sdk_reads_what_is_cited() -> None:
