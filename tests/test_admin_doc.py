@@ -42,5 +42,10 @@ def test_the_table_is_as_it_is() -> None:
     assert page == written(page), "run `python tests/test_admin_doc.py --write`"
 
 
+def test_every_endpoint_is_in_the_page() -> None:
+    page = PAGE.read_text()
+    assert [each for each in ENDPOINTS if f"`{each.method} {each.path}`" not in page] == []
+
+
 if __name__ == "__main__" and "--write" in sys.argv:
     PAGE.write_text(written(PAGE.read_text()))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from canned import START, envelope, sse, then
+from fakes import FAKES
 from misbehaving import Conn, Handler, chunk, json_reply, refused_url, sse_head
 from rawhttp import HELLO, Reply, events, exchange, post
 from relaying import BEGUN
@@ -181,6 +182,20 @@ async def test_a_pattern_is_for_all_names_that_fit() -> None:
             assert who(await ask(server, model=model)) == expected
         assert upstreams["b"].requests[0].json()["model"] == "x"
         assert [each.json()["model"] for each in upstreams["a"].requests] == ["claude-opus-4-8", "claude-haiku-4-5"]
+
+
+async def test_three_lines_map_the_names_of_claude_code_to_any_three_models() -> None:
+    with FAKES["openai_chat"].make() as fake:
+        lines = '"*opus*" = "fake/gpt-4o"\n"*sonnet*" = "a/mine"\n"*haiku*" = "offline/claude-haiku-4-5"\n'
+        table = FAKES["openai_chat"].table.format(fake=fake)
+        rule = f'targets = ["a/x"]\n[models]\n{lines}[providers.offline]\n[providers.fake]\n{table}\n'
+        async with routed(rule, a=answers("a")) as (server, upstreams):
+            for model in ("claude-opus-4-8", "claude-sonnet-4-6", "claude-sonnet-4-6[1m]", "claude-haiku-4-5-20251001"):
+                assert (await ask(server, model=model)).status == 200
+            targets = [row["target"] for row in server.rows]
+            assert targets == ["fake/gpt-4o", "a/mine", "a/mine", "offline/claude-haiku-4-5"]
+            assert [each["model"] for each in fake.bodies] == ["gpt-4o"]
+            assert [each.json()["model"] for each in upstreams["a"].requests] == ["mine", "mine"]
 
 
 # Replies that are given again

@@ -8,7 +8,7 @@ from canned import then
 from fakes import FAKES
 from misbehaving import Conn, json_reply
 from rawhttp import HELLO, Reply, exchange, post
-from routed import answers, named, routed, stored
+from routed import FAILURES, answers, named, routed, stored
 from serving import Serving, wait_until
 
 from dragoman.store.keys import KeyChanges
@@ -51,6 +51,13 @@ async def test_a_key_with_a_cache_is_answered_once(model: str, stream: bool) -> 
         hit, miss = await stored(server)
         assert (hit.cost_nano, hit.price_source, hit.input_tokens, hit.output_tokens) == (0, "cache", 0, 0)
         assert (miss.cost_nano, miss.input_tokens, miss.output_tokens) == (7 * 1000 + 5 * 5000, 7, 5)
+
+
+async def test_of_several_targets_the_attempts_are_told_and_are_none() -> None:
+    async with routed("", bad=FAILURES["529"], a=answers("a")) as (server, _):
+        key = await key_of(server)
+        asked = [await ask(server, key, model="m") for _ in range(2)]
+        assert [each.header("dragoman-attempts") for each in asked] == ["2", "0"]
 
 
 async def test_another_dialect_is_kept_too() -> None:

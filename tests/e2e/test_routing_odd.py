@@ -439,6 +439,7 @@ async def test_what_was_lost_is_told_again_and_a_strict_request_is_another() -> 
             told = [await ask(server, top_k=5) for _ in range(2)]
             assert [each.header("dragoman-lost") for each in told] == ["top_k", "top_k"]
             assert [each.header("dragoman-cache") for each in told] == ["miss", "hit"]
+            assert [each.header("dragoman-attempts") for each in told] == [None, None], "there is but one target"
             assert (await ask(server, ("dragoman-strict", "true"), top_k=5)).status == 400
 
 

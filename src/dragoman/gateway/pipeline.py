@@ -22,7 +22,7 @@ from .ledger.contents import Recording
 from .limits.limits import Hold
 from .reply import OUR_FAULT, Reply, end, refusal
 from .routing.holding import held
-from .routing.planning import Plan
+from .routing.plans import Plan
 from .routing.response_cache import is_cacheable
 from .routing.routing import Route
 from .upstream.checked import without_foreign_thinking
@@ -113,7 +113,7 @@ async def _ask_or_remember(gateway: "Gateway", asked: Asked, plan: Plan, entry: 
     found = await gateway.replies.find(asked, plan.cache_s, scope=plan.scope)
     if isinstance(found, Answer):
         entry.note_cached()
-        return found
+        return plan.counted(found, 0)
     return await found.note(_ask_some(gateway, asked, plan, entry))
 
 

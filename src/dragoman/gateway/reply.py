@@ -12,7 +12,7 @@ from .call import Answer, Write
 from .ledger.accounting import Entry, Outcome
 from .ledger.contents import Recording
 from .limits.limits import Hold
-from .routing.dispatch import ATTEMPTS_HEADER
+from .routing.plans import ATTEMPTS_HEADER
 
 __all__ = ["OUR_FAULT", "Reply", "end", "error_answer", "refusal"]
 

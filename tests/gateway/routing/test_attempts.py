@@ -8,6 +8,10 @@ from dragoman.gateway.routing.attempts import BACKOFF_S, PATIENCE_S, Attempts, F
 
 TOO_LONG = Failure(status=400, message="prompt is too long: 210000 tokens > 200000 maximum")
 
+NO_ROOM = Failure(
+    status=400, message="input length and `max_tokens` exceed context limit: 190000 + 64000 > 200000, decrease input"
+)
+
 
 def attempts(*order: int, limit: int = 3, contexts: dict[int, int] | None = None, lot: float = 1.0) -> Attempts:
     return Attempts(order, limit=limit, context_of=(contexts or {}).get, random=lambda: lot)
@@ -20,6 +24,7 @@ def attempts(*order: int, limit: int = 3, contexts: dict[int, int] | None = None
         *((Failure(status=status), "another") for status in (401, 402, 403, 404)),
         *((Failure(status=status), "none") for status in (400, 405, 409, 413, 422, 499)),
         (TOO_LONG, "larger"),
+        (NO_ROOM, "larger"),
         (Failure(status=500, is_of_caller=True), "none"),
     ],
 )

@@ -14,6 +14,7 @@ is known of a quarter of that is expected, 100 tokens.
 
 import datetime
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -381,6 +382,34 @@ def test_who_is_chosen(
     assert told["order"] == order
     assert [each["expected_cost_usd"] for each in told["targets"]] == costs
     assert [route.name for route in dispatch.plan(asked).routes] == order, "what is told is what is done"
+
+
+def test_the_numbers_are_those_that_the_cost_is_made_of() -> None:
+    dispatch, asked = dispatch_of(OPUS_HAIKU + CHEAPEST), asked_of(system=MARKED)
+    warm(OPUS, 900)(dispatch, asked)
+    wrote("claude-haiku-4-5", 300)(dispatch, asked)
+    told = report(asked.model, dispatch.explain(asked))
+    assert told["request"]["input_tokens"] == 1000
+    by_name = {each["target"]: each for each in told["targets"]}
+    opus, haiku = by_name[OPUS], by_name[HAIKU]
+    assert (opus["warm_tokens"], opus["expected_output_tokens"], opus["is_warm"], opus["room"]) == (
+        900,
+        100,
+        True,
+        None,
+    )
+    assert (haiku["warm_tokens"], haiku["expected_output_tokens"], haiku["is_warm"]) == (None, 200, False)
+    # Opus: 900 x 0.5 read, 100 x 6.25 written, 100 x 25. Haiku: 1000 x 1.25 written, 200 x 5.
+    assert opus["expected_cost_usd"] == f"0.{900 * 500 + 100 * 6250 + 100 * 25_000:09d}"
+    assert haiku["expected_cost_usd"] == f"0.{1000 * 1250 + 200 * 5000:09d}"
+
+
+def test_every_number_is_in_the_page() -> None:
+    page = (Path(__file__).parents[3] / "docs/routing.md").read_text()
+    dispatch, asked = dispatch_of(OPUS_HAIKU), asked_of()
+    (first, _) = report(asked.model, dispatch.explain(asked))["targets"]
+    left = {"target", "weight", *(name for name in first if f"`{name}`" in page)}
+    assert first.keys() <= left
 
 
 def test_there_are_enough_cases() -> None:

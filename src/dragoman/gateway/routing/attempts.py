@@ -11,10 +11,10 @@ from msgspec import Struct
 
 from .health import is_upstream_fault
 
-__all__ = ["ATTEMPTS", "TOO_LONG", "Attempts", "Failure", "Step", "Verdict", "verdict"]
+__all__ = ["ATTEMPTS", "Attempts", "Failure", "Step", "Verdict", "is_too_long", "verdict"]
 
 ATTEMPTS = 3
-TOO_LONG = "prompt is too long"
+TOO_LONG = ("prompt is too long", "exceed context limit")  # MSG-50, 51: a larger context would do
 BACKOFF_S = 0.2  # before the second attempt at one target; doubled each time, and then by lot between half and all
 LONGEST_BACKOFF_S = 2.0
 PATIENCE_S = 5.0  # how long a provider's `retry-after` is waited for; beyond, the caller is told it
@@ -44,13 +44,18 @@ class Step(Struct, frozen=True):
     pause_s: float
 
 
+def is_too_long(message: str) -> bool:
+    """Whether an error says that the prompt, or what it leaves room for, does not fit the model's context."""
+    return any(each in message for each in TOO_LONG)
+
+
 def verdict(failure: Failure) -> Verdict:
     """What a failure says about trying again."""
     if failure.is_of_caller:
         return "none"
     if failure.is_of_target:
         return "another"
-    if failure.status == 400 and TOO_LONG in failure.message:
+    if failure.status == 400 and is_too_long(failure.message):
         return "larger"
     if failure.status == 429 or failure.status in OPERATORS or is_upstream_fault(failure.status):
         return "another"

@@ -48,6 +48,8 @@ class Standing(Struct, frozen=True, kw_only=True):
     images: bool | None = None
     documents: bool | None = None
     tools: bool | None = None
+    output_tokens: float = 0.0  # that its model is expected to write
+    warm_tokens: int | None = None  # of the prompt, that are likely to be cached there
     is_home: bool = False  # the conversation's prefix is warm there
     cost_nano: int | None = None  # expected, of this request
     speed: Expected | None = None

@@ -23,7 +23,8 @@ from .attempts import Attempts, Failure, Step
 from .continuing import Progress, continued, continued_body
 from .failures import failure_of
 from .health import is_upstream_fault
-from .planning import Plan, Planner, context_of
+from .planning import Planner, context_of
+from .plans import Plan
 from .racing import raced
 from .routing import Route, Router
 
@@ -31,9 +32,8 @@ if TYPE_CHECKING:
     from dragoman.gateway.ledger.accounting import Entry, Outcome
     from dragoman.gateway.prices.prices import Prices
 
-__all__ = ["ATTEMPTS_HEADER", "Attempt", "Dispatch"]
+__all__ = ["Attempt", "Dispatch"]
 
-ATTEMPTS_HEADER = "dragoman-attempts"
 COOLING_S = 1.0  # after a 429 that does not say for how long
 HEDGE_S = 5.0  # until a second target is asked as well, where nothing is known of the first
 LEAST_HEDGE_S = 0.05
@@ -102,7 +102,6 @@ class Dispatch(Planner):
         if plan.rule is None:
             return await ask(asked, plan.first, entry)
         routes = plan.routes
-        is_lone = len(routes) == 1 and not self._has_several_keys(routes[0])
         attempts = Attempts(
             range(len(routes)),
             limit=plan.rule.limit,
@@ -128,11 +127,11 @@ class Dispatch(Planner):
                 if answered.status < 400:
                     if plan.rule.continue_cut and answered.stream is not None:
                         await self._continue(answered, asked, plan, entry, ask, attempts)
-                    return answered if is_lone else _counted(answered, attempts.made)
+                    return plan.counted(answered, attempts.made)
                 how = answered
             except ApiError as raised:
                 how = raised
-            failure = failure_of(how)
+            failure = failure_of(how, wall=self._wall())
             if attempt is not None and entry.attempt is not None:
                 place = routes.index(entry.attempt.route)  # of two at once, the last one that failed
                 entry.attempt.failed(failure)
@@ -143,11 +142,11 @@ class Dispatch(Planner):
                 step = next_step
                 continue
             if isinstance(told, ApiError):
-                entry.tries = None if is_lone else attempts.made
+                entry.tries = attempts.made if plan.is_counted else None
                 raise told
             if told is not how:  # an earlier one
                 entry.outcome, entry.error = "refused", kind_of(told.body)
-            return told if is_lone else _counted(told, attempts.made)
+            return plan.counted(told, attempts.made)
 
     async def _hedged(
         self, asked: Asked, attempt: Attempt, place: int, entry: "Entry", ask: Ask, attempts: Attempts
@@ -169,7 +168,7 @@ class Dispatch(Planner):
 
         def failed(fork: "Entry", how: Answer | ApiError) -> None:
             assert fork.attempt is not None
-            failure = failure_of(how)
+            failure = failure_of(how, wall=self._wall())
             attempts.failed(plan.routes.index(fork.attempt.route), failure, self._clock())
             fork.attempt.failed(failure)
 
@@ -212,7 +211,7 @@ class Dispatch(Planner):
                     await self._begin(route, plan, part)
                     following = await ask(rest, route, part)
                 except ApiError as error:
-                    failure = failure_of(error)
+                    failure = failure_of(error, wall=self._wall())
                 except BaseException:  # the caller has left
                     if part.attempt is not None:
                         part.lose(entry, part.request_id, CONTINUED)
@@ -222,7 +221,7 @@ class Dispatch(Planner):
                         entry.follow(part)
                         broken.lose(entry, part.request_id, CONTINUED, "cut", seen_tokens=progress.tokens)
                         return following.stream
-                    failure = failure_of(following)
+                    failure = failure_of(following, wall=self._wall())
                 if part.attempt is not None:
                     part.attempt.failed(failure)
                     part.lose(entry, part.request_id, CONTINUED, "refused")
@@ -340,8 +339,3 @@ def _is_sane(usage: Usage) -> bool:
         if type(told) is not int or not 0 <= told <= MOST_TOKENS:
             return False
     return True
-
-
-def _counted(answered: Answer, made: int) -> Answer:
-    answered.headers = [*answered.headers, (ATTEMPTS_HEADER, str(made))]
-    return answered

@@ -20,43 +20,20 @@ from .choosing import AFFINE, Choice, Need, Reason, Standing, choose
 from .health import Breaker, State
 from .needs import conversation_of, expected_usage, holds, is_long, max_tokens_of, need_of
 from .places import Places
+from .plans import Explained, Plan
 from .routing import Candidates, Route, Router
 from .speeds import Expected, Lengths, Speeds
 
 if TYPE_CHECKING:
     from dragoman.gateway.prices.prices import Prices
 
-__all__ = ["Explained", "Plan", "Planner", "context_of"]
+__all__ = ["Planner", "context_of"]
 
 # Of names that one target alone answers, where more is to be done than to ask it: it has places, or several keys.
 LONE = RouteConfig(name="", origin="", targets=())
 
 MEASURED = frozenset({"cheapest", "fastest"})  # policies that ask how much a model will write
 SMALL_BYTES = 64 * 1024  # a body up to here fits every context
-
-
-class Plan(Struct, frozen=True, kw_only=True):
-    """Who is asked, the first one first. `rule` is None where there is nothing to do but ask."""
-
-    routes: tuple[Route, ...]
-    rule: RouteConfig | None = None
-    key: bytes | None = None  # of the conversation
-    is_long: bool = False  # its cache is to live for an hour
-    cache_s: int = 0  # how long its reply may be given again
-
-    @property
-    def first(self) -> Route:
-        return self.routes[0]
-
-    @property
-    def for_threads(self) -> Route:
-        """One that keeps no threads itself, if there is one: then they are kept here, whoever answers."""
-        return next((each for each in self.routes if each.provider.threads != "upstream"), self.first)
-
-    @property
-    def scope(self) -> str:
-        """The same for requests that the same ones may answer."""
-        return " ".join(sorted(route.name for route in self.routes))
 
 
 class _Facts(Struct, frozen=True):
@@ -68,17 +45,6 @@ class _Facts(Struct, frozen=True):
     routes: tuple[Route, ...]
     standings: tuple[Standing, ...]
     key: bytes | None
-
-
-class Explained(Struct, frozen=True, kw_only=True):
-    """What would be done with a request, and why: for `dragoman route explain`."""
-
-    policy: str
-    condition: int | None  # the place of the [[models."NAME".when]] that holds
-    need: Need
-    standings: tuple[Standing, ...]
-    reasons: tuple[Reason, ...]
-    order: tuple[str, ...]
 
 
 class Planner:
@@ -126,9 +92,9 @@ class Planner:
         candidates = self.router.candidates(asked.model)
         if (only := candidates.only) is not None:
             said = candidates.rule
-            is_plain = not (self.places.are_bounded(only) or self._has_several_keys(only))
-            rule = None if is_plain else said or LONE
-            return Plan(routes=(only,), rule=rule, cache_s=_cache_s(asked, said))
+            has_keys = self._has_several_keys(only)
+            rule = said or LONE if has_keys or self.places.are_bounded(only) else None
+            return Plan(routes=(only,), rule=rule, cache_s=_cache_s(asked, said), has_several_keys=has_keys)
         rule = candidates.rule
         if rule is not None and rule.policy == "ordered" and self._are_all_fit(candidates, asked):
             return Plan(routes=candidates.routes, rule=rule, cache_s=_cache_s(asked, rule))
@@ -178,6 +144,7 @@ class Planner:
         routes = candidates.routes if held is None else candidates.conditions[held][1]
         if not routes:
             raise NotFound(f"model: {asked.model}")
+        lengths: Sequence[float] = (0.0,) * len(routes)
         costs: Sequence[int | None] = (None,) * len(routes)
         speeds: Sequence[Expected | None] = (None,) * len(routes)
         key, home = None, None
@@ -199,8 +166,17 @@ class Planner:
                 speeds = [self.speeds.expected((each.target, asked.stream), now) for each in routes]
         weights = candidates.weights if held is None and candidates.weights else (1.0,) * len(routes)
         standings = [
-            self._standing(each, now, weight=weight, cost_nano=cost, speed=speed, is_home=each.name == home)
-            for each, weight, cost, speed in zip(routes, weights, costs, speeds, strict=True)
+            self._standing(
+                each,
+                now,
+                weight=weight,
+                output_tokens=length,
+                warm=warm.get(each.name),
+                is_home=each.name == home,
+                cost_nano=cost,
+                speed=speed,
+            )
+            for each, weight, length, cost, speed in zip(routes, weights, lengths, costs, speeds, strict=True)
         ]
         return _Facts(rule, held, need, routes, tuple(standings), key)
 
@@ -221,7 +197,16 @@ class Planner:
         return chosen
 
     def _standing(
-        self, route: Route, now: float, *, weight: float, cost_nano: int | None, speed: Expected | None, is_home: bool
+        self,
+        route: Route,
+        now: float,
+        *,
+        weight: float,
+        output_tokens: float,
+        warm: Warm | None,
+        is_home: bool,
+        cost_nano: int | None,
+        speed: Expected | None,
     ) -> Standing:
         breaker = self.breaker(route)
         is_well = breaker.allows(now)
@@ -235,6 +220,8 @@ class Planner:
             context_tokens=context_of(route),
             images=_can(route, "image_input"),
             documents=_can(route, "pdf_input"),
+            output_tokens=output_tokens,
+            warm_tokens=None if warm is None else warm.tokens,
             is_home=is_home,
             cost_nano=cost_nano,
             speed=speed,

@@ -9,7 +9,7 @@ from dragoman.providers.base import Operation
 from dragoman.wire.headers import Headers
 
 from .dispatch import Dispatch
-from .planning import Explained
+from .plans import Explained
 
 __all__ = ["explain", "report"]
 
@@ -54,7 +54,9 @@ def report(model: str, explained: Explained) -> dict[str, Any]:
                 "running": standing.running,
                 "room": standing.room,
                 "is_warm": standing.is_home,
+                "warm_tokens": standing.warm_tokens,
                 "context_tokens": standing.context_tokens,
+                "expected_output_tokens": round(standing.output_tokens),
                 "expected_cost_usd": _usd(standing.cost_nano),
                 "expected_first_token_s": None if standing.speed is None else standing.speed.first_s,
                 "expected_tokens_per_s": None if standing.speed is None else standing.speed.per_s,

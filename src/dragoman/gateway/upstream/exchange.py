@@ -138,8 +138,7 @@ class Exchange:
             self.entry.note_sent(asked.call.body)
             response = self._response = await provider.send(signed, is_sent_once=self.entry.is_counted)
             if provider.has_several_keys:
-                after = next((value for name, value in response.headers if name == "retry-after"), None)
-                provider.told(target, response.status, after)
+                provider.told(target, response.status, response.headers)
         except TransportError as error:
             if isinstance(error, NOT_SENT):
                 self.entry.note_free()

@@ -15,6 +15,7 @@ from dragoman.http.base import Request, Response, Timeouts, Transport
 from dragoman.providers.base import Dialect, Target, UpstreamRequest
 
 from .counting import Counting
+from .delays import told_delay_s
 from .estimates import Estimates
 from .keyring import Keyring
 
@@ -107,10 +108,10 @@ class Provider:
         """One of several, that the provider has not just refused."""
         return self._ring is not None and self._ring.is_ready(self._clock())
 
-    def told(self, target: Target, status: int, retry_after: str | None) -> None:
+    def told(self, target: Target, status: int, headers: Sequence[tuple[str, str]]) -> None:
         """What it answered a request with that target's key."""
         if self._ring is not None and target.api_key is not None:
-            delay_s = float(retry_after) if retry_after is not None and retry_after.isdecimal() else None
+            delay_s = told_delay_s(headers, wall=time.time())
             self._ring.answered(target.api_key, self._clock(), status=status, retry_after_s=delay_s)
 
     def _target(self, model: str, key: Secret | None) -> Target:
