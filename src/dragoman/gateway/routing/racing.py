@@ -51,10 +51,13 @@ async def raced(
     finally:
         for task in racing:  # all at once: a second cancellation may come while they end
             task.cancel()
-        for task, fork in racing.items():
-            await stop(task)
-            if entry.followed is not fork:
-                fork.lose(entry, f"{entry.request_id}.2", HEDGED)
+        try:
+            for task in racing:
+                await stop(task)
+        finally:  # also then
+            for fork in racing.values():
+                if entry.followed is not fork:
+                    fork.lose(entry, f"{entry.request_id}.2", HEDGED)
 
 
 def _failure(task: "asyncio.Task[Answer] | asyncio.Future[Answer]") -> Answer | ApiError | None:
