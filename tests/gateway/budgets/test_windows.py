@@ -1,10 +1,10 @@
 """The calendar of budgets: days, weeks and months of a zone, as properties and at their odd places."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dragoman.gateway.budgets.windows import FOREVER, instant, window_of
@@ -46,11 +46,11 @@ def test_now_is_in_its_window_and_windows_follow_each_other(zone: str, period: P
     assert before[0] < start == before[1]
 
 
+@example("America/Asuncion", "month", 273_470_400.0)  # whose first day began at 01:00
 @given(zones, periods, moments)
 def test_a_window_begins_with_a_day_and_has_as_many_as_its_period(zone: str, period: Period, now: float) -> None:
     first, after = (datetime.fromtimestamp(edge, ZoneInfo(zone)) for edge in window_of(period, zone, now))
     for edge in (first, after):
-        assert (edge - timedelta(seconds=1)).astimezone(UTC) < edge.astimezone(UTC)
         just_before = datetime.fromtimestamp(edge.timestamp() - 1, ZoneInfo(zone))
         assert just_before.date() < edge.date()
     if period == "week":
