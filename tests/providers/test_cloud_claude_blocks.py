@@ -215,3 +215,18 @@ def test_turns_beside_one_that_changes_keep_their_bytes(cloud: Cloud) -> None:
         assert part in out
     texts = b'[ {"role":"user","content":"\\"server_tool_use\\" and \\"web_search_tool_result\\""} ]'
     assert texts in prepared(cloud, b'{"model":"m","max_tokens":9,"messages":%b}' % texts).body
+
+
+@pytest.mark.parametrize(
+    ("cloud", "model", "knows"),
+    [(BEDROCK, SONNET, True), (BEDROCK, OPUS_41, False), (BEDROCK, HAIKU, False), (VERTEX, "claude-opus-4-8", True)],
+)
+def test_tools_that_a_result_names_are_named_where_no_tool_can_be_found(cloud: Cloud, model: str, knows: bool) -> None:
+    """Claude Code's search for tools answers with nothing else, and older models refuse it."""
+    call = {"type": "tool_use", "id": "toolu_1", "name": "ToolSearch", "input": {}}
+    reference, text = {"type": "tool_reference", "tool_name": "get_time"}, {"type": "text", "text": "x"}
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [text, reference]}
+    body, lost = sent(cloud, model, messages=[HI, turn("assistant", call), turn("user", result)])
+    named_tool = reference if knows else {"type": "text", "text": "Tool: get_time"}
+    assert body["messages"][2] == turn("user", {**result, "content": [text, named_tool]})
+    assert lost == ([] if knows else ["messages.tool_reference"])

@@ -147,7 +147,7 @@ def _check_tools(body: Json, model: _Model, betas: list[str]) -> None:
         if kind == "custom":
             for key in tool.keys() - allowed:
                 raise refused(f"tools.{at}.custom.{key}: {EXTRA}")
-            if tool["input_schema"]["type"] != "object":
+            if tool["input_schema"].get("type") != "object":
                 raise refused(f"tools.{at}.custom.input_schema.type: Input should be 'object'")
         _check_cache(tool, f"tools.{at}.custom", model)
     choice = body.get("tool_choice")
@@ -197,6 +197,8 @@ def _check_messages(messages: list[Json], model: _Model, betas: list[str]) -> No
 
 def _check_block(block: Json, path: str, role: str, betas: list[str], model: _Model) -> None:
     kind = block["type"]
+    if kind == "tool_reference" and "tool-search-tool-2025-10-19" in betas:
+        return
     if kind not in BLOCKS[role]:
         raise refused(f"{path}: Input tag '{kind}' found using 'type' does not match any of the expected tags")
     if kind.startswith("tool_") and kind in BLOCKS["system"] and not any("tool-changes" in beta for beta in betas):

@@ -361,7 +361,7 @@ def _blocks(message: Json) -> list[Json]:
 def _results(messages: list[Json]) -> list[str]:
     """Of the tools that were called last, when the model has said nothing since."""
     last = [message for message in messages if message["role"] != "system"][-1]
-    results = [block["content"] for block in _blocks(last) if block["type"] == "tool_result"]
+    results = [block.get("content", "") for block in _blocks(last) if block["type"] == "tool_result"]
     return [each if isinstance(each, str) else " ".join(part.get("text", "") for part in each) for each in results]
 
 

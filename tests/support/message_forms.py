@@ -99,6 +99,7 @@ FORMS: dict[str, tuple[Json, str]] = {
     "result of blocks": (told([TEXT]), "canary"),
     "result with an image": (told([{"type": "image", "source": PNG}]), PNG["data"]),
     "result with a search result": (told([SEARCH]), "canary"),
+    "tool that a result names": (told([{"type": "tool_reference", "tool_name": "get_time"}]), "Tool: get_time"),
     "failed result": (told("canary", is_error=True), "canary"),
     "prefill": (
         {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "canary"}]},

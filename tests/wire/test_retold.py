@@ -241,6 +241,17 @@ def test_every_message_that_the_api_is_known_to_send_may_go_to_any_other_model()
             assert asked(messages=[HI, said(*content), after]).messages, case.name
 
 
+@pytest.mark.parametrize("content", ["", "\n ", [], [text("")], [text(" "), text("\n")]])
+def test_a_turn_in_which_nothing_was_said_is_left_out(content: Any) -> None:
+    """Pain 3: other gateways leave such turns in a history, and it would be refused for ever."""
+    silent = {"role": "assistant", "content": content}
+    assert retold([HI, silent, GO]) == ([HI, GO], [])
+    assert retold([HI, said(text(""), CALL, text("\n"), YES), GO])[0][1:] == [said(noted(f"{CALLED}."), YES), GO]
+    assert [message.content for message in asked(messages=[HI, silent, GO]).messages] == ["hi", "go on"]
+    for other in ([{"role": "user", "content": content}], [HI, {"role": "user", "content": [text("")]}]):
+        assert retold(other)[0] is other
+
+
 @pytest.mark.parametrize("nest", [lambda value: [value], lambda value: {"a": value}])
 def test_a_result_may_be_as_deep_as_a_body(nest: Callable[[Any], Any]) -> None:
     deep: Any = "x"

@@ -184,6 +184,7 @@ MESSAGES = MessagesRule(
             "tool_addition": TOOL_CHANGES,
             "tool_removal": TOOL_CHANGES,
             "tool_search_tool_result": TOOL_SEARCH,
+            "tool_reference": TOOL_SEARCH,
         },
         calls=dict.fromkeys(("tool_search_tool_regex", "tool_search_tool_bm25"), TOOL_SEARCH),
         citations={"web_search_result_location": NONE},

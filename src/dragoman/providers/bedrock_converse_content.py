@@ -27,6 +27,7 @@ from dragoman.wire.types import (
     SearchResult,
     Text,
     Thinking,
+    ToolReference,
     ToolResult,
     ToolUse,
     UrlSource,
@@ -234,6 +235,8 @@ class Content:
                     self._lose("citations")
                 text = "\n".join(each.text for each in content)
                 return _text(f"{title}\n{source}\n{text}")
+            case ToolReference(tool_name=name):  # a client's own search for tools found it; it is among `tools`
+                return [{"text": f"Tool: {self._names.outward(name)}"}]
             case _:
                 self._lose(kind_of(block))
                 return []

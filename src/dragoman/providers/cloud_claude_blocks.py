@@ -20,6 +20,7 @@ __all__ = ["THOUGHTS", "BlocksRule", "is_mere_thinking"]
 CALL, RESULT = "server_tool_use", "_tool_result"
 # And all that end in RESULT. The last tells where one model took over from another, which a cloud's does not.
 OF_SERVER_TOOLS = frozenset({CALL, "mcp_tool_use", "mcp_tool_listing", "container_upload", "fallback"})
+REFERENCE = "tool_reference"  # in a result, to a tool that was found
 DIRECT = "direct"
 THOUGHTS = ("thinking", "redacted_thinking")
 
@@ -50,7 +51,23 @@ class BlocksRule(Struct, frozen=True, kw_only=True):
         if (string((members(block.get("caller")) or {}).get("type")) or DIRECT) != DIRECT:  # code that the API ran
             request.lose(f"{path}.caller")
             raw = edited(raw, {"caller"}, {})
+        if kind == "tool_result":
+            return self._named(request, path, raw, items(block.get("content")) or ())
         return self._cited(request, path, raw, items(block.get("citations")))
+
+    def _named(self, request: CloudRequest, path: str, raw: Raw, content: Sequence[Raw]) -> Raw:
+        """A result of a caller's own search for tools. Where a model does not know that, all tools are offered, and
+        their names tell which were found."""
+        inner = [members(each) or {} for each in content]
+        named = [string(each.get("type")) == REFERENCE for each in inner]
+        support = self.types.get(REFERENCE)
+        if support is None or not any(named) or request.keeps(f"{path}.{REFERENCE}", support):
+            return raw
+        told = [
+            encoded({"type": "text", "text": f"Tool: {string(each.get('tool_name'))}"}) if is_named else left
+            for each, is_named, left in zip(inner, named, content, strict=True)
+        ]
+        return edited(raw, (), {"content": encoded(told)})
 
     def _support(self, kind: str, block: Mapping[str, Raw]) -> Support | None:
         """None: all take it."""

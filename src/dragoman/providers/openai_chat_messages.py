@@ -23,6 +23,7 @@ from dragoman.wire.types import (
     SearchResult,
     Text,
     Thinking,
+    ToolReference,
     ToolResult,
     ToolUse,
     UrlSource,
@@ -205,6 +206,8 @@ class Conversation:
             case SearchResult(source=source, title=title, content=content):
                 text = "\n".join(each.text for each in content)
                 return [{"type": "text", "text": f"{title}\n{source}\n{text}", **self._mark(block)}]
+            case ToolReference(tool_name=name):  # a client's own search for tools found it; it is among `tools`
+                return [{"type": "text", "text": f"Tool: {self._names.outward(name)}", **self._mark(block)}]
             case _:
                 self.lost.append(kind_of(block))
                 return []

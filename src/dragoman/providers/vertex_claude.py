@@ -132,7 +132,12 @@ def turns(*, web_search: Support, tool_search: Support) -> MessagesRule:
         system_message=ObjectRule(members={}, is_open=True),
         as_user=as_user,
         blocks=BlocksRule(
-            types={**CHANGES, "web_search_tool_result": web_search, "tool_search_tool_result": tool_search},
+            types={
+                **CHANGES,
+                "web_search_tool_result": web_search,
+                "tool_search_tool_result": tool_search,
+                "tool_reference": tool_search,
+            },
             calls={
                 "web_search": web_search,
                 "tool_search_tool_regex": tool_search,

@@ -93,6 +93,22 @@ def _is_foreign(block: Any) -> bool:
     )
 
 
+def _is_said(message: Any) -> bool:
+    return isinstance(message, dict) and message.get("role") == "assistant"
+
+
+def _is_silent(message: Any) -> bool:
+    """An assistant that said nothing: there are models, and other gateways, that leave such turns in a history, and it
+    would be refused for ever (pain 3)."""
+    content = message.get("content") if _is_said(message) else None
+    return content == [] or (isinstance(content, str) and not content.strip())
+
+
+def _is_blank(block: Any) -> bool:
+    text = block.get("text") if _kind(block) == "text" else None
+    return isinstance(text, str) and not text.strip()
+
+
 def _id(block: Any, field: str) -> str | None:
     value = block.get(field)
     return value if isinstance(value, str) else None
@@ -119,10 +135,12 @@ class _Notes:
         return [self._told(message) for message in self._messages]
 
     def _told(self, message: Any) -> Any:
-        blocks = _blocks(message)
-        if not any(_is_foreign(block) for block in blocks):
+        if _is_silent(message):
+            return None
+        blocks, is_said = _blocks(message), _is_said(message)
+        if not any(_is_foreign(block) or (is_said and _is_blank(block)) for block in blocks):
             return message
-        told = [each for block in blocks for each in self._retold(block)]
+        told = [each for block in blocks if not (is_said and _is_blank(block)) for each in self._retold(block)]
         return {**message, "content": told} if told else None
 
     def _retold(self, block: Any) -> Iterator[Any]:
