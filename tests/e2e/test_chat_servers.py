@@ -92,6 +92,14 @@ def test_a_stop_sequence(client: Any, fake: FakeProvider, stream: bool) -> None:
     assert stream or fake.hung_up.wait(PATIENCE_S)  # of a stream half a second more is read
 
 
+def test_a_message_that_ends_at_a_stop_sequence_has_the_same_usage_streamed_or_not(client: Any) -> None:
+    """The provider tells none then: it is the same estimate."""
+    text = "one END two " * 50
+    whole, streamed = (asked(client, text, stream=stream, stop_sequences=["END"]) for stream in (False, True))
+    assert whole.stop_reason == streamed.stop_reason == "stop_sequence"
+    assert whole.usage.to_dict() == streamed.usage.to_dict()
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_prompt_that_is_cut_in_silence(client: Any, fake: FakeProvider, stream: bool) -> None:
     """Pain 52: what Ollama tells to have read gives it away. It is refused once: the same again would be cut again."""

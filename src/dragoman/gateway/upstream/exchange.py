@@ -162,7 +162,9 @@ class Exchange:
 
         def work() -> tuple[Question, list[str]]:
             request, left_out = validated_for_others(asked, route.model or foreign(route.model_name))
-            if asked.stream:  # its first event tells the tokens
+            # A stream's first event tells the tokens; and a reply that is ended at a stop sequence found here, as there
+            # is no end of it in which the provider would tell them.
+            if asked.stream or request.stop_sequences:
                 self._rough = rough_tokens(request)
                 input_tokens = provider.estimates.of(target.model, self._rough)
             else:  # told only where the provider tells none
