@@ -64,9 +64,15 @@ def kinds(message: Json) -> list[str]:
     return [block["type"] for block in message["content"]]
 
 
-def test_no_block_is_opened_for_empty_text() -> None:
+@pytest.mark.parametrize("blank", ["", "\n", " \n\n"])
+def test_no_block_is_opened_for_blank_text(blank: str) -> None:
     """Pain 2, 3: one call at index 0, and the message stops for it though the server says `stop`."""
-    message = streamed(choice({"content": ""}), choice(call(0, "get_time", "{}", "call_1")), choice({}, "stop"))
+    message = streamed(
+        choice({"content": blank}),
+        choice({"content": blank}),
+        choice(call(0, "get_time", "{}", "call_1")),
+        choice({}, "stop"),
+    )
     assert kinds(message) == ["tool_use"]
     assert message["stop_reason"] == "tool_use"
 
@@ -353,3 +359,21 @@ def test_a_stop_sequence_behind_a_call_is_told() -> None:
 def test_events_that_say_nothing_are_skipped() -> None:
     message = streamed("data:", choice({"content": "a"}), "data: null", choice({"content": "b"}, "stop"), "data: ")
     assert message["content"][0]["text"] == "ab"
+
+
+@pytest.mark.parametrize(
+    "said", [r'{"content":"a \ud83d"}', r'{"content":"a "},"b":"\udca9\uD83D"', r'{"content":"a \udfff"}']
+)
+def test_half_a_character_spoils_no_message(said: str) -> None:
+    """Pain 43: servers that cut a text between its halves write them as escapes that no strict parser reads."""
+    chunk = '{"choices":[{"index":0,"delta":' + said + "}]}"
+    message = streamed(f"data: {chunk}", choice({"content": "b \N{PILE OF POO}"}), choice({}, "stop"))
+    assert message["content"][0]["text"].replace("\ufffd", "") == "a b \N{PILE OF POO}"
+    whole = '{"choices":[{"index":0,"finish_reason":"stop","message":' + said + "}]}"
+    (block,) = json.loads(CHAT.translate(question()).read(Operation.MESSAGES, whole.encode()).body)["content"]
+    assert block["text"].startswith("a ")
+
+
+def test_an_escaped_backslash_is_no_half_character() -> None:
+    chunk = r'{"choices":[{"index":0,"delta":{"content":"\\ud83d \ud83d\ude00 \ud83d"},"finish_reason":"stop"}]}'
+    assert streamed(f"data: {chunk}")["content"][0]["text"] == "\\ud83d \N{GRINNING FACE} \ufffd"

@@ -25,6 +25,7 @@ from dragoman.wire.events import (
 )
 from dragoman.wire.provenance import UNSIGNED
 from dragoman.wire.sse import EventTooLarge, SSEDecoder
+from dragoman.wire.surrogates import WholeCharacters
 from dragoman.wire.types import MessagesRequest, ThinkingDisabled, ThinkingEnabled, Usage
 from dragoman.wire.writer import BlockWriter
 
@@ -49,6 +50,7 @@ SAY_NOTHING = frozenset({b"", b"null", b"[DONE]"})  # data of events that some s
 LARGEST_WHOLE = 64 * 1024 * 1024  # bytes of a reply that should have been streamed
 LONGEST_OWN_NAME = LONGEST_OWN_ID = 128  # of a tool, and of a call, in the Messages API
 ID = re.compile(r"[a-zA-Z0-9_-]+")
+HALF = re.compile(rb"\\u[dD][89a-fA-F]")  # of a character, perhaps: an escape
 NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
 
@@ -325,9 +327,13 @@ def _streamed(
 
 
 def json_object(data: bytes | bytearray) -> dict[str, Any]:
-    """Raises UpstreamFailed for anything else."""
+    """Raises UpstreamFailed for anything else.
+
+    Half a character, as servers write it that cut a text between the two (pain 43), becomes U+FFFD: no strict parser
+    reads it, and the whole message would be lost for it.
+    """
     try:
-        value = msgspec.json.decode(data)
+        value = _decoded(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UpstreamFailed(BROKEN) from error
     if isinstance(value, list) and len(value) == 1:  # so Google tells errors to those who ask without alt=sse
@@ -335,3 +341,14 @@ def json_object(data: bytes | bytearray) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UpstreamFailed(BROKEN)
     return value
+
+
+def _decoded(data: bytes | bytearray) -> Any:
+    try:
+        return msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        if HALF.search(data) is None:
+            raise
+    whole = WholeCharacters()
+    text = data.decode()
+    return msgspec.json.decode(whole.take(text) + whole.end())
