@@ -185,7 +185,7 @@ def test_what_can_be_read_of_a_result_is_in_its_note(
 
 
 def test_an_answer_that_came_turns_later_stands_where_it_came() -> None:
-    """MSG-87: what the API began beside a caller's call it ends when that is answered."""
+    """What the API began beside a caller's call it ends when that is answered."""
     call = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}
     result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "x"}]}
     begun = [HI, said(ran("web_search"), call), result]
