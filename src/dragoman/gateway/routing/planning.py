@@ -44,7 +44,7 @@ class _Facts(Struct, frozen=True):
     need: Need
     routes: tuple[Route, ...]
     standings: tuple[Standing, ...]
-    key: bytes | None
+    conversation: bytes | None  # its key
 
 
 class Planner:
@@ -100,7 +100,7 @@ class Planner:
             return Plan(routes=candidates.routes, rule=rule, cache_s=_cache_s(asked, rule))
         facts = self._facts(asked, candidates, are_all_wanted=False)
         order = self._choose(facts, asked, with_reasons=False).order
-        key = facts.key
+        key = facts.conversation
         return Plan(
             routes=tuple(facts.routes[at] for at in order),
             rule=facts.rule,
