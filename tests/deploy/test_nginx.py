@@ -127,8 +127,7 @@ def test_a_server_that_is_killed_costs_only_what_it_had(deployed: Deployed) -> N
             await load.wait_for(100)
             assert deployed.servers[0].process is not None
             deployed.servers[0].process.kill()
-            for _ in range(10):
-                await asyncio.sleep(0.005)
+            await load.wait_for_each(2)  # nginx hears of it a moment later than we
             load.failed.clear()  # those that it had
             await load.wait_for(200)
         return load

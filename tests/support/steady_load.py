@@ -27,6 +27,7 @@ class SteadyLoad:
         self.told = 0
         self.dials = 0
         self.failed: list[str] = []
+        self._ended = [0] * callers  # requests of each caller, answered or failed
         self._url = url
         self._key = key
         self._callers = callers
@@ -50,8 +51,16 @@ class SteadyLoad:
             while self.replies < goal and not self.failed:  # noqa: ASYNC110 (nothing announces it)
                 await asyncio.sleep(0.005)
 
-    async def _call(self, number: int) -> None:
+    async def wait_for_each(self, more: int) -> None:
+        """Until each caller has ended so many, whether they were answered or failed."""
+        goals = [ended + more for ended in self._ended]
+        async with asyncio.timeout(PATIENCE_S):
+            while any(ended < goal for ended, goal in zip(self._ended, goals, strict=True)):  # noqa: ASYNC110 (as above)
+                await asyncio.sleep(0.005)
+
+    async def _call(self, caller: int) -> None:
         wire: Wire | None = None
+        number = caller
         while not self._is_over:
             number += 1
             try:
@@ -62,6 +71,7 @@ class SteadyLoad:
             except Exception as error:
                 self.failed.append(f"{type(error).__name__}: {error}")
                 is_kept = False
+            self._ended[caller] += 1
             if not is_kept and wire is not None:
                 wire.close()
                 wire = None
