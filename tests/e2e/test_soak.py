@@ -29,7 +29,8 @@ REQUESTS = int(os.environ.get("SOAK_REQUESTS", "18000"))
 WARM_UP = 2000  # fills what is bounded: targets that are kept by model, threads, database connections
 INSIDE = 2000  # requests to a server in this process
 PARTS = 6  # after each, memory is looked at
-GROWTH_KB = 6144  # of memory: up to 3,900 were seen to come and go; 400 bytes a request would be more than that
+GROWTH_KB = 5120  # of memory, from the middle of the run to its end: some 3,900 come and go, and on a busy machine,
+# where more requests are at work at once, what is kept for them grows for longer; a leak of 900 bytes a request is more
 SLOW_PER_S = 20.0  # tokens
 KEPT_IDLE = 100  # connections to a provider
 DATABASE_CONNECTIONS = 4  # with two or three descriptors each
@@ -83,7 +84,7 @@ tokens_per_second = {SLOW_PER_S}
             after = process.descriptors()
         must_be_as_before(before, after)
         assert process.threads() <= THREADS
-        assert min(memory_kb[4:]) - min(memory_kb[1:3]) < GROWTH_KB, memory_kb
+        assert min(memory_kb[4:]) - min(memory_kb[2:4]) < GROWTH_KB, memory_kb
         assert server.stop() == 0
         load.settle(server.log())
         assert odd_lines(server.log()) == []
