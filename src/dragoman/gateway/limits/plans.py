@@ -28,10 +28,6 @@ _FAMILIES: Mapping[Kind, Family] = {
 KINDS: Mapping[str, Kind] = {"rpm": "requests", "itpm": "input", "otpm": "output", "tpm": "tokens", "tpd": "day"}
 _TOLD = tuple(dict.fromkeys(_FAMILIES.values()))  # in this order
 
-# Of a limit: what is left, of how much a period, its place among the lines, when it is or was full (monotonic seconds).
-State = tuple[float, int, int, float]
-AFTER_LINES = 1000
-
 
 class Scope(Struct, frozen=True, cache_hash=True):
     """Whose limits: what it is, its id, the name of its tier, and how many requests it may have at once."""
